@@ -1,0 +1,1 @@
+"""Schedulers: who decides which node trains which layer next."""

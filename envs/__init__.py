@@ -1,0 +1,1 @@
+"""The Process Controller's decision as Gymnasium environments."""

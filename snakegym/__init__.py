@@ -1,0 +1,1 @@
+"""Snake Learning as a reinforcement-learning environment."""

@@ -1,0 +1,133 @@
+"""Records that travel between scheduler, controller and executor (the three seams)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from snakegym.learning.jobs import LocalTraining
+from snakegym.models.state import ModelState
+
+PCE = -1
+"""Index of the Process Computation Engine where a node's index is expected."""
+
+Phase = Literal["receive", "compute", "send"]
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """A decision: `node` in [0, n_nodes) trains middle layer `layer` in [0, n_middle) next."""
+
+    node: int
+    layer: int
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Simulated seconds, joules and bytes put on the air."""
+
+    time_s: float = 0.0
+    energy_j: float = 0.0
+    n_bytes: float = 0.0
+
+    def __add__(self, other: Costs) -> Costs:
+        return Costs(self.time_s + other.time_s, self.energy_j + other.energy_j, self.n_bytes + other.n_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """Layers on their way from `sender` to `receiver` (node indices or PCE)."""
+
+    sender: int
+    receiver: int
+    n_bytes: int
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the local computation engine of a node has to do in one hop."""
+
+    assignment: Assignment
+    start_s: float
+    """Simulated time at which the hop begins."""
+    receive: Transfer
+    """The layers whose current version the node lacks; 0 bytes if it lacks none."""
+    flops: float
+    """Of the whole local training."""
+    send: Transfer | None
+    """CS mode: the upload of first, assigned and last layer; None in P2P mode."""
+    training: LocalTraining
+
+
+@dataclass(frozen=True, slots=True)
+class Phases:
+    """What the three phases of a hop took and moved on the network.
+
+    Conservation: `bytes_sent == bytes_received + bytes_lost`. A phase that was never reached
+    lasted 0 s.
+    """
+
+    receive_s: float = 0.0
+    compute_s: float = 0.0
+    send_s: float = 0.0
+    bytes_sent: float = 0.0
+    bytes_received: float = 0.0
+    bytes_lost: float = 0.0
+    node_energy_j: float = 0.0
+    """Spent by the node that trains (compute, and radio while receiving and sending)."""
+    sender_energy_j: float = 0.0
+    """Spent by the node that hands the model on (P2P); 0 if the sender is the PCE."""
+    trained_share: float = 1.0
+    """Share of the hop's FLOPs done, in [0, 1]."""
+    interrupted: Phase | None = None
+    """The phase in which link or node dropped out for longer than the timeout."""
+
+    @property
+    def duration_s(self) -> float:
+        """Of the hop, in simulated seconds."""
+        return self.receive_s + self.compute_s + self.send_s
+
+    @property
+    def costs(self) -> Costs:
+        """Time, energy of both ends and bytes put on the air (lost ones too)."""
+        return Costs(self.duration_s, self.node_energy_j + self.sender_energy_j, self.bytes_sent)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a job."""
+
+    phases: Phases
+    state: ModelState
+    """The model that the process goes on with; the job's own if the update was lost."""
+    delivered: bool
+    """Whether the node's update reached its destination (P2P: whether the node trained at all)."""
+    batches: int
+    """Batches really trained."""
+    loss: float
+    """Mean training loss; nan if nothing was trained."""
+    metric: float
+    """Validation accuracy of `state`, in [0, 1]."""
+
+
+@dataclass(frozen=True)
+class Hop:
+    """One finished hop, for accounting: what was asked, what it cost and what it brought."""
+
+    index: int
+    cycle: int
+    assignment: Assignment
+    sender: int
+    start_s: float
+    phases: Phases
+    delivered: bool
+    batches: int
+    loss: float
+    metric: float
+    gain: float
+    """Validation accuracy after the hop minus before it."""
+
+    @property
+    def costs(self) -> Costs:
+        """Shorthand for `phases.costs`."""
+        return self.phases.costs

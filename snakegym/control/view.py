@@ -1,0 +1,117 @@
+"""What a Process Controller can honestly know at a decision: present and past, never the future."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snakegym.control.records import Costs
+from snakegym.scenario import BudgetConfig, LayerOrder, Mode, Objective
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class NodesView:
+    """Per node, each an array [n_nodes]."""
+
+    availability: Floats
+    """Share of the node's compute that is free now, in [0, 1]."""
+    mean_availability: Floats
+    """The same, mean over the measurement window behind us."""
+    peak_flops: Floats
+    """FLOP/s when all of the node's compute is free."""
+    uplink_bps: Floats
+    """bit/s now, node to network."""
+    downlink_bps: Floats
+    mean_uplink_bps: Floats
+    """bit/s, mean over the measurement window behind us."""
+    mean_downlink_bps: Floats
+    rtt_s: Floats
+    memory_bytes: Floats
+    compute_power_w: Floats
+    radio_power_w: Floats
+    battery: Floats
+    """Share of the battery that is left, in [0, 1]; 1 for mains."""
+    samples: Ints
+    """Training samples the node holds."""
+    divergence: Floats
+    """Jensen-Shannon distance (base 2, in [0, 1]) of the node's labels from those trained recently."""
+    visits: Ints
+    """Hops the node has done in this process."""
+    interruptions: Ints
+    """Of these, how many were interrupted."""
+    last_gain: Floats
+    """Gain of the node's last hop; 0 before the first."""
+    missing_bytes: Floats
+    """Bytes of the layers whose current version the node lacks."""
+    in_pool: Bools
+    """Accepted by the Process Controller."""
+    reachable: Bools
+    """In the pool, and link and compute are up now."""
+
+
+@dataclass(frozen=True)
+class LayersView:
+    """Per middle layer, each an array [n_middle]."""
+
+    flops: Floats
+    """FLOPs to train one sample when this middle layer is the assigned one."""
+    n_bytes: Floats
+    """Bytes of this layer's parameters."""
+    memory_bytes: Floats
+    """Memory that a hop on this layer needs."""
+    times_trained: Ints
+    trained_in_cycle: Bools
+    last_gain: Floats
+    """Gain of the last hop on this layer; 0 before the first."""
+
+
+@dataclass(frozen=True)
+class ProcessView:
+    """An immutable snapshot at a decision. Arrays are read-only.
+
+    `held[n, k]` says whether node n holds the current version of layer k of the whole model
+    (k = 0 is `first`, 1..n_middle the middle layers, -1 is `last`).
+    """
+
+    nodes: NodesView
+    layers: LayersView
+    legal: Bools
+    """[n_nodes, n_middle]: assignments allowed now. Waiting is always allowed."""
+    held: Bools
+    """[n_nodes, n_middle + 2]."""
+    layer_bytes: Floats
+    """[n_middle + 2]: bytes of every layer of the whole model."""
+    mode: Mode
+    layer_order: LayerOrder
+    repeat_layers: bool
+    holder: int
+    """Node that holds the latest model (P2P), or PCE (-1)."""
+    clock_s: float
+    hops: int
+    """Hops done (interrupted ones too)."""
+    cycle: int
+    metric: float
+    """Validation accuracy of the present model, in [0, 1]."""
+    recent_gains: tuple[float, ...]
+    """Gains of the latest hops, newest last, at most 8."""
+    spent: Costs
+    budget: BudgetConfig
+    objective: Objective
+    epochs: int
+    wait_s: float
+
+    @property
+    def n_nodes(self) -> int:
+        """Number of nodes."""
+        return self.legal.shape[0]
+
+    @property
+    def n_middle(self) -> int:
+        """Number of middle layers."""
+        return self.legal.shape[1]

@@ -1,0 +1,1 @@
+"""Datasets, partitions over nodes and their divergence."""

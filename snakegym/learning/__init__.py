@@ -1,0 +1,1 @@
+"""Local serpentine training and the engines that run it."""

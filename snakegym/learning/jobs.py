@@ -1,0 +1,88 @@
+"""What a learning engine is asked to do, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+from snakegym.data.datasets import Dataset
+from snakegym.models.state import ModelState
+from snakegym.scenario import LearningConfig
+
+
+@dataclass(frozen=True)
+class LocalTraining:
+    """One node's serpentine training: first, one middle and last layer on the node's own samples."""
+
+    state: ModelState
+    """The model as received; never changed."""
+    middle: int
+    """Middle layer to train, in [0, n_middle)."""
+    data: Dataset
+    """The training part that `indices` point into."""
+    indices: Tensor
+    """int64 [n]: the node's samples, n >= 1."""
+    config: LearningConfig
+    learning_rate: float
+    """The rate of the current cycle."""
+    seed: int
+    """Seeds the order of the samples (and dropout): same seed, same result."""
+    max_batches: int | None = None
+    """Stop after that many batches (an interrupted hop); None: all of them."""
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """Batches in one pass over the node's samples; the last may be smaller."""
+        return -(-len(self.indices) // self.config.batch_size)
+
+    @property
+    def n_batches(self) -> int:
+        """Batches of the whole hop."""
+        return self.batches_per_epoch * self.config.epochs
+
+    @property
+    def n_samples(self) -> int:
+        """Samples of the whole hop: the node's own times the epochs."""
+        return len(self.indices) * self.config.epochs
+
+    def batches_within(self, n_samples: float) -> int:
+        """How many batches fit completely into the first `n_samples` samples of the hop."""
+        epochs, rest = divmod(n_samples, len(self.indices))
+        if epochs >= self.config.epochs:
+            return self.n_batches
+        return int(epochs) * self.batches_per_epoch + int(rest // self.config.batch_size)
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """The model after local training."""
+
+    state: ModelState
+    """Frozen layers are the same objects as in the job's state."""
+    batches: int
+    loss: float
+    """Mean training loss over the batches run; nan if none ran."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Quality of a model on a data part."""
+
+    loss: float
+    accuracy: float
+    """Share of samples classified right, in [0, 1]."""
+
+
+class Engine(Protocol):
+    """Trains and evaluates models of one architecture; a list goes in, so that it may stack them."""
+
+    def train(self, jobs: Sequence[LocalTraining]) -> list[TrainingResult]:
+        """One result a job, in order."""
+        ...
+
+    def evaluate(self, states: Sequence[ModelState], data: Dataset) -> list[Evaluation]:
+        """Every state on all samples of `data`, in order."""
+        ...

@@ -1,0 +1,1 @@
+"""Layered models, their states and their costs."""

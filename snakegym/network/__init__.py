@@ -1,0 +1,1 @@
+"""Traces, nodes, costs and the simulator of a hop."""

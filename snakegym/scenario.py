@@ -1,0 +1,242 @@
+"""Scenarios: the whole decision problem in one validated, frozen, serialisable object.
+
+A scenario is a YAML file; `load_scenario` takes the name of one that ships with snakegym or the
+path of a user's own. Everything else is built from it (`snakegym.control.service`).
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from snakegym.errors import SnakegymError
+
+Split = Literal["train", "validation", "test"]
+LayerOrder = Literal["free", "serpentine", "reverse", "random"]
+Mode = Literal["cs", "p2p"]
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """A frozen part of a scenario that refuses unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class DataConfig(Section):
+    """Which samples there are and how they are spread over the nodes."""
+
+    dataset: str = "digits"
+    """`digits` (scikit-learn's, embedded) or the name of a torchvision classification dataset."""
+    root: str | None = None
+    """Folder of a torchvision dataset; never downloaded into."""
+    partition: Literal["iid", "dirichlet"] = "dirichlet"
+    alpha: Positive = 0.5
+    """Concentration of the Dirichlet partition: small is strongly Non-IID."""
+    validation_fraction: Fraction = 0.2
+    test_fraction: Fraction = 0.2
+    """Used where the dataset has no test part of its own."""
+
+
+class ModelConfig(Section):
+    """A layered model from the zoo (`snakegym.models.zoo`)."""
+
+    name: str = "mlp"
+    options: dict[str, int | float | str] = {}
+
+
+class LearningConfig(Section):
+    """Local training of one hop."""
+
+    epochs: Count = 2
+    batch_size: Count = 32
+    optimizer: Literal["adam", "sgd", "rmsprop"] = "adam"
+    learning_rate: Positive = 2e-3
+    decay: Annotated[float, Field(gt=0, le=1)] = 0.9
+    """Factor on the learning rate after each cycle; within a cycle it is constant."""
+    clip_norm: Positive = 1.0
+    """Gradients are scaled down to this global L2 norm."""
+
+
+class DeviceConfig(Section):
+    """A device profile; `share` says how common it is among the nodes."""
+
+    name: str
+    share: Positive = 1.0
+    peak_flops: Positive
+    """FLOP/s sustained in training when the device is idle otherwise."""
+    memory_bytes: Positive
+    compute_power_w: NonNegative
+    radio_power_w: NonNegative
+    battery_j: Positive | None = None
+    """Energy the device may spend in an episode; null: mains."""
+
+
+class TraceConfig(Section):
+    """Where compute and link traces come from."""
+
+    source: str = "generated"
+    """`generated`, or a folder that holds `link/*.csv` and `compute/*.csv`."""
+    link: str = "*"
+    """Glob over the names of link traces."""
+    compute: str = "*"
+    """Glob over the names of compute traces."""
+    generator: dict[str, float] = {}
+    """Settings of the built-in generator (`snakegym.network.generator.GeneratorConfig`)."""
+
+
+class NetworkConfig(Section):
+    """The nodes, their links and the way parameters travel."""
+
+    nodes: Annotated[int, Field(ge=2)] = 9
+    mode: Mode = "p2p"
+    traces: TraceConfig = TraceConfig()
+    devices: tuple[DeviceConfig, ...] = Field(min_length=1)
+    rtt_s: NonNegative = 0.05
+    """Round-trip time of a link whose trace states none."""
+    timeout_s: Positive = 10.0
+    """A link or node that is out for longer interrupts the hop."""
+    measure_window_s: Positive = 60.0
+    """Length of the window behind the recent means in the view."""
+
+
+class BudgetConfig(Section):
+    """What an episode may spend; the first budget used up ends it."""
+
+    time_s: Positive | None = None
+    energy_j: Positive | None = None
+    hops: Count | None = None
+
+    @model_validator(mode="after")
+    def _any(self) -> BudgetConfig:
+        if self.time_s is None and self.energy_j is None and self.hops is None:
+            raise ValueError("no budget is set, so an episode would never end: set time_s, energy_j or hops")
+        return self
+
+
+class ProcessConfig(Section):
+    """Rules of one training process."""
+
+    budget: BudgetConfig
+    layer_order: LayerOrder = "free"
+    """`free`: the scheduler chooses the layer; otherwise the process fixes the order of a cycle."""
+    repeat_layers: bool = False
+    """Whether a layer may be trained again before the cycle is complete."""
+    wait_s: Positive = 5.0
+    """Duration of one wait."""
+    target: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Validation accuracy that ends the process with success."""
+
+
+class NominalHop(Section):
+    """Typical costs of one hop; they make the weights of scenarios comparable."""
+
+    time_s: Positive
+    energy_j: Positive
+    n_bytes: Positive
+
+
+class Objective(Section):
+    """What the Process Controller trades off: accuracy gained against costs, in reward units."""
+
+    gain: NonNegative = 10.0
+    """Reward for a gain in validation accuracy from 0 to 1."""
+    time: NonNegative = 0.05
+    energy: NonNegative = 0.02
+    n_bytes: NonNegative = 0.02
+    """Price of one nominal hop's time, energy, bytes."""
+    illegal: NonNegative = 0.2
+    """Penalty of an illegal action."""
+    nominal: NominalHop
+
+    def prices(self) -> tuple[float, float, float]:
+        """Price in reward units of one second, one joule and one byte."""
+        n = self.nominal
+        return self.time / n.time_s, self.energy / n.energy_j, self.n_bytes / n.n_bytes
+
+
+class Scenario(Section):
+    """A decision problem: data, model, learning, network, process and objective."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+    summary: str
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    learning: LearningConfig = LearningConfig()
+    network: NetworkConfig
+    process: ProcessConfig
+    objective: Objective
+
+
+def list_scenarios() -> tuple[str, ...]:
+    """Names of the scenarios that ship with snakegym, sorted."""
+    folder = resources.files("snakegym") / "scenarios"
+    return tuple(sorted(f.name.removesuffix(".yaml") for f in folder.iterdir() if f.name.endswith(".yaml")))
+
+
+def load_scenario(scenario: str | Path | Scenario) -> Scenario:
+    """The scenario of that name, or from that YAML file (a path ends in `.yaml` or `.yml`).
+
+    Raises:
+        SnakegymError: unknown name, missing file, text that is no YAML mapping, or a field that
+            is missing, unknown or out of range (all offending fields are named).
+    """
+    if isinstance(scenario, Scenario):
+        return scenario
+    if str(scenario).endswith((".yaml", ".yml")):
+        return parse_scenario(_read(Path(scenario)), str(scenario))
+    return _shipped(str(scenario))
+
+
+def parse_scenario(text: str, origin: str) -> Scenario:
+    """The scenario in YAML `text`; `origin` names it in errors. Raises SnakegymError as `load_scenario`."""
+    try:
+        data: Any = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise SnakegymError(f"{origin}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(data, dict):
+        raise SnakegymError(
+            f"{origin}: found {type(data).__name__}, expected a mapping with the fields of a scenario"
+        )
+    try:
+        return Scenario.model_validate(data)
+    except ValidationError as error:
+        raise SnakegymError(f"{origin}: " + "; ".join(_describe(e) for e in error.errors())) from None
+
+
+@cache
+def _shipped(name: str) -> Scenario:
+    if name not in list_scenarios():
+        raise SnakegymError(
+            f"unknown scenario '{name}': expected one of {', '.join(list_scenarios())}, or the path of a .yaml file"
+        )
+    return parse_scenario(
+        _read(resources.files("snakegym") / "scenarios" / f"{name}.yaml"), f"scenario '{name}'"
+    )
+
+
+def _read(path: Any) -> str:
+    try:
+        text: str = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SnakegymError(f"{path}: cannot read the scenario: {error}") from None
+    return text
+
+
+def _describe(error: Any) -> str:
+    field = ".".join(str(part) for part in error["loc"]) or "scenario"
+    found = (
+        ""
+        if error["type"] == "missing" or isinstance(error["input"], dict)
+        else f" (found {error['input']!r})"
+    )
+    return f"field '{field}': {error['msg']}{found}"

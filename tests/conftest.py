@@ -1,0 +1,18 @@
+"""Fixtures shared by all tests."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+torch.set_num_threads(1)  # tiny models: more threads only add jitter
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder with real data (traces, CIFAR-10): $SNAKEGYM_DATA or ../shared/data beside the checkout."""
+    root = Path(os.environ.get("SNAKEGYM_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    if not root.is_dir():
+        pytest.skip(f"no real data: {root} is no folder (set SNAKEGYM_DATA)")
+    return root
