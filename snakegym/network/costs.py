@@ -1,0 +1,103 @@
+"""Every cost formula of a hop, once. SI units throughout: FLOP, s, bit/s, J, W; sizes in bytes.
+
+The simulator integrates along traces and the controller's forecast assumes constant rates; both use
+the formulas below, so that they agree exactly on a network whose rates never change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+BITS_PER_BYTE: Final = 8.0
+
+OPTIMIZER_SLOTS: Final = {"sgd": 0, "rmsprop": 1, "adam": 2}
+"""State tensors that an optimiser keeps per parameter tensor: plain SGD none, RMSprop the mean
+square, Adam both moments (Kingma & Ba, arXiv:1412.6980)."""
+
+
+def training_flops(forward_flops: Sequence[float], trained: Collection[int]) -> float:
+    """FLOPs to train on one sample when only the layers `trained` (at least one) are updated.
+
+    Forward through all layers; gradients with respect to activations from the last layer down to,
+    but not into, the first trained layer; gradients with respect to weights for the trained layers.
+    Either gradient of a layer costs as much as its forward pass: each is a product of the same three
+    sizes (Kaplan et al., arXiv:2001.08361, section 2.1: backward is twice forward).
+
+    Args:
+        forward_flops: of one sample, per layer of the whole model, first to last.
+        trained: indices of the trained layers.
+    """
+    forward = sum(forward_flops)
+    activation_gradients = sum(forward_flops[min(trained) + 1 :])
+    weight_gradients = sum(forward_flops[i] for i in sorted(trained))
+    return float(forward + activation_gradients + weight_gradients)
+
+
+def hop_memory(
+    parameter_bytes: Sequence[float],
+    activation_bytes: Sequence[float],
+    trained: Collection[int],
+    batch_size: int,
+    optimizer: str,
+) -> float:
+    """Bytes of memory that one hop needs on its node.
+
+    All weights, plus a gradient and the optimiser's state for every trained parameter, plus the
+    activations that are kept for the backward pass: those of the first trained layer and of all
+    layers after it, for a whole batch.
+
+    Args:
+        parameter_bytes: per layer of the whole model, first to last.
+        activation_bytes: what a layer keeps for its backward pass, per sample and layer.
+        trained: indices of the trained layers, at least one.
+        batch_size: samples in a batch.
+        optimizer: a key of `OPTIMIZER_SLOTS`.
+    """
+    per_weight = 1 + OPTIMIZER_SLOTS[optimizer]
+    updated = per_weight * sum(parameter_bytes[i] for i in sorted(trained))
+    activations = batch_size * sum(activation_bytes[min(trained) :])
+    return float(sum(parameter_bytes) + updated + activations)
+
+
+def compute_time(flops: ArrayLike, peak_flops: ArrayLike, availability: ArrayLike) -> NDArray[np.float64]:
+    """Seconds for `flops` at a constant availability in [0, 1]; inf where none is free. Broadcasts."""
+    return _duration(flops, np.multiply(peak_flops, availability))
+
+
+def busy_time(flops: float, peak_flops: float) -> float:
+    """Seconds of the whole device that `flops` amount to: the integral of the availability used."""
+    return flops / peak_flops
+
+
+def compute_energy(power_w: float, busy_s: float) -> float:
+    """Joules for `busy_s` (see `busy_time`): our share of the energy of a device that is shared."""
+    return power_w * busy_s
+
+
+def air_time(n_bytes: ArrayLike, rate_bps: ArrayLike) -> NDArray[np.float64]:
+    """Seconds on the air at a constant rate; 0 for 0 bytes, inf at rate 0. Broadcasts."""
+    return _duration(np.multiply(n_bytes, BITS_PER_BYTE), rate_bps)
+
+
+def transfer_time(n_bytes: ArrayLike, rate_bps: ArrayLike, rtt_s: ArrayLike) -> NDArray[np.float64]:
+    """Seconds until the last byte is acknowledged: air time and one round trip. Broadcasts.
+
+    0 bytes take no time at all: nothing is asked for.
+    """
+    return air_time(n_bytes, rate_bps) + np.where(np.asarray(n_bytes) > 0, rtt_s, 0.0)
+
+
+def radio_energy(power_w: float, air_s: float) -> float:
+    """Joules of one end's radio. Waiting for a round trip is not air time; being stuck in an outage
+    is (the radio searches)."""
+    return power_w * air_s
+
+
+def _duration(amount: ArrayLike, rate: ArrayLike) -> NDArray[np.float64]:
+    amount_, rate_ = np.broadcast_arrays(np.asarray(amount, np.float64), np.asarray(rate, np.float64))
+    stuck = np.where(amount_ > 0, np.inf, 0.0)
+    return np.divide(amount_, rate_, out=stuck, where=(amount_ > 0) & (rate_ > 0))

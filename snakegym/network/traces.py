@@ -1,0 +1,205 @@
+"""Traces: what a link or a node's compute did over time, and libraries of them split for learning."""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cached_property
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from snakegym.errors import SnakegymError
+from snakegym.scenario import Split
+
+Floats = NDArray[np.float64]
+Segments = Iterator[tuple[float, float]]
+"""Endless (duration in s, value) pairs in order of time."""
+
+_SHARES: dict[Split, tuple[float, float]] = {"train": (0, 0.6), "validation": (0.6, 0.8), "test": (0.8, 1)}
+
+
+@dataclass(frozen=True, eq=False, init=False)
+class Trace:
+    """A piecewise-constant, periodic function of time. Immutable; copies share it.
+
+    Value i holds on [times_s[i], times_s[i+1]), the last one until `period_s`; then it starts again.
+    The unit is bit/s for links and a share in [0, 1] for compute.
+
+    Args:
+        name: shown in errors and reports.
+        times_s: [K >= 1] finite, strictly increasing; may start anywhere (shifted to 0).
+        values: [K] finite, >= 0.
+        period_s: counted from the first time, longer than the last; default: the last time plus the
+            median step (1 s for a single value).
+
+    Raises:
+        SnakegymError: naming the trace and the offending index.
+    """
+
+    name: str
+    times_s: Floats
+    """[K], read-only, starts at 0."""
+    values: Floats
+    """[K], read-only."""
+    period_s: float
+
+    def __init__(
+        self, name: str, times_s: ArrayLike, values: ArrayLike, period_s: float | None = None
+    ) -> None:
+        times, levels = np.array(times_s, np.float64), np.array(values, np.float64)
+        _check(name, times, levels)
+        times -= times[0]
+        if period_s is None:
+            period_s = float(times[-1] + np.median(np.diff(times))) if len(times) > 1 else 1.0
+        if not np.isfinite(period_s) or period_s <= times[-1]:
+            raise SnakegymError(
+                f"trace '{name}': period_s is {period_s}, expected more than the last time, {times[-1]} s"
+            )
+        times.flags.writeable = levels.flags.writeable = False
+        for field, value in (("name", name), ("times_s", times), ("values", levels), ("period_s", period_s)):
+            object.__setattr__(self, field, value)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Trace:
+        return self
+
+    @cached_property
+    def cumulative(self) -> Floats:
+        """[K + 1]: integral from 0 to each of the times and, last, over the whole period."""
+        steps = np.diff(self.times_s, append=self.period_s)
+        return np.concatenate(([0.0], np.cumsum(steps * self.values)))
+
+    @cached_property
+    def digest(self) -> bytes:
+        """Hash of the content; the name does not enter."""
+        content = np.concatenate((self.times_s, self.values, [self.period_s])).astype("<f8")
+        return hashlib.blake2b(content.tobytes(), digest_size=16).digest()
+
+    def at(self, time_s: ArrayLike) -> Floats:
+        """Value at `time_s` >= 0, of the same shape."""
+        return self.values[self._index(np.mod(time_s, self.period_s))]
+
+    def integral(self, start_s: ArrayLike, end_s: ArrayLike) -> Floats:
+        """Integral over [start_s, end_s], both >= 0 and broadcast."""
+        return self._primitive(np.asarray(end_s, np.float64)) - self._primitive(np.asarray(start_s, np.float64))
+
+    def segments(self, start_s: float) -> Segments:
+        """The constant pieces from `start_s` >= 0 on, the first cut to its rest; never of length 0.
+
+        A trace of one value is one piece of infinite length.
+        """
+        times, values, last = self.times_s, self.values, len(self.values) - 1
+        if last == 0:
+            yield float("inf"), values.item(0)
+        now = start_s % self.period_s
+        i = bisect_right(times, now) - 1
+        while True:
+            end = self.period_s if i == last else times.item(i + 1)
+            if end > now:
+                yield end - now, values.item(i)
+            now, i = (0.0, 0) if i == last else (end, i + 1)
+
+    def _index(self, local_s: Floats) -> NDArray[np.intp]:
+        return np.searchsorted(self.times_s, local_s, side="right") - 1
+
+    def _primitive(self, time_s: Floats) -> Floats:
+        periods, local = np.divmod(time_s, self.period_s)
+        i = self._index(local)
+        total = self.cumulative[-1]
+        return periods * total + self.cumulative[i] + self.values[i] * (local - self.times_s[i])
+
+
+@dataclass(frozen=True, eq=False)
+class LinkTrace:
+    """Both directions of one node's link to the network. Immutable."""
+
+    name: str
+    uplink: Trace
+    """bit/s, node to network."""
+    downlink: Trace
+    """bit/s, network to node."""
+    rtt_s: float | None = None
+    """Round-trip time; None where the source states none."""
+
+    @cached_property
+    def digest(self) -> bytes:
+        """Hash of the content of both directions."""
+        return hashlib.blake2b(self.uplink.digest + self.downlink.digest, digest_size=16).digest()
+
+
+_Entry = TypeVar("_Entry", Trace, LinkTrace)
+
+
+@dataclass(frozen=True, eq=False)
+class TraceLibrary:
+    """Link and compute traces to draw networks from.
+
+    Raises:
+        SnakegymError: a compute trace with a value above 1.
+    """
+
+    links: tuple[LinkTrace, ...]
+    computes: tuple[Trace, ...]
+
+    def __post_init__(self) -> None:
+        for trace in self.computes:
+            if trace.values.max() > 1:
+                raise SnakegymError(
+                    f"compute trace '{trace.name}': found {trace.values.max()}, expected shares in [0, 1]"
+                )
+
+    def select(self, link: str = "*", compute: str = "*") -> TraceLibrary:
+        """The traces whose names match the globs. Raises SnakegymError where none does."""
+        return TraceLibrary(_matching(self.links, link, "link"), _matching(self.computes, compute, "compute"))
+
+    def split(self, split: Split) -> TraceLibrary:
+        """About 60 % (`train`), 20 % (`validation`) or 20 % (`test`) of the traces.
+
+        A trace's split follows from a hash of its content alone: renaming or moving files and adding
+        others changes nothing, and two copies of a trace never end up in different splits.
+
+        Raises:
+            SnakegymError: unknown split, or no trace of a kind falls into it (too few traces).
+        """
+        if split not in _SHARES:
+            raise SnakegymError(f"unknown split '{split}': expected one of {', '.join(_SHARES)}")
+        return TraceLibrary(_part(self.links, split, "link"), _part(self.computes, split, "compute"))
+
+
+def _part(traces: Sequence[_Entry], split: Split, kind: str) -> tuple[_Entry, ...]:
+    low, high = _SHARES[split]
+    part = tuple(t for t in traces if low <= int.from_bytes(t.digest[:6], "big") / 2**48 < high)
+    if not part:
+        raise SnakegymError(
+            f"the {split} split holds none of the {len(traces)} {kind} traces: expected at least one; "
+            "add traces (each goes to a split by a hash of its content; 20 or more fill all three in practice)"
+        )
+    return part
+
+
+def _matching(traces: Sequence[_Entry], pattern: str, kind: str) -> tuple[_Entry, ...]:
+    found = tuple(t for t in traces if fnmatchcase(t.name, pattern))
+    if not found:
+        raise SnakegymError(f"no {kind} trace is called '{pattern}' (there are {len(traces)} {kind} traces)")
+    return found
+
+
+def _check(name: str, times: Floats, values: Floats) -> None:
+    if times.ndim != 1 or times.shape != values.shape or not len(times):
+        raise SnakegymError(
+            f"trace '{name}': found times of shape {times.shape} and values of shape {values.shape}, "
+            "expected two lists of the same length, at least 1"
+        )
+    for what, wrong, expected in (
+        ("times_s", ~np.isfinite(times), "a finite number"),
+        ("times_s", np.diff(times, prepend=-np.inf) <= 0, "more than the time before it"),
+        ("values", ~(np.isfinite(values) & (values >= 0)), "a finite number >= 0"),
+    ):
+        if wrong.any():
+            i = int(np.argmax(wrong))
+            found = (times if what == "times_s" else values)[i]
+            raise SnakegymError(f"trace '{name}': {what}[{i}] is {found}, expected {expected}")
