@@ -92,12 +92,15 @@ def transfer_time(n_bytes: ArrayLike, rate_bps: ArrayLike, rtt_s: ArrayLike) -> 
 
 
 def radio_energy(power_w: float, air_s: float) -> float:
-    """Joules of one end's radio. Waiting for a round trip is not air time; being stuck in an outage
-    is (the radio searches)."""
+    """Joules of one end's radio.
+
+    Waiting for a round trip is not air time; being stuck in an outage is (the radio searches).
+    """
     return power_w * air_s
 
 
 def _duration(amount: ArrayLike, rate: ArrayLike) -> NDArray[np.float64]:
     amount_, rate_ = np.broadcast_arrays(np.asarray(amount, np.float64), np.asarray(rate, np.float64))
-    stuck = np.where(amount_ > 0, np.inf, 0.0)
-    return np.divide(amount_, rate_, out=stuck, where=(amount_ > 0) & (rate_ > 0))
+    seconds: NDArray[np.float64] = np.where(amount_ > 0, np.inf, 0.0)
+    np.divide(amount_, rate_, out=seconds, where=(amount_ > 0) & (rate_ > 0))
+    return seconds

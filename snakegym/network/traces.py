@@ -61,7 +61,12 @@ class Trace:
                 f"trace '{name}': period_s is {period_s}, expected more than the last time, {times[-1]} s"
             )
         times.flags.writeable = levels.flags.writeable = False
-        for field, value in (("name", name), ("times_s", times), ("values", levels), ("period_s", period_s)):
+        for field, value in (
+            ("name", name),
+            ("times_s", times),
+            ("values", levels),
+            ("period_s", float(period_s)),
+        ):
             object.__setattr__(self, field, value)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Trace:
@@ -85,7 +90,8 @@ class Trace:
 
     def integral(self, start_s: ArrayLike, end_s: ArrayLike) -> Floats:
         """Integral over [start_s, end_s], both >= 0 and broadcast."""
-        return self._primitive(np.asarray(end_s, np.float64)) - self._primitive(np.asarray(start_s, np.float64))
+        area: Floats = self._primitive(end_s) - self._primitive(start_s)
+        return area
 
     def segments(self, start_s: float) -> Segments:
         """The constant pieces from `start_s` >= 0 on, the first cut to its rest; never of length 0.
@@ -104,13 +110,15 @@ class Trace:
             now, i = (0.0, 0) if i == last else (end, i + 1)
 
     def _index(self, local_s: Floats) -> NDArray[np.intp]:
-        return np.searchsorted(self.times_s, local_s, side="right") - 1
+        i: NDArray[np.intp] = np.searchsorted(self.times_s, local_s, side="right") - 1
+        return i
 
-    def _primitive(self, time_s: Floats) -> Floats:
-        periods, local = np.divmod(time_s, self.period_s)
+    def _primitive(self, time_s: ArrayLike) -> Floats:
+        periods, local = np.divmod(np.asarray(time_s, np.float64), self.period_s)
         i = self._index(local)
-        total = self.cumulative[-1]
-        return periods * total + self.cumulative[i] + self.values[i] * (local - self.times_s[i])
+        within: Floats = self.cumulative[i] + self.values[i] * (local - self.times_s[i])
+        area: Floats = periods * self.cumulative[-1] + within
+        return area
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,7 +184,7 @@ def _part(traces: Sequence[_Entry], split: Split, kind: str) -> tuple[_Entry, ..
     if not part:
         raise SnakegymError(
             f"the {split} split holds none of the {len(traces)} {kind} traces: expected at least one; "
-            "add traces (each goes to a split by a hash of its content; 20 or more fill all three in practice)"
+            "add traces (a hash of its content decides on each one's split; some 20 fill all three)"
         )
     return part
 

@@ -1,0 +1,161 @@
+"""The built-in traces: nothing to download, the same on every machine, made in a moment.
+
+Links are Markov-modulated, as in the classical models of a fading channel (Gilbert 1960, two states;
+Elliott 1963; Fritchman 1967, several states): a continuous-time chain moves between the states good,
+fair, poor and outage, and each state has its rate. Rates are those of a microcontroller's LTE-M
+modem (3GPP release 13, Cat-M1: at most 1 Mbit/s), less where coverage extension repeats the data.
+
+Compute is tidal: load follows the day, with a phase of its own at every node. On top of the tide
+come bursts of background work, an on-off process with exponential times, which take most of the
+device for minutes, and now and then all of it.
+
+Every trace has a random generator of its own, so that more of them leave the others as they are;
+values are rounded, so that the last bits of a platform's arithmetic do not matter.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from functools import lru_cache
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from snakegym.network.traces import Floats, LinkTrace, Trace, TraceLibrary
+from snakegym.scenario import Count, NonNegative, Positive, Section
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+_DAY_S = 86400.0
+_LINK, _COMPUTE = 1, 2  # streams of random numbers
+
+
+class GeneratorConfig(Section):
+    """Settings of the generator; a scenario sets them under `network.traces.generator`."""
+
+    seed: Annotated[int, Field(ge=0)] = 0
+    links: Count = 60
+    """Number of link traces."""
+    computes: Count = 60
+    """Number of compute traces."""
+
+    link_period_s: Positive = 7200.0
+    link_step_s: Positive = 1.0
+    """Sampling of links; outages shorter than half of it vanish."""
+    good_bps: NonNegative = 1.0e6
+    fair_bps: NonNegative = 4.0e5
+    poor_bps: NonNegative = 1.0e5
+    """Downlink rates of the states, bit/s (medians)."""
+    uplink_ratio: NonNegative = 0.8
+    """Uplink rate as a multiple of the downlink's."""
+    fading: NonNegative = 0.15
+    """Standard deviation of the logarithm of the rate within a state, per step and direction."""
+    good_s: Positive = 45.0
+    fair_s: Positive = 30.0
+    poor_s: Positive = 20.0
+    outage_s: Positive = 5.0
+    """Mean times in the states (exponential)."""
+    outage_max_s: Positive = 25.0
+    """Longer outages are cut to this."""
+    outage_weight: NonNegative = 0.2
+    """How often outages are entered, relative to the other states (see `_link`)."""
+
+    compute_period_s: Positive = _DAY_S
+    """A whole number of days, or the tide jumps where the trace starts again."""
+    compute_step_s: Positive = 10.0
+    tide: Share = 0.5
+    """Share of the compute that the daily load takes at its height, at most; nodes differ."""
+    burst_s: Positive = 120.0
+    """Mean length of a burst of background work (exponential)."""
+    burst_share: Share = 0.9
+    """Share of the remaining compute that a burst takes, at most."""
+    blackout: Share = 0.05
+    """Share of the bursts that take all compute."""
+    floor: Share = 0.05
+    """Availability does not fall below this except in a blackout."""
+
+
+@lru_cache(maxsize=8)
+def generate(config: GeneratorConfig) -> TraceLibrary:
+    """The library that the settings describe; always the same for the same settings."""
+    links = tuple(_link(config, i) for i in range(config.links))
+    computes = tuple(_compute(config, i) for i in range(config.computes))
+    return TraceLibrary(links, computes)
+
+
+def _link(config: GeneratorConfig, index: int) -> LinkTrace:
+    """One link. Its quality, uniform in [0, 1], sets how often the states are entered."""
+    rng = np.random.default_rng((config.seed, _LINK, index))
+    quality = rng.random()
+    weights = [quality + 0.05, 0.5, 1.05 - quality, config.outage_weight * (1.25 - quality)]
+    dwell = [config.good_s, config.fair_s, config.poor_s, config.outage_s]
+    longest = [np.inf, np.inf, np.inf, config.outage_max_s]
+    n = max(1, round(config.link_period_s / config.link_step_s))
+    states = _chain(rng, weights, dwell, longest, n, config.link_step_s)
+    level = np.array([config.good_bps, config.fair_bps, config.poor_bps, 0.0])[states]
+    times = np.arange(n) * config.link_step_s
+    name = f"generated-link-{index:03d}"
+    down, up = (
+        Trace(
+            name,
+            times,
+            np.round(ratio * level * np.exp(config.fading * rng.standard_normal(n)), -1),
+            n * config.link_step_s,
+        )
+        for ratio in (1.0, config.uplink_ratio)
+    )
+    return LinkTrace(name, up, down)
+
+
+def _compute(config: GeneratorConfig, index: int) -> Trace:
+    """One node's availability: what the tide leaves, times what the bursts leave."""
+    rng = np.random.default_rng((config.seed, _COMPUTE, index))
+    n = max(1, round(config.compute_period_s / config.compute_step_s))
+    times = np.arange(n) * config.compute_step_s
+    height, phase, busy = config.tide * rng.random(), 2 * np.pi * rng.random(), rng.uniform(0.05, 0.85)
+    tide = height * (0.5 + 0.5 * np.sin(2 * np.pi * times / _DAY_S + phase))
+    burst = _bursts(config, rng, busy, n)
+    free = np.clip((1 - tide) * (1 - burst) + rng.normal(0, 0.02, n), config.floor, 1)
+    free[burst >= 1] = 0
+    return Trace(f"generated-compute-{index:03d}", times, np.round(free, 3), n * config.compute_step_s)
+
+
+def _bursts(config: GeneratorConfig, rng: np.random.Generator, busy: float, n: int) -> Floats:
+    """[n]: share of the compute that background work takes; it is there for a share `busy` of the time."""
+    idle_s = config.burst_s * (1 - busy) / busy
+    on = _chain(rng, [1, 1], [idle_s, config.burst_s], [np.inf, np.inf], n, config.compute_step_s)
+    starts = np.diff(on, prepend=0) > 0
+    which = np.cumsum(starts)
+    depth = config.burst_share * rng.uniform(0.4, 1, which[-1] + 1)
+    depth[rng.random(len(depth)) < config.blackout] = 1
+    taken: Floats = np.where(on == 1, depth[which], 0.0)
+    return taken
+
+
+def _chain(
+    rng: np.random.Generator,
+    weights: list[float],
+    dwell_s: list[float],
+    longest_s: list[float],
+    n: int,
+    step_s: float,
+) -> NDArray[np.int64]:
+    """[n]: states, every `step_s`, of a continuous-time chain that starts anywhere.
+
+    The next state is any other one, in proportion to `weights`; the time in a state is exponential
+    with mean `dwell_s`, cut to `longest_s`.
+    """
+    count = len(weights)
+    jump = np.array([[w * (i != j) for j, w in enumerate(weights)] for i in range(count)])
+    bounds = (np.cumsum(jump, axis=1) / jump.sum(axis=1, keepdims=True)).tolist()
+    state, elapsed, end = int(rng.integers(count)), 0.0, n * step_s
+    states, ends = [], []
+    while elapsed < end:
+        elapsed += min(rng.standard_exponential() * dwell_s[state], longest_s[state])
+        states.append(state)
+        ends.append(elapsed)
+        state = min(bisect_right(bounds[state], rng.random()), count - 1)
+    edges = np.minimum(np.round(np.array(ends) / step_s), n).astype(np.int64)
+    return np.repeat(np.array(states), np.diff(edges, prepend=0))

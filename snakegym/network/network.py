@@ -1,0 +1,257 @@
+"""A network of nodes: what they are, how fast they are at any time, and how it is drawn from traces."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from snakegym.control.records import PCE
+from snakegym.errors import SnakegymError
+from snakegym.network.bank import TraceBank
+from snakegym.network.traces import Floats, LinkTrace, Segments, Trace, TraceLibrary
+from snakegym.scenario import DeviceConfig, NetworkConfig
+
+
+@dataclass(frozen=True)
+class NodeProfile:
+    """What a node is: the part that does not change during an episode."""
+
+    name: str
+    peak_flops: float
+    """FLOP/s in training when all of the node's compute is free, > 0."""
+    memory_bytes: float
+    compute_power_w: float
+    radio_power_w: float
+    battery_j: float = float("inf")
+    """Energy the node may spend in an episode; inf for mains."""
+
+    @classmethod
+    def of(cls, device: DeviceConfig) -> NodeProfile:
+        """The profile that a scenario's device describes."""
+        battery = float("inf") if device.battery_j is None else device.battery_j
+        return cls(
+            device.name,
+            device.peak_flops,
+            device.memory_bytes,
+            device.compute_power_w,
+            device.radio_power_w,
+            battery,
+        )
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What nodes report at a moment: present values and means over the window behind, each [N]."""
+
+    availability: Floats
+    """Share of the node's compute that is free, in [0, 1]."""
+    uplink_bps: Floats
+    """bit/s, node to network."""
+    downlink_bps: Floats
+    mean_availability: Floats
+    mean_uplink_bps: Floats
+    mean_downlink_bps: Floats
+
+
+class Network:
+    """N nodes, each with a profile, a compute trace and a link trace. Immutable: copies share it.
+
+    Args:
+        profiles: N >= 1 of them.
+        computes: N traces, shares in [0, 1].
+        links: N link traces.
+        compute_offsets_s: [N] or a number: where in its trace a node starts, >= 0.
+        link_offsets_s: the same for links.
+        rtt_s: round-trip time of nodes whose link trace states none.
+        timeout_s: an outage that lasts longer interrupts a hop.
+
+    Attributes:
+        compute_names, link_names: names of the traces in use, per node.
+        peak_flops, memory_bytes, compute_power_w, radio_power_w, battery_j: the profiles as
+            read-only arrays [N] (battery: inf for mains).
+        rtt_s: [N], read-only, seconds.
+
+    Raises:
+        SnakegymError: no node, or not as many traces as profiles.
+    """
+
+    def __init__(
+        self,
+        profiles: Sequence[NodeProfile],
+        computes: Sequence[Trace],
+        links: Sequence[LinkTrace],
+        *,
+        compute_offsets_s: ArrayLike = 0.0,
+        link_offsets_s: ArrayLike = 0.0,
+        rtt_s: float = 0.0,
+        timeout_s: float = 10.0,
+    ) -> None:
+        n = len(profiles)
+        if n == 0 or len(computes) != n or len(links) != n:
+            raise SnakegymError(
+                f"network: found {n} profiles, {len(computes)} compute traces and {len(links)} link traces, "
+                "expected the same number of each, at least 1"
+            )
+        self.profiles = tuple(profiles)
+        self.timeout_s = timeout_s
+        self.compute_names = tuple(t.name for t in computes)
+        self.link_names = tuple(t.name for t in links)
+        self.peak_flops = _frozen([p.peak_flops for p in profiles])
+        self.memory_bytes = _frozen([p.memory_bytes for p in profiles])
+        self.compute_power_w = _frozen([p.compute_power_w for p in profiles])
+        self.radio_power_w = _frozen([p.radio_power_w for p in profiles])
+        self.battery_j = _frozen([p.battery_j for p in profiles])
+        self.rtt_s = _frozen([rtt_s if t.rtt_s is None else t.rtt_s for t in links])
+        # One bank for everything (rows: N computes, N uplinks, N downlinks), so that a measurement
+        # costs one search instead of three.
+        offsets = [np.broadcast_to(np.asarray(o, np.float64), n) for o in (compute_offsets_s, link_offsets_s)]
+        self._bank = TraceBank(
+            [*computes, *(t.uplink for t in links), *(t.downlink for t in links)],
+            np.concatenate([offsets[0], offsets[1], offsets[1]]),
+        )
+
+    @property
+    def n_nodes(self) -> int:
+        """Number of nodes."""
+        return len(self.profiles)
+
+    def __copy__(self) -> Network:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Network:
+        return self
+
+    def measure(self, time_s: float, window_s: float) -> Measurement:
+        """Present values at `time_s` >= 0 and means over the `window_s` before it.
+
+        The window is cut at time 0, before which nothing is known; at time 0 the means are the
+        present values.
+        """
+        now = self._bank.at(time_s)
+        mean = self._bank.mean(max(0.0, time_s - window_s), time_s) if time_s > 0 else now.copy()
+        n = self.n_nodes
+        return Measurement(
+            now[:n], now[n : 2 * n], now[2 * n :], np.minimum(mean[:n], 1.0), mean[n : 2 * n], mean[2 * n :]
+        )
+
+    def compute_segments(self, node: int, start_s: float) -> Segments:
+        """Availability of `node` from `start_s` on, piece by piece."""
+        return self._bank.segments(node, start_s)
+
+    def link_segments(self, sender: int, receiver: int, start_s: float) -> Segments:
+        """Rate in bit/s from `sender` to `receiver` from `start_s` on, piece by piece.
+
+        The smaller of the sender's uplink and the receiver's downlink; the PCE's own link is never
+        the bottleneck.
+        """
+        n = self.n_nodes
+        if sender == PCE and receiver == PCE:
+            raise SnakegymError("transfer: found the PCE at both ends, expected a node at one or both")
+        if sender == PCE:
+            return self._bank.segments(2 * n + receiver, start_s)
+        if receiver == PCE:
+            return self._bank.segments(n + sender, start_s)
+        return _slower(
+            self._bank.segments(n + sender, start_s), self._bank.segments(2 * n + receiver, start_s)
+        )
+
+    def link_rtt_s(self, sender: int, receiver: int) -> float:
+        """Round-trip time between two ends: the larger of the nodes' own; the PCE adds none."""
+        return max(float(self.rtt_s[end]) for end in (sender, receiver) if end != PCE)
+
+
+def constant_network(
+    profiles: Sequence[NodeProfile],
+    availability: ArrayLike,
+    uplink_bps: ArrayLike,
+    downlink_bps: ArrayLike,
+    *,
+    rtt_s: ArrayLike = 0.0,
+    timeout_s: float = 10.0,
+) -> Network:
+    """A network whose rates never change: for tests, and to replay plans made with present rates.
+
+    Args:
+        profiles: N of them.
+        availability: [N] or one number for all, in [0, 1].
+        uplink_bps: [N] or one number, bit/s.
+        downlink_bps: [N] or one number, bit/s.
+        rtt_s: [N] or one number.
+        timeout_s: as in `Network`.
+    """
+    n = len(profiles)
+    share, up, down, rtt = (
+        np.broadcast_to(np.asarray(a, np.float64), n).tolist()
+        for a in (availability, uplink_bps, downlink_bps, rtt_s)
+    )
+    computes = [_constant(v) for v in share]
+    links = [LinkTrace("constant", _constant(up[i]), _constant(down[i]), rtt[i]) for i in range(n)]
+    return Network(profiles, computes, links, timeout_s=timeout_s)
+
+
+def draw_network(config: NetworkConfig, library: TraceLibrary, rng: np.random.Generator) -> Network:
+    """A random network: for each node a device, a compute trace and a link trace.
+
+    Devices are drawn by their shares. Traces are drawn without replacement while there are enough
+    (with more nodes than traces each is used before any is used again), and every node starts at
+    its own random offset into its traces.
+
+    Raises:
+        SnakegymError: the library holds no link or no compute trace.
+    """
+    if not library.links or not library.computes:
+        raise SnakegymError(
+            f"trace library: found {len(library.links)} link and {len(library.computes)} compute traces, "
+            "expected at least one of each"
+        )
+    shares = np.array([d.share for d in config.devices])
+    devices = rng.choice(len(shares), size=config.nodes, p=shares / shares.sum())
+    computes = _draw(library.computes, config.nodes, rng)
+    links = _draw(library.links, config.nodes, rng)
+    return Network(
+        [NodeProfile.of(config.devices[i]) for i in devices],
+        computes,
+        links,
+        compute_offsets_s=rng.random(config.nodes) * [t.period_s for t in computes],
+        link_offsets_s=rng.random(config.nodes) * [t.uplink.period_s for t in links],
+        rtt_s=config.rtt_s,
+        timeout_s=config.timeout_s,
+    )
+
+
+_Entry = TypeVar("_Entry", Trace, LinkTrace)
+
+
+def _draw(traces: Sequence[_Entry], n: int, rng: np.random.Generator) -> list[_Entry]:
+    rounds = -(-n // len(traces))
+    order = np.concatenate([rng.permutation(len(traces)) for _ in range(rounds)])
+    return [traces[i] for i in order[:n]]
+
+
+def _slower(a: Segments, b: Segments) -> Segments:
+    """The smaller of two functions, cut at the pieces' boundaries of both."""
+    a_left, a_rate = next(a)
+    b_left, b_rate = next(b)
+    while True:
+        duration = min(a_left, b_left)
+        yield duration, min(a_rate, b_rate)
+        a_left -= duration
+        b_left -= duration
+        if a_left <= 0:
+            a_left, a_rate = next(a)
+        if b_left <= 0:
+            b_left, b_rate = next(b)
+
+
+def _constant(value: float) -> Trace:
+    return Trace("constant", [0.0], [value])
+
+
+def _frozen(values: Sequence[float]) -> Floats:
+    array = np.array(values, np.float64)
+    array.flags.writeable = False
+    return array
