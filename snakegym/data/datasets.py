@@ -1,11 +1,25 @@
-"""Placeholder replaced by the data module."""
+"""Datasets as tensors, in train, validation and test parts that never mix."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+import torch
 from torch import Tensor
+
+from snakegym.data.vision import load_vision
+from snakegym.errors import SnakegymError
+from snakegym.scenario import DataConfig
+
+SPLIT_SEED = 20251  # fixed: which samples are test samples must never depend on a user's seed
+
+Images = npt.NDArray[Any]
+Labels = npt.NDArray[np.int64]
+Raw = tuple[Images, Labels]
 
 
 @dataclass(frozen=True)
@@ -23,3 +37,83 @@ class Dataset:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Dataset:
         return self
+
+
+@dataclass(frozen=True)
+class DataParts:
+    """The three disjoint parts of a dataset."""
+
+    train: Dataset
+    """What is spread over the nodes."""
+    validation: Dataset
+    """What rewards and model selection see."""
+    test: Dataset
+    """What final tables report, and nothing else sees."""
+    input_shape: tuple[int, ...]
+    """Shape of one sample: (channels, height, width)."""
+    n_classes: int
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> DataParts:
+        return self
+
+
+def load_data(config: DataConfig) -> DataParts:
+    """The dataset that `config` names, split and normalised (cached: same fields, same object).
+
+    The split is stratified by class and fixed: it depends on the fractions alone. The test part is
+    the dataset's own, or `test_fraction` of all samples where it has none; the validation part is
+    `validation_fraction` of what is left. Each channel is normalised to mean 0 and deviation 1 over
+    the train part.
+
+    Raises:
+        SnakegymError: unknown dataset, missing root or files, missing torchvision, or a fraction
+            that leaves a part empty.
+    """
+    return _load(config.dataset, config.root, config.validation_fraction, config.test_fraction)
+
+
+@lru_cache(maxsize=4)
+def _load(name: str, root: str | None, validation_fraction: float, test_fraction: float) -> DataParts:
+    rng = np.random.default_rng(SPLIT_SEED)
+    if name == "digits":
+        rest, test = _split(_digits(), test_fraction, rng, "field 'data.test_fraction'")
+    else:
+        rest, test = load_vision(name, root)
+    train, validation = _split(rest, validation_fraction, rng, "field 'data.validation_fraction'")
+    return _normalised(train, validation, test)
+
+
+def _digits() -> Raw:
+    from sklearn.datasets import load_digits  # slow to import, and other datasets do without
+
+    digits = load_digits()
+    return digits.images[:, None].astype(np.float32), digits.target.astype(np.int64)
+
+
+def _split(raw: Raw, fraction: float, rng: np.random.Generator, field: str) -> tuple[Raw, Raw]:
+    """The samples without, and with, a stratified random `fraction` of each class."""
+    images, labels = raw
+    taken = np.zeros(len(labels), dtype=bool)
+    for label in np.unique(labels):
+        members = rng.permutation(np.flatnonzero(labels == label))
+        taken[members[: round(fraction * len(members))]] = True
+    if taken.all() or not taken.any():
+        raise SnakegymError(
+            f"{field}: {fraction} of {len(labels)} samples leaves a part empty, expected at least one in each"
+        )
+    return (images[~taken], labels[~taken]), (images[taken], labels[taken])
+
+
+def _normalised(train: Raw, validation: Raw, test: Raw) -> DataParts:
+    n_classes = int(max(labels.max() for _, labels in (train, validation, test))) + 1
+    inputs = torch.from_numpy(np.ascontiguousarray(train[0])).float()
+    channels = tuple(d for d in range(inputs.ndim) if d != 1)
+    mean = inputs.mean(channels, keepdim=True)
+    deviation = inputs.std(channels, keepdim=True).clamp_min(1e-6)
+
+    def part(raw: Raw) -> Dataset:
+        images = torch.from_numpy(np.ascontiguousarray(raw[0])).float()
+        return Dataset(images.sub_(mean).div_(deviation), torch.from_numpy(raw[1]), n_classes)
+
+    del inputs
+    return DataParts(part(train), part(validation), part(test), tuple(train[0].shape[1:]), n_classes)

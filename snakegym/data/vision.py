@@ -1,0 +1,78 @@
+"""Torchvision classification datasets, read from a folder and never downloaded."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from snakegym.data.torchvision_shim import import_torchvision
+from snakegym.errors import SnakegymError
+
+Raw = tuple[npt.NDArray[Any], npt.NDArray[np.int64]]
+
+
+def load_vision(name: str, root: str | None) -> tuple[Raw, Raw]:
+    """Train and test part of the torchvision dataset with class name `name` in folder `root`.
+
+    Returns:
+        For each part the images, uint8 [n, channels, height, width], and the labels, int64 [n].
+
+    Raises:
+        SnakegymError: unknown dataset, missing root, a root without the dataset's files, images of
+            several sizes, or no torchvision.
+    """
+    kind = _dataset_class(name)
+    if root is None:
+        raise SnakegymError(f"field 'data.root': found none, expected the folder that holds dataset '{name}'")
+    if not Path(root).is_dir():
+        raise SnakegymError(
+            f"field 'data.root': found '{root}', expected an existing folder with dataset '{name}'"
+        )
+    return _part(kind, name, root, train=True), _part(kind, name, root, train=False)
+
+
+def _dataset_class(name: str) -> type[Any]:
+    datasets = import_torchvision().datasets
+    if name not in datasets.__all__ or not _parts(getattr(datasets, name)):
+        usable = sorted(n for n in datasets.__all__ if _parts(getattr(datasets, n)))
+        raise SnakegymError(
+            f"field 'data.dataset': found '{name}', expected digits or a torchvision classification dataset "
+            f"with a train and a test part ({', '.join(usable)})"
+        )
+    kind: type[Any] = getattr(datasets, name)
+    return kind
+
+
+def _parts(kind: Any) -> dict[bool, dict[str, Any]]:
+    """Constructor arguments that select the train (True) and test (False) part; empty if there are none."""
+    parameters = inspect.signature(kind).parameters
+    required = [
+        p for n, p in parameters.items() if p.default is p.empty and n not in ("root", "kwargs", "split")
+    ]
+    if required or "root" not in parameters:
+        return {}
+    if "train" in parameters:
+        return {True: {"train": True}, False: {"train": False}}
+    if "split" in parameters:
+        return {True: {"split": "train"}, False: {"split": "test"}}
+    return {}
+
+
+def _part(kind: Any, name: str, root: str, *, train: bool) -> Raw:
+    options = _parts(kind)[train]
+    try:
+        dataset = kind(root, **options)
+        samples = [dataset[i] for i in range(len(dataset))]
+        images = np.stack([np.asarray(image) for image, _ in samples])
+        labels = np.asarray([int(label) for _, label in samples], dtype=np.int64)
+    except (RuntimeError, OSError, ValueError, TypeError, EOFError, ImportError) as error:
+        reason = " ".join(str(error).split())
+        raise SnakegymError(
+            f"field 'data.root': found '{root}', expected the files of torchvision dataset '{name}' "
+            f"with labelled images of one size ({reason})"
+        ) from None
+    return (images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2)), labels

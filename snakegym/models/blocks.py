@@ -1,0 +1,52 @@
+"""Layers of the zoo's models. What one of them holds is trained, handed on and costed as one layer."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+
+class ResidualLinear(nn.Module):
+    """x + W relu(x) + b: features [n, width] to [n, width].
+
+    With the activation before the product (He et al. 2016, arXiv:1603.05027) and weights scaled
+    down at the start (Zhang et al. 2019, arXiv:1901.09321) depth neither inflates nor kills the
+    signal, which a normalisation would cost more time to achieve.
+    """
+
+    def __init__(self, width: int, scale: float) -> None:
+        super().__init__()
+        self.linear = nn.Linear(width, width)
+        self.scale = scale
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Features of the same shape."""
+        product: Tensor = self.linear(inputs.relu())
+        return inputs + product
+
+    def reset_parameters(self) -> None:
+        """Scales the fresh weights of the product down."""
+        with torch.no_grad():
+            self.linear.weight.mul_(self.scale)
+
+
+def convolution(inputs: int, outputs: int, norm: str, pool: bool) -> nn.Sequential:
+    """A 3x3 convolution with its normalisation, activation and, if wanted, 2x2 max-pooling.
+
+    `norm` is `group` or `none`. Group norm (Wu and He 2018, arXiv:1803.08494) needs no batch
+    statistics, which small Non-IID batches would spoil.
+    """
+    layers: list[nn.Module] = [nn.Conv2d(inputs, outputs, 3, padding=1, bias=norm == "none")]
+    if norm == "group":
+        layers.append(nn.GroupNorm(math.gcd(outputs, 8), outputs))
+    layers.append(nn.ReLU())
+    if pool:
+        layers.append(nn.MaxPool2d(2))
+    return nn.Sequential(*layers)
+
+
+def dense(inputs: int, outputs: int) -> nn.Sequential:
+    """A fully connected layer with ReLU on flattened inputs."""
+    return nn.Sequential(nn.Flatten(), nn.Linear(inputs, outputs), nn.ReLU())

@@ -1,0 +1,129 @@
+"""Models as ordered lists of layers: first, middle layers, last."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from snakegym.errors import SnakegymError
+from snakegym.models.state import LayerState, ModelState
+
+
+class LayeredModel(nn.Module):
+    """Any modules in a row; a layer is what one hop trains and hands on as a whole.
+
+    Layer 0 is the first, layer n_layers - 1 the last, middle layer m of the API is layer m + 1.
+    Activation, pooling and normalisation belong to the layer they follow or precede, buffers
+    (running statistics) to the layer they live in.
+    """
+
+    def __init__(self, layers: Sequence[nn.Module]) -> None:
+        super().__init__()
+        if len(layers) < 3:
+            raise SnakegymError(
+                f"model: found {len(layers)} layers, expected a first, at least one middle and a last"
+            )
+        self.layers = nn.ModuleList(layers)
+        self._parameters_of = [dict(layer.named_parameters()) for layer in layers]
+        self._buffers_of = [_buffer_slots(layer) for layer in layers]
+
+    @property
+    def n_layers(self) -> int:
+        """Layers in all."""
+        return len(self.layers)
+
+    @property
+    def n_middle(self) -> int:
+        """Layers between first and last, at least 1."""
+        return len(self.layers) - 2
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Outputs of the last layer: logits [n, n_classes] for inputs [n, *input_shape]."""
+        for layer in self.layers:
+            inputs = layer(inputs)
+        return inputs
+
+    def parameters_of(self, layer: int) -> dict[str, nn.Parameter]:
+        """Name to parameter of one layer."""
+        return self._parameters_of[layer]
+
+    def initial_state(self, seed: int) -> ModelState:
+        """Fresh parameters: Kaiming-normal weights, zero biases (He et al. 2015, arXiv:1502.01852).
+
+        Linear and convolutional weights keep the variance of activations through ReLUs; every
+        other module does its own `reset_parameters`, and a module with a `reset_parameters` around
+        linear ones (a residual block) may rescale them. The same seed gives the same state; what
+        the model has loaded and the global random generator are left alone.
+        """
+        fresh = copy.deepcopy(self)  # never written in place: the parameters may be somebody's state
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            torch.default_generator.manual_seed(seed)
+            for layer in fresh.layers:
+                _initialise(layer)
+        return fresh.state()
+
+    def state(self) -> ModelState:
+        """What is loaded now, by reference."""
+        return ModelState(tuple(self.layer_state(i) for i in range(self.n_layers)))
+
+    def layer_state(self, layer: int) -> LayerState:
+        """Parameters and buffers of one layer as loaded now, by reference."""
+        tensors = {name: p.detach() for name, p in self._parameters_of[layer].items()}
+        tensors.update({name: getattr(m, key) for name, (m, key) in self._buffers_of[layer].items()})
+        return tensors
+
+    def load(self, state: ModelState) -> None:
+        """Makes the state's tensors the model's own, without a copy.
+
+        Whoever goes on to write into the parameters of a layer loads a copy of that layer.
+
+        Raises:
+            SnakegymError: the state's layers, names or shapes are not this model's.
+        """
+        if len(state) != self.n_layers:
+            raise SnakegymError(f"model state: found {len(state)} layers, expected {self.n_layers}")
+        for i, tensors in enumerate(state.layers):
+            self.load_layer(i, tensors)
+
+    def load_layer(self, layer: int, tensors: LayerState) -> None:
+        """Makes the tensors that layer's own, without a copy. Raises SnakegymError as `load`."""
+        parameters, buffers = self._parameters_of[layer], self._buffers_of[layer]
+        if len(tensors) != len(parameters) + len(buffers):
+            raise SnakegymError(
+                f"model state, layer {layer}: found {sorted(tensors)}, "
+                f"expected {sorted([*parameters, *buffers])}"
+            )
+        for name, parameter in parameters.items():
+            tensor = tensors.get(name)
+            if tensor is None or tensor.shape != parameter.shape:
+                found = None if tensor is None else tuple(tensor.shape)
+                raise SnakegymError(
+                    f"model state, layer {layer}, '{name}': found {found}, expected {tuple(parameter.shape)}"
+                )
+            parameter.data = tensor
+        for name, (module, key) in buffers.items():
+            setattr(module, key, tensors[name])
+
+
+def _buffer_slots(layer: nn.Module) -> dict[str, tuple[nn.Module, str]]:
+    """Qualified buffer name to its module and its name there."""
+    slots = {}
+    for name, _ in layer.named_buffers():
+        path, _, key = name.rpartition(".")
+        slots[name] = (layer.get_submodule(path), key)
+    return slots
+
+
+def _initialise(module: nn.Module) -> None:
+    """Children first, so that a module's own `reset_parameters` has the last word."""
+    for child in module.children():
+        _initialise(child)
+    if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d):
+        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+    elif callable(reset := getattr(module, "reset_parameters", None)):
+        reset()

@@ -1,0 +1,109 @@
+"""What the layers of a model cost: measured once per model, used for every hop."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from snakegym.models.layered import LayeredModel
+from snakegym.network.costs import hop_memory, training_flops
+from snakegym.scenario import LearningConfig
+
+Floats = npt.NDArray[np.float64]
+
+_SAMPLES = 2
+
+
+@dataclass(frozen=True)
+class ModelProfile:
+    """Size and work of every layer, float64 [n_layers] each, first to last."""
+
+    n_bytes: Floats
+    """Parameters and buffers of the layer: what a hop moves."""
+    forward_flops: Floats
+    """Of one sample; products and convolutions, a multiply-add counts as two."""
+    activation_bytes: Floats
+    """What the layer keeps of one sample for the backward pass when it is trained."""
+    frozen_activation_bytes: Floats
+    """The same when it only passes gradients on."""
+
+    @property
+    def n_middle(self) -> int:
+        """Middle layers."""
+        return len(self.n_bytes) - 2
+
+    def trained(self, middle: int) -> tuple[int, int, int]:
+        """Indices of the layers that a hop with this middle layer trains."""
+        return (0, middle + 1, len(self.n_bytes) - 1)
+
+    def training_flops(self) -> Floats:
+        """FLOPs per sample and epoch of a hop, per middle layer trained, [n_middle]."""
+        forward = self.forward_flops.tolist()
+        return np.array([training_flops(forward, self.trained(m)) for m in range(self.n_middle)])
+
+    def hop_memory(self, learning: LearningConfig) -> Floats:
+        """Bytes of memory that a hop needs, per middle layer trained, [n_middle]."""
+        return np.array([self._memory(self.trained(m), learning) for m in range(self.n_middle)])
+
+    def _memory(self, trained: Collection[int], learning: LearningConfig) -> float:
+        activations = self.frozen_activation_bytes.copy()
+        activations[list(trained)] = self.activation_bytes[list(trained)]
+        return hop_memory(
+            self.n_bytes.tolist(), activations.tolist(), trained, learning.batch_size, learning.optimizer
+        )
+
+
+def profile_model(model: LayeredModel, input_shape: tuple[int, ...]) -> ModelProfile:
+    """Measures a copy of the model on a few zeros.
+
+    FLOPs are those that `torch.utils.flop_counter` sees, so element-wise work is not counted. An
+    activation that two layers keep is charged to the first of them.
+    """
+    model = copy.deepcopy(model).eval()  # running statistics stay out of the graph
+    inputs = torch.zeros(_SAMPLES, *input_shape)
+    n_bytes = [sum(t.numel() * t.element_size() for t in layer.values()) for layer in model.state().layers]
+    rows = (n_bytes, _flops(model, inputs), _kept(model, inputs, True), _kept(model, inputs, False))
+    return ModelProfile(*(np.array(row, dtype=np.float64) for row in rows))
+
+
+def _flops(model: LayeredModel, inputs: Tensor) -> list[float]:
+    """Forward FLOPs per sample of every layer."""
+    flops = []
+    for layer in model.layers:
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            inputs = layer(inputs)
+        flops.append(counter.get_total_flops() / _SAMPLES)
+    return flops
+
+
+def _kept(model: LayeredModel, inputs: Tensor, trained: bool) -> list[float]:
+    """Bytes per sample of the activations that autograd keeps for the backward pass of every layer."""
+    model.requires_grad_(trained)
+    seen = {t.untyped_storage().data_ptr() for t in (*model.parameters(), *model.buffers())}
+    alive = []  # so that the allocator cannot hand out an address again
+    kept = 0
+
+    def keep(tensor: Tensor) -> Tensor:
+        nonlocal kept
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in seen:
+            seen.add(storage.data_ptr())
+            alive.append(tensor)
+            kept += storage.nbytes()
+        return tensor
+
+    per_layer = []
+    x = inputs.clone().requires_grad_(True)
+    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        for layer in model.layers:
+            kept = 0
+            x = layer(x)
+            per_layer.append(kept / _SAMPLES)
+    return per_layer

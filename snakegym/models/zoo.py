@@ -1,0 +1,134 @@
+"""The models that a scenario can name."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any, Literal
+
+import torch
+from pydantic import ValidationError
+from torch import nn
+
+from snakegym.errors import SnakegymError
+from snakegym.models.blocks import ResidualLinear, convolution, dense
+from snakegym.models.layered import LayeredModel
+from snakegym.scenario import Count, ModelConfig, Positive, Section
+
+Shape = tuple[int, ...]
+
+
+class MlpOptions(Section):
+    """Options of `mlp`."""
+
+    width: Count = 64
+    """Features between the layers."""
+    middle: Count = 7
+    """Middle layers."""
+
+
+class VggOptions(Section):
+    """Options of `vgg`."""
+
+    width: Count = 16
+    """Channels of the first three convolutions; the later ones have twice as many."""
+    norm: Literal["group", "none"] = "group"
+
+
+class Vgg11Options(Section):
+    """Options of `vgg11`."""
+
+    width: Positive = 1.0
+    """Factor on the number of channels and features (1: 64 to 512)."""
+    norm: Literal["group", "none"] = "group"
+    hidden: Count = 512
+    """Features of the two hidden fully connected layers at width 1."""
+
+
+def build_model(config: ModelConfig, input_shape: Shape, n_classes: int) -> LayeredModel:
+    """The configured model for samples of that shape; its parameters still have to be loaded.
+
+    Raises:
+        SnakegymError: unknown model, unknown or bad option, or inputs that do not fit the model.
+    """
+    if config.name not in _ZOO:
+        raise SnakegymError(
+            f"field 'model.name': found '{config.name}', expected one of {', '.join(list_models())}"
+        )
+    options_type, build = _ZOO[config.name]
+    try:
+        options = options_type.model_validate(config.options)
+    except ValidationError as error:
+        raise SnakegymError(_describe(error, config.name, options_type)) from None
+    with torch.random.fork_rng(devices=[]):  # modules draw their first parameters as they are made
+        return LayeredModel(build(options, input_shape, n_classes))
+
+
+def list_models() -> tuple[str, ...]:
+    """Names of the models, sorted."""
+    return tuple(sorted(_ZOO))
+
+
+def _mlp(options: MlpOptions, input_shape: Shape, n_classes: int) -> list[nn.Module]:
+    """Perceptron with residual middle layers, for samples of any shape."""
+    width, scale = options.width, options.middle**-0.5
+    first = nn.Sequential(nn.Flatten(), nn.Linear(math.prod(input_shape), width))
+    last = nn.Sequential(nn.ReLU(), nn.Linear(width, n_classes))
+    return [first, *(ResidualLinear(width, scale) for _ in range(options.middle)), last]
+
+
+def _vgg(options: VggOptions, input_shape: Shape, n_classes: int) -> list[nn.Module]:
+    """VGG-style network for small images: 7 convolutions (the 3rd and 6th pool), 2 dense layers."""
+    _require_images("vgg", input_shape, 8)
+    w = options.width
+    channels = [input_shape[0], w, w, w, 2 * w, 2 * w, 2 * w, 2 * w]
+    layers: list[nn.Module] = [
+        convolution(a, b, options.norm, pool=i in (2, 5)) for i, (a, b) in enumerate(pairwise(channels))
+    ]
+    layers[-1] = nn.Sequential(layers[-1], nn.AdaptiveAvgPool2d(2))
+    return [*layers, dense(8 * w, 4 * w), nn.Linear(4 * w, n_classes)]
+
+
+def _vgg11(options: Vgg11Options, input_shape: Shape, n_classes: int) -> list[nn.Module]:
+    """VGG-11 (Simonyan and Zisserman, arXiv:1409.1556, configuration A): 8 convolutions, 3 dense layers.
+
+    The dense layers are as small as is usual for 32x32 images, where 1x1 is left after the last pooling.
+    """
+    _require_images("vgg11", input_shape, 32)
+
+    def scaled(n: int) -> int:
+        return max(8, round(n * options.width / 8) * 8)  # whole groups of channels
+
+    channels = [input_shape[0], *map(scaled, (64, 128, 256, 256, 512, 512, 512, 512))]
+    convolutions = [
+        convolution(a, b, options.norm, pool=i in (0, 1, 3, 5, 7))
+        for i, (a, b) in enumerate(pairwise(channels))
+    ]
+    side = channels[-1] * (input_shape[1] // 32) * (input_shape[2] // 32)
+    hidden = scaled(options.hidden)
+    return [*convolutions, dense(side, hidden), dense(hidden, hidden), nn.Linear(hidden, n_classes)]
+
+
+def _require_images(name: str, shape: Shape, side: int) -> None:
+    if len(shape) != 3 or min(shape[1:]) < side:
+        raise SnakegymError(
+            f"model '{name}': found samples of shape {shape}, expected (channels, height, width) "
+            f"with at least {side}x{side} pixels"
+        )
+
+
+def _describe(error: ValidationError, name: str, options: type[Section]) -> str:
+    e = error.errors()[0]
+    allowed = ", ".join(f"{key} (default {field.default})" for key, field in options.model_fields.items())
+    return (
+        f"field 'model.options.{e['loc'][0]}': {e['msg']} (found {e['input']!r}); "
+        f"{name} has the options {allowed}"
+    )
+
+
+_ZOO: dict[str, tuple[type[Section], Callable[[Any, Shape, int], list[nn.Module]]]] = {
+    "mlp": (MlpOptions, _mlp),
+    "vgg": (VggOptions, _vgg),
+    "vgg11": (Vgg11Options, _vgg11),
+}
