@@ -16,6 +16,7 @@ values are rounded, so that the last bits of a platform's arithmetic do not matt
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Annotated
 
@@ -52,15 +53,15 @@ class GeneratorConfig(Section):
     """Uplink rate as a multiple of the downlink's."""
     fading: NonNegative = 0.15
     """Standard deviation of the logarithm of the rate within a state, per step and direction."""
-    good_s: Positive = 45.0
-    fair_s: Positive = 30.0
-    poor_s: Positive = 20.0
-    outage_s: Positive = 5.0
-    """Mean times in the states (exponential)."""
+    good_s: Positive = 40.0
+    fair_s: Positive = 20.0
+    poor_s: Positive = 30.0
+    outage_s: Positive = 10.0
+    """Mean times in the states (exponential); nodes differ in those of good and poor."""
     outage_max_s: Positive = 25.0
     """Longer outages are cut to this."""
-    outage_weight: NonNegative = 0.2
-    """How often outages are entered, relative to the other states (see `_link`)."""
+    outage_weight: NonNegative = 0.6
+    """How often outages are entered, relative to any other state, on a link of middling quality."""
 
     compute_period_s: Positive = _DAY_S
     """A whole number of days, or the tide jumps where the trace starts again."""
@@ -71,7 +72,7 @@ class GeneratorConfig(Section):
     """Mean length of a burst of background work (exponential)."""
     burst_share: Share = 0.9
     """Share of the remaining compute that a burst takes, at most."""
-    blackout: Share = 0.05
+    blackout: Share = 0.1
     """Share of the bursts that take all compute."""
     floor: Share = 0.05
     """Availability does not fall below this except in a blackout."""
@@ -86,11 +87,11 @@ def generate(config: GeneratorConfig) -> TraceLibrary:
 
 
 def _link(config: GeneratorConfig, index: int) -> LinkTrace:
-    """One link. Its quality, uniform in [0, 1], sets how often the states are entered."""
+    """One link. Its quality, uniform in [0, 1], shifts time between the good and the poor state."""
     rng = np.random.default_rng((config.seed, _LINK, index))
-    quality = rng.random()
-    weights = [quality + 0.05, 0.5, 1.05 - quality, config.outage_weight * (1.25 - quality)]
-    dwell = [config.good_s, config.fair_s, config.poor_s, config.outage_s]
+    quality = 0.02 + 0.96 * rng.random()
+    weights = [1, 1, 1, config.outage_weight * 2 * (1 - quality)]
+    dwell = [config.good_s * 2 * quality, config.fair_s, config.poor_s * 2 * (1 - quality), config.outage_s]
     longest = [np.inf, np.inf, np.inf, config.outage_max_s]
     n = max(1, round(config.link_period_s / config.link_step_s))
     states = _chain(rng, weights, dwell, longest, n, config.link_step_s)
@@ -136,9 +137,9 @@ def _bursts(config: GeneratorConfig, rng: np.random.Generator, busy: float, n: i
 
 def _chain(
     rng: np.random.Generator,
-    weights: list[float],
-    dwell_s: list[float],
-    longest_s: list[float],
+    weights: Sequence[float],
+    dwell_s: Sequence[float],
+    longest_s: Sequence[float],
     n: int,
     step_s: float,
 ) -> NDArray[np.int64]:

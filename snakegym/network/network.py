@@ -45,7 +45,7 @@ class NodeProfile:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What nodes report at a moment: present values and means over the window behind, each [N]."""
+    """What nodes report at a moment: present values and means over the window behind, each [N], read-only."""
 
     availability: Floats
     """Share of the node's compute that is free, in [0, 1]."""
@@ -133,6 +133,7 @@ class Network:
         """
         now = self._bank.at(time_s)
         mean = self._bank.mean(max(0.0, time_s - window_s), time_s) if time_s > 0 else now.copy()
+        now.flags.writeable = mean.flags.writeable = False
         n = self.n_nodes
         return Measurement(
             now[:n], now[n : 2 * n], now[2 * n :], np.minimum(mean[:n], 1.0), mean[n : 2 * n], mean[2 * n :]

@@ -49,6 +49,17 @@ def advance(segments: Iterable[tuple[float, float]], amount: float, timeout_s: f
     raise SnakegymError("segments: found their end before the amount was reached, expected endless ones")
 
 
+@dataclass(frozen=True, slots=True)
+class _Moved:
+    """What became of a transfer; the default is one that never began."""
+
+    seconds: float = 0.0
+    air_s: float = 0.0
+    received: float = 0.0
+    lost: float = 0.0
+    complete: bool = True
+
+
 def simulate(network: Network, job: Job) -> Phases:
     """Time, bytes and energy of a hop on the network.
 
@@ -59,9 +70,8 @@ def simulate(network: Network, job: Job) -> Phases:
     - interrupted compute: `trained_share` is the share of the FLOPs done, and the node still sends;
     - interrupted send: its bytes are lost.
 
-    `interrupted` names the first phase affected; `delivered` tells whether all bytes arrived. A
-    transfer ends one round trip after its last byte was sent (an interrupted one is never
-    acknowledged, and one of 0 bytes takes no time).
+    A transfer ends one round trip after its last byte was sent; an interrupted one is never
+    acknowledged, and one of 0 bytes takes no time.
 
     Energy: the training node pays for computing and for its radio while receiving and sending; the
     radio of the node at the other end is `sender_energy_j`; the PCE pays nothing.
@@ -70,70 +80,55 @@ def simulate(network: Network, job: Job) -> Phases:
         SnakegymError: a transfer of more than 0 bytes from a node to itself.
     """
     node = job.assignment.node
-    radio_w, peak = float(network.radio_power_w[node]), float(network.peak_flops[node])
+    receive = _transfer(network, job.receive, job.start_s)
+    begin = job.start_s + receive.seconds
+    work = _train(network, node, job.flops, begin) if receive.complete else Progress(0.0, 0.0, False)
+    sends = job.send if receive.complete else None
+    send = _Moved() if sends is None else _transfer(network, sends, begin + work.elapsed_s)
 
-    got, receive_s = _transfer(network, job.receive, job.start_s)
-    radio_j = costs.radio_energy(radio_w, got.elapsed_s)
-    other_j = _other_radio(network, job.receive.sender, got)
-    if not got.complete:
-        lost = got.done / costs.BITS_PER_BYTE
-        return Phases(
-            receive_s=receive_s,
-            bytes_sent=lost,
-            bytes_lost=lost,
-            node_energy_j=radio_j,
-            sender_energy_j=other_j,
-            trained_share=0.0,
-            interrupted="receive",
-        )
-
-    begin = job.start_s + receive_s
-    pieces = ((duration, peak * share) for duration, share in network.compute_segments(node, begin))
-    work = advance(pieces, job.flops, network.timeout_s)
-    compute_j = costs.compute_energy(float(network.compute_power_w[node]), costs.busy_time(work.done, peak))
-    interrupted: Phase | None = None if work.complete else "compute"
-
-    received, lost, send_s = float(job.receive.n_bytes), 0.0, 0.0
-    if job.send is not None:
-        put, send_s = _transfer(network, job.send, begin + work.elapsed_s)
-        radio_j += costs.radio_energy(radio_w, put.elapsed_s)
-        other_j += _other_radio(network, job.send.receiver, put)
-        if put.complete:
-            received += job.send.n_bytes
-        else:
-            lost = put.done / costs.BITS_PER_BYTE
-            interrupted = interrupted or "send"
+    received, lost = receive.received + send.received, receive.lost + send.lost
+    busy_s = costs.busy_time(work.done, float(network.peak_flops[node]))
     return Phases(
-        receive_s=receive_s,
+        receive_s=receive.seconds,
         compute_s=work.elapsed_s,
-        send_s=send_s,
+        send_s=send.seconds,
         bytes_sent=received + lost,
         bytes_received=received,
         bytes_lost=lost,
-        node_energy_j=compute_j + radio_j,
-        sender_energy_j=other_j,
-        trained_share=1.0 if work.complete else work.done / job.flops,
-        interrupted=interrupted,
+        node_energy_j=costs.compute_energy(float(network.compute_power_w[node]), busy_s)
+        + _radio(network, node, receive.air_s + send.air_s),
+        sender_energy_j=_radio(network, job.receive.sender, receive.air_s)
+        + (0.0 if sends is None else _radio(network, sends.receiver, send.air_s)),
+        trained_share=1.0 if work.complete else work.done / (job.flops or 1.0),
+        interrupted=_first_interrupted(receive.complete, work.complete, send.complete),
+        update_sent=job.send is None or (receive.complete and send.complete),
     )
 
 
-def delivered(job: Job, phases: Phases) -> bool:
-    """Whether all bytes that the job had to move arrived where they should."""
-    return phases.bytes_received == job.receive.n_bytes + (job.send.n_bytes if job.send else 0)
-
-
-def _transfer(network: Network, transfer: Transfer, start_s: float) -> tuple[Progress, float]:
-    """The air part of a transfer in bits, and the seconds that it takes in all."""
+def _transfer(network: Network, transfer: Transfer, start_s: float) -> _Moved:
     if transfer.n_bytes == 0:
-        return Progress(0.0, 0.0, True), 0.0
-    ends = transfer.sender, transfer.receiver
-    if ends[0] == ends[1]:
-        raise SnakegymError(f"transfer: found node {ends[0]} at both ends, expected two ends")
-    air = advance(
-        network.link_segments(*ends, start_s), transfer.n_bytes * costs.BITS_PER_BYTE, network.timeout_s
-    )
-    return air, air.elapsed_s + (network.link_rtt_s(*ends) if air.complete else 0.0)
+        return _Moved()
+    sender, receiver = transfer.sender, transfer.receiver
+    if sender == receiver:
+        raise SnakegymError(f"transfer: found node {sender} at both ends, expected two different ends")
+    bits = transfer.n_bytes * costs.BITS_PER_BYTE
+    air = advance(network.link_segments(sender, receiver, start_s), bits, network.timeout_s)
+    if not air.complete:
+        return _Moved(air.elapsed_s, air.elapsed_s, 0.0, air.done / costs.BITS_PER_BYTE, False)
+    rtt_s = network.link_rtt_s(sender, receiver)
+    return _Moved(air.elapsed_s + rtt_s, air.elapsed_s, float(transfer.n_bytes))
 
 
-def _other_radio(network: Network, end: int, air: Progress) -> float:
-    return 0.0 if end == PCE else costs.radio_energy(float(network.radio_power_w[end]), air.elapsed_s)
+def _train(network: Network, node: int, flops: float, start_s: float) -> Progress:
+    peak = float(network.peak_flops[node])
+    pieces = ((duration, peak * share) for duration, share in network.compute_segments(node, start_s))
+    return advance(pieces, flops, network.timeout_s)
+
+
+def _radio(network: Network, end: int, air_s: float) -> float:
+    return 0.0 if end == PCE else costs.radio_energy(float(network.radio_power_w[end]), air_s)
+
+
+def _first_interrupted(*complete: bool) -> Phase | None:
+    phases: tuple[Phase, ...] = ("receive", "compute", "send")
+    return next((phase for phase, whole in zip(phases, complete, strict=True) if not whole), None)
