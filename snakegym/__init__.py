@@ -1,1 +1,17 @@
-"""Snake Learning as a reinforcement-learning environment."""
+"""Snake Learning as a reinforcement-learning environment.
+
+Importing it registers the environments by name, so that this floor imports nothing from above:
+
+    import gymnasium as gym, snakegym
+    env = gym.make("snakegym/Serpentine-v0", scenario="default", split="train")
+"""
+
+from gymnasium import register
+
+from snakegym.errors import SnakegymError
+from snakegym.scenario import Scenario, list_scenarios, load_scenario
+
+__all__ = ["Scenario", "SnakegymError", "list_scenarios", "load_scenario"]
+__version__ = "0.1.0"
+
+register(id="snakegym/Serpentine-v0", entry_point="envs.serpentine:SerpentineEnv")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from snakegym.errors import SnakegymError
 
@@ -110,17 +110,12 @@ class NetworkConfig(Section):
 
 
 class BudgetConfig(Section):
-    """What an episode may spend; the first budget used up ends it."""
+    """What an episode may spend; the first budget used up ends it. A hop under way is finished."""
 
-    time_s: Positive | None = None
+    time_s: Positive
+    """Simulated time; every decision takes some, so every episode ends."""
     energy_j: Positive | None = None
     hops: Count | None = None
-
-    @model_validator(mode="after")
-    def _any(self) -> BudgetConfig:
-        if self.time_s is None and self.energy_j is None and self.hops is None:
-            raise ValueError("no budget is set, so an episode would never end: set time_s, energy_j or hops")
-        return self
 
 
 class ProcessConfig(Section):
@@ -216,12 +211,12 @@ def parse_scenario(text: str, origin: str) -> Scenario:
 @cache
 def _shipped(name: str) -> Scenario:
     if name not in list_scenarios():
+        known = ", ".join(list_scenarios())
         raise SnakegymError(
-            f"unknown scenario '{name}': expected one of {', '.join(list_scenarios())}, or the path of a .yaml file"
+            f"unknown scenario '{name}': expected one of {known}, or the path of a .yaml file"
         )
-    return parse_scenario(
-        _read(resources.files("snakegym") / "scenarios" / f"{name}.yaml"), f"scenario '{name}'"
-    )
+    file = resources.files("snakegym") / "scenarios" / f"{name}.yaml"
+    return parse_scenario(_read(file), f"scenario '{name}'")
 
 
 def _read(path: Any) -> str:
@@ -234,9 +229,6 @@ def _read(path: Any) -> str:
 
 def _describe(error: Any) -> str:
     field = ".".join(str(part) for part in error["loc"]) or "scenario"
-    found = (
-        ""
-        if error["type"] == "missing" or isinstance(error["input"], dict)
-        else f" (found {error['input']!r})"
-    )
+    shown = error["type"] != "missing" and not isinstance(error["input"], dict)
+    found = f" (found {error['input']!r})" if shown else ""
     return f"field '{field}': {error['msg']}{found}"

@@ -57,6 +57,8 @@ class Job:
     send: Transfer | None
     """CS mode: the upload of first, assigned and last layer; None in P2P mode."""
     training: LocalTraining
+    metric: float
+    """Validation accuracy of the model as it is before the hop, in [0, 1]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,9 @@ class Phases:
     trained_share: float = 1.0
     """Share of the hop's FLOPs done, in [0, 1]."""
     interrupted: Phase | None = None
-    """The phase in which link or node dropped out for longer than the timeout."""
+    """The first phase in which link or node dropped out for longer than the timeout."""
+    update_sent: bool = True
+    """Whether the upload arrived in full; True where none is needed (P2P)."""
 
     @property
     def duration_s(self) -> float:

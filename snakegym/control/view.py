@@ -67,6 +67,8 @@ class LayersView:
     """Memory that a hop on this layer needs."""
     times_trained: Ints
     trained_in_cycle: Bools
+    open: Bools
+    """May be trained next, as far as cycle and layer order go."""
     last_gain: Floats
     """Gain of the last hop on this layer; 0 before the first."""
 
@@ -107,11 +109,16 @@ class ProcessView:
     wait_s: float
 
     @property
+    def next_layer(self) -> int:
+        """The lowest open layer: with a fixed layer order the only one."""
+        return int(np.argmax(self.layers.open))
+
+    @property
     def n_nodes(self) -> int:
         """Number of nodes."""
-        return self.legal.shape[0]
+        return len(self.legal)
 
     @property
     def n_middle(self) -> int:
         """Number of middle layers."""
-        return self.legal.shape[1]
+        return len(self.layers.flops)

@@ -7,10 +7,12 @@ the formulas below, so that they agree exactly on a network whose rates never ch
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+Real = TypeVar("Real", float, NDArray[np.float64])
 
 BITS_PER_BYTE: Final = 8.0
 
@@ -68,12 +70,12 @@ def compute_time(flops: ArrayLike, peak_flops: ArrayLike, availability: ArrayLik
     return _duration(flops, np.multiply(peak_flops, availability))
 
 
-def busy_time(flops: float, peak_flops: float) -> float:
+def busy_time(flops: Real, peak_flops: Real) -> Real:
     """Seconds of the whole device that `flops` amount to: the integral of the availability used."""
     return flops / peak_flops
 
 
-def compute_energy(power_w: float, busy_s: float) -> float:
+def compute_energy(power_w: Real, busy_s: Real) -> Real:
     """Joules for `busy_s` (see `busy_time`): our share of the energy of a device that is shared."""
     return power_w * busy_s
 
@@ -91,7 +93,7 @@ def transfer_time(n_bytes: ArrayLike, rate_bps: ArrayLike, rtt_s: ArrayLike) -> 
     return air_time(n_bytes, rate_bps) + np.where(np.asarray(n_bytes) > 0, rtt_s, 0.0)
 
 
-def radio_energy(power_w: float, air_s: float) -> float:
+def radio_energy(power_w: Real, air_s: Real) -> Real:
     """Joules of one end's radio.
 
     Waiting for a round trip is not air time; being stuck in an outage is (the radio searches).

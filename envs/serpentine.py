@@ -1,0 +1,221 @@
+"""The Process Controller's decision as a Gymnasium environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from gymnasium.error import ResetNeeded
+from numpy.typing import NDArray
+
+from envs.action import ActionCodec
+from envs.encoder import Encoded, ViewEncoder
+from envs.render import draw_frame, write_frame
+from envs.reward import reward_terms
+from snakegym.control.controller import ProcessController
+from snakegym.control.executor import SimulatedExecutor
+from snakegym.control.records import Costs, Hop, Job, Outcome
+from snakegym.control.service import load_service
+from snakegym.control.view import ProcessView
+from snakegym.errors import SnakegymError
+from snakegym.scenario import LayerOrder, Scenario, Split, load_scenario
+
+StepResult = tuple[Encoded, float, bool, bool, dict[str, Any]]
+
+
+class SerpentineEnv(gym.Env[Encoded, np.int64]):
+    """Schedule Snake Learning: which node trains which middle layer next.
+
+    ## Description
+    One model wanders over the nodes of a mobile network. At every step the agent, as the network's
+    Process Controller, chooses a node and a middle layer; the node receives the layers it lacks,
+    **really trains** (in PyTorch, on its own samples) that layer together with the first and the
+    last, and hands on what changed. Time, energy and bytes are charged on a network that is
+    replayed from traces and changes while the hop runs. The agent never sees the future.
+
+    ## Action space
+    `Discrete(n_nodes * n_middle + 1)`: action = node * n_middle + layer; the last action waits
+    `wait_s` seconds. Where the scenario (or `layer_order`) fixes the order of layers, the action
+    is the node alone: `Discrete(n_nodes + 1)`. `action_masks()` (bool) and `info["action_mask"]`
+    (int8, for `action_space.sample`) tell which actions are legal: the node is in the pool and
+    reachable and has the memory, the layer is not yet trained in this cycle. Waiting is always
+    legal. An illegal action is a penalised wait, counted in `info["illegal"]`.
+
+    ## Observation space
+    `Dict` of float32 boxes within [-1, 1]; the names of the columns are in `envs.encoder`:
+
+    | key | shape | what |
+    |---|---|---|
+    | `nodes` | [n_nodes * 20] | compute, links, memory, battery, data, visits, what it lacks, forecast |
+    | `layers` | [n_middle * 8] | position, FLOPs, bytes, memory, how often trained, open, last gain |
+    | `process` | [12] | metric, recent gains, cycle, shares of the budgets spent, where the model is |
+
+    ## Rewards
+    `gain * (m_t - m_{t-1}) - time * dt/tau - energy * dE/eps - bytes * dB/beta - penalties`, with
+    m the accuracy on the *validation* part of the data, and tau, eps, beta the nominal costs of
+    a hop (`objective` in the scenario). The terms are in `info["rewards"]`. Summed over an episode:
+    accuracy gained minus total costs. The test part of the data is never touched.
+
+    ## Starting state
+    Nodes, traces (of `split`) with offsets, partition of the data and initial model are drawn
+    from the seed; nothing is trained; the PCE holds the model.
+
+    ## Episode end
+    *Terminated* when the validation accuracy reaches the scenario's target (if it has one);
+    *truncated* when the budget of time, energy or hops is used up. A hop under way is finished.
+
+    ## Arguments
+    * `scenario`: name of a scenario, path of a YAML file, or a `Scenario`.
+    * `split`: traces to replay: `train`, `validation` or `test`.
+    * `traces`: folder with `link/*.csv` and `compute/*.csv` instead of the scenario's source.
+    * `layer_order`: `free`, `serpentine`, `reverse` or `random` instead of the scenario's.
+    * `render_mode`: `ansi` or `rgb_array`.
+
+    ## Info
+    `action_mask`, `rewards`, `metric`, `spent` (`time_s`, `energy_j`, `n_bytes`), `hops`, `waits`,
+    `illegal`, `interruptions`, `cycle`, and `ended`: the budget that ended the episode, `target`,
+    or an empty string.
+
+    ## Version history
+    * v0: first version.
+    """
+
+    metadata = {"render_modes": ["ansi", "rgb_array"], "render_fps": 2}  # noqa: RUF012
+
+    def __init__(
+        self,
+        scenario: str | Path | Scenario = "default",
+        split: Split = "train",
+        traces: str | None = None,
+        layer_order: LayerOrder | None = None,
+        render_mode: str | None = None,
+    ) -> None:
+        if render_mode not in (None, *self.metadata["render_modes"]):
+            raise SnakegymError(f"render_mode: found '{render_mode}', expected ansi, rgb_array or None")
+        self.scenario = _with_order(load_scenario(scenario), layer_order)
+        self.service = load_service(self.scenario, split, traces)
+        self.render_mode = render_mode
+        n_nodes, n_middle = self.scenario.network.nodes, self.service.profile.n_middle
+        self.codec = ActionCodec(n_nodes, n_middle, self.scenario.process.layer_order)
+        self.encoder = ViewEncoder(n_nodes, n_middle)
+        self.action_space = spaces.Discrete(self.codec.n_actions)
+        self.observation_space = self.encoder.space  # type: ignore[assignment]
+        self._controller: ProcessController | None = None
+        self._executor: SimulatedExecutor | None = None
+        self._job: Job | None = None
+        self._illegal = 0
+        self._illegal_now = False
+
+    @property
+    def controller(self) -> ProcessController:
+        """The controller of the running process. Raises ResetNeeded before the first reset."""
+        if self._controller is None:
+            raise ResetNeeded("call reset() first")
+        return self._controller
+
+    @property
+    def executor(self) -> SimulatedExecutor:
+        """Carries out the jobs of `begin`. Raises ResetNeeded before the first reset."""
+        if self._executor is None:
+            raise ResetNeeded("call reset() first")
+        return self._executor
+
+    def view(self) -> ProcessView:
+        """What the Process Controller knows now: the input of a scheduler."""
+        return self.controller.view()
+
+    def action_masks(self) -> NDArray[np.bool_]:
+        """Bool [n_actions]: legal actions (the name that MaskablePPO asks for)."""
+        return self.codec.mask(self.view())
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Encoded, dict[str, Any]]:
+        """Start a new process; `options` are ignored."""
+        super().reset(seed=seed)
+        self._controller, self._executor = self.service.start(self.np_random)
+        self._job, self._illegal, self._illegal_now = None, 0, False
+        return self.encoder.encode(self.view()), self._info({})
+
+    def step(self, action: np.int64 | int) -> StepResult:
+        """One decision and the hop that follows it."""
+        job = self.begin(action)
+        return self.finish(None if job is None else self.executor.run(job))
+
+    def begin(self, action: np.int64 | int) -> Job | None:
+        """First half of a step: the job to carry out, or None if there is nothing to train.
+
+        Raises:
+            SnakegymError: the action is not in the action space, or a step is half done.
+            ResetNeeded: the episode is over.
+        """
+        if self.controller.ended:
+            raise ResetNeeded(f"the episode is over ({self.controller.ended}): call reset()")
+        if not self.action_space.contains(action):
+            raise SnakegymError(
+                f"action: found {action!r}, expected an integer in [0, {self.codec.n_actions})"
+            )
+        view = self.view()
+        assignment = self.codec.decode(int(action), view)
+        self._illegal_now = assignment is not None and not view.legal[assignment.node, assignment.layer]
+        legal = assignment is not None and not self._illegal_now
+        self._job = self.controller.dispatch(assignment) if assignment is not None and legal else None
+        return self._job
+
+    def finish(self, outcome: Outcome | None) -> StepResult:
+        """Second half of a step: book the outcome of `begin`'s job (None if it gave none)."""
+        if self._job is not None and outcome is not None:
+            hop: Hop | None = self.controller.complete(self._job, outcome)
+            gain, costs = (hop.gain, hop.costs) if hop else (0.0, Costs())
+        else:
+            gain, costs = 0.0, self.controller.wait()
+        self._job = None
+        self._illegal += self._illegal_now
+        rewards = reward_terms(self.scenario.objective, gain, costs, self._illegal_now)
+        ended = self.controller.ended
+        info = self._info(rewards)
+        return (
+            self.encoder.encode(self.view()),
+            sum(rewards.values()),
+            ended == "target",
+            ended not in ("", "target"),
+            info,
+        )
+
+    def render(self) -> str | NDArray[np.uint8] | None:
+        """The network and the snake: text (`ansi`) or a picture [height, width, 3] (`rgb_array`)."""
+        if self.render_mode == "ansi":
+            return write_frame(self.view(), self.controller.history)
+        if self.render_mode == "rgb_array":
+            return draw_frame(self.view(), self.controller.history)
+        return None
+
+    def _info(self, rewards: dict[str, float]) -> dict[str, Any]:
+        controller = self.controller
+        spent = controller.spent
+        return {
+            "action_mask": self.action_masks().astype(np.int8),
+            "rewards": rewards,
+            "metric": controller.metric,
+            "spent": {"time_s": spent.time_s, "energy_j": spent.energy_j, "n_bytes": spent.n_bytes},
+            "hops": len(controller.history),
+            "waits": controller.waits,
+            "illegal": self._illegal,
+            "interruptions": int(controller.pool.interruptions.sum()),
+            "cycle": controller.cycle.index,
+            "ended": controller.ended,
+        }
+
+
+def _with_order(scenario: Scenario, layer_order: LayerOrder | None) -> Scenario:
+    if layer_order is None:
+        return scenario
+    if layer_order not in ("free", "serpentine", "reverse", "random"):
+        raise SnakegymError(
+            f"layer_order: found '{layer_order}', expected free, serpentine, reverse or random"
+        )
+    process = scenario.process.model_copy(update={"layer_order": layer_order})
+    return scenario.model_copy(update={"process": process})

@@ -1,0 +1,107 @@
+"""What the next hop would cost, as far as the present lets one say.
+
+Rates are taken to stay as they are expected from the view. On a network whose rates never change
+the forecast is exact: the formulas are those of the simulator (`snakegym.network.costs`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from snakegym.control.records import PCE
+from snakegym.control.view import Floats, ProcessView
+from snakegym.network import costs
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Expected rates, each [n_nodes]: availability in [0, 1], links in bit/s."""
+
+    availability: Floats
+    uplink_bps: Floats
+    downlink_bps: Floats
+
+
+@dataclass(frozen=True)
+class HopForecast:
+    """Expected costs of every possible next hop; infinite where it could not be carried out now."""
+
+    receive_s: Floats
+    """[n_nodes]."""
+    compute_s: Floats
+    """[n_nodes, n_middle]."""
+    send_s: Floats
+    """[n_nodes, n_middle]; 0 in P2P mode."""
+    energy_j: Floats
+    """[n_nodes, n_middle], both ends."""
+    n_bytes: Floats
+    """[n_nodes, n_middle]."""
+
+    @property
+    def time_s(self) -> Floats:
+        """[n_nodes, n_middle]."""
+        return self.receive_s[:, None] + self.compute_s + self.send_s
+
+
+def expected_rates(view: ProcessView) -> Rates:
+    """Mean of what is measured now and of the recent mean: links change in tens of seconds, so that
+    the present alone says too much about a hop's later part, and the past too little about its start.
+    """
+    nodes = view.nodes
+    return Rates(
+        (nodes.availability + nodes.mean_availability) / 2,
+        (nodes.uplink_bps + nodes.mean_uplink_bps) / 2,
+        (nodes.downlink_bps + nodes.mean_downlink_bps) / 2,
+    )
+
+
+def hop_flops(view: ProcessView) -> Floats:
+    """[n_nodes, n_middle]: FLOPs of a whole hop on each node and layer."""
+    flops: Floats = np.outer(view.nodes.samples * view.epochs, view.layers.flops)
+    return flops
+
+
+def upload_bytes(view: ProcessView) -> Floats:
+    """[n_middle]: bytes that a hop uploads to the PCE; 0 in P2P mode."""
+    if view.mode == "p2p":
+        return np.zeros(view.n_middle)
+    size = view.layer_bytes
+    upload: Floats = size[0] + size[1:-1] + size[-1]
+    return upload
+
+
+def receive_rate(rates: Rates, sender: int) -> Floats:
+    """[n_nodes]: bit/s from `sender` (a node or the PCE) to every node."""
+    down = rates.downlink_bps
+    return down if sender == PCE else np.minimum(rates.uplink_bps[sender], down)
+
+
+def receive_rtt(view: ProcessView, sender: int) -> Floats:
+    """[n_nodes]: round-trip time from `sender` to every node, in seconds."""
+    rtt = view.nodes.rtt_s
+    return rtt if sender == PCE else np.maximum(rtt[sender], rtt)
+
+
+def forecast(view: ProcessView) -> HopForecast:
+    """Expected costs of every next hop."""
+    nodes, rates = view.nodes, expected_rates(view)
+    missing, upload = nodes.missing_bytes, upload_bytes(view)
+    rate, rtt = receive_rate(rates, view.holder), receive_rtt(view, view.holder)
+    flops = hop_flops(view)
+    sender_power = 0.0 if view.holder == PCE else float(nodes.radio_power_w[view.holder])
+    receive_air = costs.air_time(missing, rate)
+    send_air = costs.air_time(upload[None, :], rates.uplink_bps[:, None])
+    receive_energy = costs.radio_energy(nodes.radio_power_w + sender_power, receive_air)
+    compute_energy = costs.compute_energy(
+        nodes.compute_power_w[:, None], costs.busy_time(flops, nodes.peak_flops[:, None])
+    )
+    send_energy = costs.radio_energy(nodes.radio_power_w[:, None], send_air)
+    return HopForecast(
+        receive_s=costs.transfer_time(missing, rate, rtt),
+        compute_s=costs.compute_time(flops, nodes.peak_flops[:, None], rates.availability[:, None]),
+        send_s=costs.transfer_time(upload[None, :], rates.uplink_bps[:, None], nodes.rtt_s[:, None]),
+        energy_j=receive_energy[:, None] + compute_energy + send_energy,
+        n_bytes=missing[:, None] + upload[None, :],
+    )

@@ -1,0 +1,117 @@
+"""A registered service: a scenario with everything it needs loaded, ready to start processes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from snakegym.control.controller import ProcessController, node_data
+from snakegym.control.executor import SimulatedExecutor
+from snakegym.data.datasets import DataParts, load_data
+from snakegym.data.partition import partition
+from snakegym.errors import SnakegymError
+from snakegym.learning.jobs import Engine
+from snakegym.learning.sequential import SequentialEngine
+from snakegym.models.layered import LayeredModel
+from snakegym.models.profile import ModelProfile, profile_model
+from snakegym.models.zoo import build_model
+from snakegym.network.library import load_library
+from snakegym.network.network import draw_network
+from snakegym.network.traces import TraceLibrary
+from snakegym.scenario import Scenario, Split, load_scenario
+
+
+@dataclass(frozen=True, eq=False)
+class Service:
+    """What all processes of a scenario share. Immutable: copies of environments share it."""
+
+    scenario: Scenario
+    data: DataParts
+    model: LayeredModel
+    profile: ModelProfile
+    engine: Engine
+    library: TraceLibrary
+    """The traces of one split alone."""
+
+    def start(self, rng: np.random.Generator) -> tuple[ProcessController, SimulatedExecutor]:
+        """Start a process: draw network, partition and initial model from `rng`."""
+        network_seed, data_seed, model_seed, process_seed = rng.integers(2**31, size=4)
+        config = self.scenario.network
+        network = draw_network(config, self.library, np.random.default_rng(network_seed))
+        train = self.data.train
+        indices = partition(
+            self.scenario.data,
+            train.targets.numpy(),
+            config.nodes,
+            train.n_classes,
+            np.random.default_rng(data_seed),
+        )
+        state = self.model.initial_state(int(model_seed))
+        metric = self.engine.evaluate([state], self.data.validation)[0].accuracy
+        controller = ProcessController(
+            self.scenario,
+            self.profile,
+            network,
+            node_data(train, indices),
+            state,
+            metric,
+            np.random.default_rng(process_seed),
+        )
+        return controller, SimulatedExecutor(network, self.engine, self.data.validation)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Service:
+        return self
+
+
+def load_service(
+    scenario: str | Path | Scenario, split: Split = "train", traces: str | None = None
+) -> Service:
+    """Load (once in a program) what a scenario needs.
+
+    Args:
+        scenario: name, YAML file or object.
+        split: the traces to use: `train`, `validation` or `test`.
+        traces: folder of traces that replaces the scenario's own source.
+
+    Raises:
+        SnakegymError: whatever is wrong with scenario, dataset, model, traces or budget.
+    """
+    if split not in ("train", "validation", "test"):
+        raise SnakegymError(f"split: found '{split}', expected train, validation or test")
+    return _load(load_scenario(scenario).model_dump_json(), split, traces)
+
+
+@lru_cache(maxsize=16)
+def _load(scenario_json: str, split: Split, traces: str | None) -> Service:
+    scenario = Scenario.model_validate_json(scenario_json)
+    data = load_data(scenario.data)
+    model = build_model(scenario.model, data.input_shape, data.n_classes)
+    profile = profile_model(model, data.input_shape)
+    _check_feasible(scenario, data, profile)
+    library = load_library(scenario.network.traces, traces).split(split)
+    return Service(scenario, data, model, profile, SequentialEngine(model), library)
+
+
+def _check_feasible(scenario: Scenario, data: DataParts, profile: ModelProfile) -> None:
+    """Refuse scenarios in which no hop could ever be trained."""
+    devices, learning = scenario.network.devices, scenario.learning
+    memory = float(profile.hop_memory(learning).min())
+    largest = max(device.memory_bytes for device in devices)
+    if largest < memory:
+        raise SnakegymError(
+            f"scenario '{scenario.name}', field 'network.devices': the largest memory_bytes is {largest:g}, "
+            f"but the smallest hop needs {memory:g}"
+        )
+    samples = len(data.train) / scenario.network.nodes * learning.epochs
+    fastest = max(device.peak_flops for device in devices)
+    shortest = float(profile.training_flops().min()) * samples / fastest
+    if scenario.process.budget.time_s < shortest:
+        raise SnakegymError(
+            f"scenario '{scenario.name}', field 'process.budget.time_s': found "
+            f"{scenario.process.budget.time_s:g}, but one average hop on the fastest device takes "
+            f"{shortest:.3g} s"
+        )

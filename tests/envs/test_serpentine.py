@@ -1,0 +1,235 @@
+"""The environment as gymnasium, Stable-Baselines3 and their users see it."""
+
+from __future__ import annotations
+
+import copy
+import multiprocessing
+import warnings
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from gymnasium.error import ResetNeeded
+from gymnasium.utils.env_checker import check_env
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from stable_baselines3.common.env_checker import check_env as sb3_check_env
+
+import snakegym
+from envs.reward import TERMS
+from snakegym.errors import SnakegymError
+
+IDS = [spec.id for spec in gym.registry.values() if spec.namespace == "snakegym"]
+
+
+def make(**kwargs):
+    return gym.make("snakegym/Serpentine-v0", **kwargs).unwrapped
+
+
+def rollout(env, seed: int, steps: int):
+    """Observations, rewards and infos of random legal actions."""
+    obs, info = env.reset(seed=seed)
+    env.action_space.seed(seed)
+    trail = [(obs, 0.0, info)]
+    for _ in range(steps):
+        obs, reward, terminated, truncated, info = env.step(env.action_space.sample(info["action_mask"]))
+        trail.append((obs, reward, info))
+        if terminated or truncated:
+            break
+    return trail
+
+
+def flat(trail) -> np.ndarray:
+    return np.concatenate([np.concatenate([*(o[k].ravel() for k in sorted(o)), [r]]) for o, r, _ in trail])
+
+
+def rollout_elsewhere(seed: int) -> np.ndarray:
+    torch.set_num_threads(1)
+    env = gym.make("snakegym:snakegym/Serpentine-v0").unwrapped
+    return flat(rollout(env, seed, 6))
+
+
+@pytest.mark.parametrize("env_id", IDS)
+@pytest.mark.parametrize("kwargs", [{}, {"layer_order": "serpentine"}, {"split": "test"}])
+def test_passes_both_checkers_without_a_warning(env_id, kwargs):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_env(gym.make(env_id, **kwargs).unwrapped)
+        sb3_check_env(gym.make(env_id, **kwargs).unwrapped, skip_render_check=False)
+
+
+@pytest.mark.parametrize("mode", ["ansi", "rgb_array"])
+def test_renders(mode):
+    env = gym.make("snakegym/Serpentine-v0", render_mode=mode)
+    env.reset(seed=0)
+    env.step(0)
+    frame = env.render()
+    if mode == "ansi":
+        assert "validation accuracy" in frame
+        assert frame.count("\n") == 3 + 9
+    else:
+        assert frame.dtype == np.uint8
+        assert frame.shape == (480, 840, 3)
+        assert frame.std() > 10
+
+
+def test_same_seed_gives_the_same_numbers_and_another_seed_others():
+    a, b, c = (flat(rollout(make(), seed, 6)) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(a, b)
+    assert not np.array_equal(a, c)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_same_numbers_in_another_process(method):
+    with multiprocessing.get_context(method).Pool(1) as pool:
+        elsewhere = pool.apply(rollout_elsewhere, (3,))
+    np.testing.assert_array_equal(flat(rollout(make(), 3, 6)), elsewhere)
+
+
+def test_global_random_generators_stay_untouched():
+    torch.manual_seed(7)
+    np.random.seed(7)  # noqa: NPY002
+    before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    rollout(make(), 0, 4)
+    assert torch.equal(before[0], torch.get_rng_state())
+    np.testing.assert_array_equal(before[1], np.random.get_state()[1])  # noqa: NPY002
+
+
+def test_a_deep_copy_lives_on_its_own():
+    env = make()
+    rollout(env, 0, 4)
+    twin = copy.deepcopy(env)
+    legal = np.flatnonzero(env.action_masks())
+    spent, metric, state = env.controller.spent, env.controller.metric, env.controller.state
+    other = [twin.step(int(a))[1] for a in legal[:1]]
+    twin.step(twin.codec.wait)
+    assert (env.controller.spent, env.controller.metric) == (spent, metric)
+    assert env.controller.state is state
+    assert twin.controller.history is not env.controller.history
+    assert [env.step(int(a))[1] for a in legal[:1]] == other, "the copy goes on as the original does"
+
+
+def test_waiting_costs_time_alone():
+    env = make()
+    env.reset(seed=0)
+    *_, info = env.step(env.codec.wait)
+    assert info["spent"] == {"time_s": env.scenario.process.wait_s, "energy_j": 0.0, "n_bytes": 0.0}
+    assert info["waits"] == 1
+    assert info["hops"] == 0
+
+
+def test_an_illegal_action_is_a_penalised_wait():
+    env = make()
+    env.reset(seed=0)
+    while env.action_masks()[:-1].all() or not env.action_masks()[:-1].any():
+        env.step(int(np.argmax(env.action_masks())))
+    illegal = int(np.argmin(env.action_masks()))
+    hops, metric = len(env.controller.history), env.controller.metric
+    *_, info = env.step(illegal)
+    assert info["illegal"] == 1
+    assert info["rewards"]["illegal"] == -env.scenario.objective.illegal
+    assert (info["hops"], info["metric"]) == (hops, metric)
+
+
+def test_what_is_no_action_is_refused():
+    env = make()
+    env.reset(seed=0)
+    for nonsense in (-1, env.codec.n_actions, 0.5, "0"):
+        with pytest.raises(SnakegymError, match="action"):
+            env.step(nonsense)
+
+
+def test_an_episode_ends_at_its_budget_and_not_before():
+    env = make()
+    trail = rollout(env, 0, 10_000)
+    assert trail[-1][2]["ended"] == "time"
+    budget = env.scenario.process.budget.time_s
+    assert trail[-2][2]["spent"]["time_s"] < budget <= trail[-1][2]["spent"]["time_s"]
+    with pytest.raises(ResetNeeded):
+        env.step(0)
+
+
+def test_a_reached_target_terminates():
+    scenario = snakegym.load_scenario("default")
+    process = scenario.process.model_copy(update={"target": 0.3})
+    env = make(scenario=scenario.model_copy(update={"process": process}))
+    _, info = env.reset(seed=0)
+    terminated = truncated = False
+    while not (terminated or truncated):
+        _, _, terminated, truncated, info = env.step(int(np.argmax(info["action_mask"])))
+    assert terminated
+    assert not truncated
+    assert info["ended"] == "target"
+    assert info["metric"] >= 0.3
+
+
+def test_fixed_layer_order_leaves_the_choice_of_the_node():
+    env = make(layer_order="reverse")
+    _, info = env.reset(seed=0)
+    assert env.action_space.n == 10
+    while len(env.controller.history) < 9:
+        _, _, _, truncated, info = env.step(int(np.argmax(info["action_mask"])))
+        assert not truncated
+    delivered = [h.assignment.layer for h in env.controller.history if h.delivered]
+    assert delivered[:7] == [6, 5, 4, 3, 2, 1, 0][: len(delivered)]
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data(), seed=st.integers(0, 2**31 - 1))
+def test_invariants_under_random_legal_and_illegal_actions(data, seed):
+    env = make()
+    obs, info = env.reset(seed=seed)
+    frozen = env.controller.state
+    total, start = 0.0, info["metric"]
+    illegal = 0
+    for _ in range(12):
+        assert env.observation_space.contains(obs)
+        assert all(np.isfinite(v).all() for v in obs.values())
+        mask = env.action_masks()
+        assert mask[-1], "waiting is always legal"
+        action = data.draw(st.integers(0, env.codec.n_actions - 1))
+        view, hops = env.view(), len(env.controller.history)
+        obs, reward, terminated, truncated, info = env.step(action)
+        assert reward == pytest.approx(sum(info["rewards"].values()))
+        assert tuple(info["rewards"]) == TERMS
+        illegal += not mask[action]
+        assert info["illegal"] == illegal
+        if len(env.controller.history) > hops:
+            hop = env.controller.history[-1]
+            changed = {0, hop.assignment.layer + 1, len(frozen) - 1} if hop.delivered else set()
+            for k, (old, new) in enumerate(zip(frozen.layers, env.controller.state.layers, strict=True)):
+                assert (old is not new) == (k in changed)
+                assert all(torch.equal(old[n], new[n]) for n in old) == (k not in changed)
+            frozen = env.controller.state
+            assert view.legal[hop.assignment.node, hop.assignment.layer]
+        total += reward
+        if truncated or terminated:
+            break
+    hops = env.controller.history
+    spent = env.controller.spent
+    wait = env.controller.waits * env.scenario.process.wait_s
+    assert spent.time_s == pytest.approx(sum(h.costs.time_s for h in hops) + wait)
+    assert spent.energy_j == pytest.approx(sum(h.costs.energy_j for h in hops))
+    assert spent.n_bytes == pytest.approx(sum(h.costs.n_bytes for h in hops))
+    o, (pt, pe, pb) = env.scenario.objective, env.scenario.objective.prices()
+    expected = (
+        o.gain * (info["metric"] - start) - pt * spent.time_s - pe * spent.energy_j - pb * spent.n_bytes
+    )
+    assert total == pytest.approx(expected - o.illegal * illegal)
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"scenario": "nowhere"}, "unknown scenario 'nowhere': expected one of default"),
+        ({"split": "holdout"}, "split: found 'holdout', expected train, validation or test"),
+        ({"traces": "/tmp/no-such-traces"}, "no-such-traces"),
+        ({"layer_order": "zigzag"}, "layer_order: found 'zigzag'"),
+        ({"scenario": "no/such/file.yaml"}, "no/such/file.yaml"),
+    ],
+)
+def test_bad_arguments_are_named(kwargs, message):
+    with pytest.raises(SnakegymError, match=message):
+        make(**kwargs)
