@@ -1,0 +1,91 @@
+"""The command line `snakegym`: train, evaluate, scenarios."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import tyro
+
+from snakegym.errors import SnakegymError
+from training.config import CheckScenario, EvaluateConfig, ListScenarios, ShowScenario, TrainConfig
+
+Command = TrainConfig | EvaluateConfig | ListScenarios | CheckScenario | ShowScenario
+
+Parsed = (
+    Annotated[TrainConfig, tyro.conf.subcommand("train")]
+    | Annotated[EvaluateConfig, tyro.conf.subcommand("evaluate")]
+    | Annotated[ListScenarios, tyro.conf.subcommand("scenarios")]
+)
+ParsedScenarios = (
+    Annotated[ListScenarios, tyro.conf.subcommand("list")]
+    | Annotated[CheckScenario, tyro.conf.subcommand("check")]
+    | Annotated[ShowScenario, tyro.conf.subcommand("show")]
+)
+
+ABOUT = """Schedule Snake Learning on mobile networks: train a policy, compare it with planners and rules.
+
+Start with `snakegym scenarios`. Each command explains itself: `snakegym train --help`."""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Entry point. Exits with 2 on bad input, 130 on Ctrl-C; never with a traceback for either."""
+    try:
+        run(parse(sys.argv[1:] if argv is None else argv))
+    except SnakegymError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt as stop:
+        reason = stop.args[0] if stop.args else "nothing was left half-written"
+        print(f"\nstopped by Ctrl-C: {reason}", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:  # `snakegym scenarios | head`
+        sys.stderr.close()
+        sys.exit(141)
+
+
+def parse(argv: Sequence[str]) -> Command:
+    """The command that these arguments ask for. Raises SnakegymError for values out of range."""
+    if list(argv[:1]) == ["--version"]:
+        from importlib.metadata import version
+
+        print(f"snakegym {version('snakegym')}")
+        sys.exit(0)
+    config = (tyro.conf.OmitArgPrefixes,)
+    if list(argv[:1]) == ["scenarios"] and len(argv) > 1:
+        scenarios: Command = tyro.cli(
+            ParsedScenarios, prog="snakegym scenarios", args=argv[1:], config=config
+        )
+        return scenarios
+    command: Command = tyro.cli(Parsed, prog="snakegym", description=ABOUT, args=argv, config=config)
+    return command
+
+
+def run(command: Command) -> None:
+    """Carry out a command. Heavy imports happen here, so that `--help` stays quick."""
+    match command:
+        case TrainConfig():
+            from training.train import train
+
+            train(command)
+        case EvaluateConfig():
+            from training.evaluate import evaluate
+
+            evaluate(command)
+        case CheckScenario():
+            from training.check import check
+
+            check(command)
+        case ListScenarios():
+            from training.listing import list_all
+
+            list_all()
+        case ShowScenario():
+            from training.listing import show
+
+            show(command.name)
+
+
+if __name__ == "__main__":
+    main()

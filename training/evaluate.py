@@ -1,0 +1,127 @@
+"""`snakegym evaluate`: schedulers on the same held-out episodes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+
+from agents.registry import list_schedulers
+from envs.serpentine import SerpentineEnv
+from snakegym import __version__
+from snakegym.errors import SnakegymError
+from training import report, runfolder
+from training.config import EvaluateConfig
+from training.episodes import EpisodeRecord
+from training.partial import PartialResults
+from training.progress import progress
+from training.workers import Task, open_workers, stage
+
+FILES = ("evaluation.json", "evaluation.csv", "accuracy.png", "costs.png", "gantt.png", "returns.png")
+PARTIAL = "partial.jsonl"
+
+
+def evaluate(config: EvaluateConfig) -> None:
+    """Play all episodes, print the tables and leave the output folder.
+
+    Raises:
+        SnakegymError: bad input; then nothing was written.
+        KeyboardInterrupt: with a line that says what is kept.
+    """
+    env, _ = stage(config, config.scheduler[0])
+    for spec in config.scheduler[1:]:
+        stage(config, spec)  # all mistakes come to light before the first episode
+    header = describe(config, env)
+    check_folder(config.out, header["request"])
+    runfolder.make_folder(config.out)
+    with runfolder.locked(config.out):
+        records = _play_all(config, header)
+        baseline = choose_baseline(records)
+        title = (
+            f"{config.episodes} {config.split} episodes of scenario '{env.scenario.name}', seed {config.seed}"
+        )
+        files = report.write_files(config.out, header, records, baseline)
+        files += report.write_pictures(config.out, records, env.codec.n_nodes, env.codec.n_middle)
+        (config.out / PARTIAL).unlink(missing_ok=True)
+    report.print_tables(title, records, baseline)
+    print(f"written to {config.out}{os.sep}: {', '.join(files)}")
+
+
+def describe(config: EvaluateConfig, env: SerpentineEnv) -> dict[str, Any]:
+    """What evaluation.json says about how it was made."""
+    return {
+        "snakegym": __version__,
+        "request": {
+            "scheduler": list(config.scheduler),
+            "scenario": config.scenario,
+            "split": config.split,
+            "episodes": config.episodes,
+            "seed": config.seed,
+            "traces": config.traces,
+            "layer_order": config.layer_order,
+        },
+        "scenario": env.scenario.model_dump(mode="json"),
+        "weights": {spec: digest for spec in config.scheduler if (digest := _digest(spec))},
+    }
+
+
+def check_folder(out: Path, request: dict[str, Any]) -> None:
+    """Whether the evaluation may write to this folder; touches nothing.
+
+    Raises:
+        SnakegymError: it holds another evaluation or something else.
+    """
+    found = runfolder.existing_files(out)
+    strange = [name for name in found if name not in (*FILES, PARTIAL)]
+    if strange:
+        raise SnakegymError(
+            f"{out}: found {strange[0]} in it, expected a new or empty folder, or one of the same evaluation"
+        )
+    if "evaluation.json" in found:
+        before = runfolder.read_json(out / "evaluation.json")
+        asked = before.get("request") if isinstance(before, dict) else None
+        difference = runfolder.first_difference(request, asked)
+        if difference:
+            raise SnakegymError(
+                f"{out}: holds another evaluation: {difference} as in its evaluation.json; choose another --out"
+            )
+
+
+def choose_baseline(records: report.Records) -> str:
+    """The first scheduler that was not trained, else the first."""
+    return next((label for label in records if label in list_schedulers()), next(iter(records)))
+
+
+def _play_all(config: EvaluateConfig, header: dict[str, Any]) -> dict[str, list[EpisodeRecord]]:
+    partial = PartialResults(config.out / PARTIAL, header)
+    tasks = [Task(spec, episode) for spec in config.scheduler for episode in range(config.episodes)]
+    missing = [task for task in tasks if task not in partial.records]
+    if len(missing) < len(tasks):
+        print(f"going on after {len(tasks) - len(missing)} of {len(tasks)} episodes", file=sys.stderr)
+    bar = progress(len(tasks), "evaluate", "episode", initial=len(tasks) - len(missing))
+    try:
+        with bar, open_workers(config, len(missing)) as play:
+            for task, record in play(missing):
+                partial.add(task, record)
+                bar.set_postfix_str(task.scheduler, refresh=False)
+                bar.update()
+    except KeyboardInterrupt:
+        done = len(partial.records)
+        raise KeyboardInterrupt(
+            f"{done} of {len(tasks)} episodes are kept in {config.out}, the same command goes on from there"
+        ) from None
+    return {
+        spec: [partial.records[Task(spec, e)] for e in range(config.episodes)] for spec in config.scheduler
+    }
+
+
+def _digest(spec: str) -> str | None:
+    """SHA-256 of a trained scheduler's weights; None for a registered one."""
+    folder = Path(spec)
+    for name in ("best.zip", "checkpoints/latest.zip"):
+        if spec not in list_schedulers() and (folder / name).is_file():
+            return hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    return None

@@ -1,0 +1,134 @@
+"""Folders that a command writes: never another's, never half a file.
+
+Every file is written beside its place and moved there in one step, so a kill leaves the old file
+or the new one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from snakegym.errors import SnakegymError
+
+HIDDEN = ".lock"
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its place when the block ends well."""
+    # Same suffix: some writers (SB3, matplotlib) go by it.
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole text file in one step."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="")
+
+
+def write_json(path: Path, data: Any, indent: int | None = 2) -> None:
+    """Write a JSON file in one step; NaN is refused, as it is no JSON."""
+    write_text(path, json.dumps(data, indent=indent, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file. Raises SnakegymError if it is none."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SnakegymError(f"{path}: cannot read it as JSON: {error}") from None
+
+
+def existing_files(folder: Path) -> list[str]:
+    """Names in the folder, sorted; empty if it does not exist. Raises SnakegymError if it is a file.
+
+    What a killed command left of a temporary file is not counted.
+    """
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise SnakegymError(f"{folder}: {error.strerror or error}, expected a folder to write to") from None
+    return sorted(n for n in names if n != HIDDEN and not _is_temporary(n))
+
+
+def make_folder(folder: Path) -> None:
+    """Create the folder and its parents. Raises SnakegymError if that is impossible."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SnakegymError(f"{folder}: cannot create this folder: {error.strerror or error}") from None
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the folder against other commands; a kill releases it. Raises SnakegymError if it is held."""
+    try:
+        import fcntl
+    except ImportError:  # no such locks on this system: go without
+        yield
+        return
+    try:
+        file: IO[str] = (folder / HIDDEN).open("w")
+    except OSError as error:
+        raise SnakegymError(f"{folder}: cannot write to this folder: {error.strerror or error}") from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise SnakegymError(f"{folder}: another snakegym command is writing to this folder") from None
+        try:
+            yield
+        finally:
+            (folder / HIDDEN).unlink(missing_ok=True)
+
+
+def first_difference(found: Any, expected: Any, path: str = "") -> str | None:
+    """Where two JSON values differ first, as "field 'a.b': found 1, expected 2"; None if nowhere."""
+    if isinstance(found, Mapping) and isinstance(expected, Mapping):
+        for key in [*expected, *(k for k in found if k not in expected)]:
+            inner = f"{path}.{key}" if path else str(key)
+            difference = first_difference(found.get(key), expected.get(key), inner)
+            if difference:
+                return difference
+        return None
+    if found == expected:
+        return None
+    return f"field '{path}': found {_brief(found)}, expected {_brief(expected)}"
+
+
+def to_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
+    """Rows as CSV text with a header; missing values and None are empty."""
+    lines = [",".join(columns)]
+    lines += [",".join(_cell(row.get(column)) for column in columns) for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _is_temporary(name: str) -> bool:
+    owner, _, rest = name.removeprefix(".").partition(".")
+    return name.startswith(".") and owner.isdigit() and bool(rest)
+
+
+def _brief(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    text = str(value)
+    return '"' + text.replace('"', '""') + '"' if any(c in text for c in ',"\n') else text
