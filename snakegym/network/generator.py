@@ -37,18 +37,18 @@ class GeneratorConfig(Section):
     """Settings of the generator; a scenario sets them under `network.traces.generator`."""
 
     seed: Annotated[int, Field(ge=0)] = 0
-    links: Count = 60
+    links: Count = 80
     """Number of link traces."""
-    computes: Count = 60
+    computes: Count = 80
     """Number of compute traces."""
 
-    link_period_s: Positive = 7200.0
+    link_period_s: Positive = 3600.0
     link_step_s: Positive = 1.0
     """Sampling of links; outages shorter than half of it vanish."""
     good_bps: NonNegative = 1.0e6
     fair_bps: NonNegative = 4.0e5
     poor_bps: NonNegative = 1.0e5
-    """Downlink rates of the states, bit/s (medians)."""
+    """Downlink rates of the states, bit/s (medians); the largest is never exceeded."""
     uplink_ratio: NonNegative = 0.8
     """Uplink rate as a multiple of the downlink's."""
     fading: NonNegative = 0.15
@@ -59,7 +59,7 @@ class GeneratorConfig(Section):
     outage_s: Positive = 10.0
     """Mean times in the states (exponential); nodes differ in those of good and poor."""
     outage_max_s: Positive = 25.0
-    """Longer outages are cut to this."""
+    """Longer outages are cut to this (now and then two follow one another closely)."""
     outage_weight: NonNegative = 0.6
     """How often outages are entered, relative to any other state, on a link of middling quality."""
 
@@ -95,18 +95,15 @@ def _link(config: GeneratorConfig, index: int) -> LinkTrace:
     longest = [np.inf, np.inf, np.inf, config.outage_max_s]
     n = max(1, round(config.link_period_s / config.link_step_s))
     states = _chain(rng, weights, dwell, longest, n, config.link_step_s)
-    level = np.array([config.good_bps, config.fair_bps, config.poor_bps, 0.0])[states]
-    times = np.arange(n) * config.link_step_s
-    name = f"generated-link-{index:03d}"
-    down, up = (
-        Trace(
-            name,
-            times,
-            np.round(ratio * level * np.exp(config.fading * rng.standard_normal(n)), -1),
-            n * config.link_step_s,
-        )
-        for ratio in (1.0, config.uplink_ratio)
-    )
+    rates = [config.good_bps, config.fair_bps, config.poor_bps, 0.0]
+    level, peak, period = np.array(rates)[states], max(rates), n * config.link_step_s
+    times, name = np.arange(n) * config.link_step_s, f"generated-link-{index:03d}"
+
+    def direction(ratio: float) -> Trace:
+        faded = np.minimum(level * np.exp(config.fading * rng.standard_normal(n)), peak)
+        return Trace(name, times, np.round(ratio * faded, -1), period)
+
+    down, up = direction(1.0), direction(config.uplink_ratio)
     return LinkTrace(name, up, down)
 
 
@@ -143,15 +140,16 @@ def _chain(
     n: int,
     step_s: float,
 ) -> NDArray[np.int64]:
-    """[n]: states, every `step_s`, of a continuous-time chain that starts anywhere.
+    """[n]: states, every `step_s`, of a continuous-time chain that starts in any state.
 
-    The next state is any other one, in proportion to `weights`; the time in a state is exponential
-    with mean `dwell_s`, cut to `longest_s`.
+    The first state, and the next one among the others, is drawn in proportion to `weights`; the time
+    in a state is exponential with mean `dwell_s`, cut to `longest_s`.
     """
     count = len(weights)
     jump = np.array([[w * (i != j) for j, w in enumerate(weights)] for i in range(count)])
     bounds = (np.cumsum(jump, axis=1) / jump.sum(axis=1, keepdims=True)).tolist()
-    state, elapsed, end = int(rng.integers(count)), 0.0, n * step_s
+    first = (np.cumsum(weights) / np.sum(weights)).tolist()
+    state, elapsed, end = min(bisect_right(first, rng.random()), count - 1), 0.0, n * step_s
     states, ends = [], []
     while elapsed < end:
         elapsed += min(rng.standard_exponential() * dwell_s[state], longest_s[state])

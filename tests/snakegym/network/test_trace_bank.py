@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from snakegym.network.bank import TraceBank
+from snakegym.network.traces import Trace
+
+
+def random_bank(rng, n):
+    pool = []
+    for k in range(max(1, n // 2)):  # fewer traces than rows: some are shared
+        size = rng.integers(1, 20)
+        steps = rng.uniform(0.1, 30, size)
+        times = np.cumsum(steps) - steps
+        pool.append(Trace(f"t{k}", times, rng.random(size) * rng.integers(0, 2, size), times[-1] + steps[-1]))
+    chosen = [pool[i] for i in rng.integers(len(pool), size=n)]
+    offsets = rng.uniform(0, 1000, n)
+    return TraceBank(chosen, offsets), chosen, offsets
+
+
+@given(st.integers(0, 2**32), st.integers(1, 30), st.floats(0, 1e5), st.floats(0.1, 1e4))
+def test_bank_agrees_with_its_traces(seed, n, start, span):
+    bank, traces, offsets = random_bank(np.random.default_rng(seed), n)
+    means = [t.integral(o + start, o + start + span) / span for t, o in zip(traces, offsets, strict=True)]
+    np.testing.assert_allclose(bank.mean(start, start + span), means, rtol=1e-6, atol=1e-5)
+    assert len(bank) == n
+    assert (bank.mean(start, start + span) >= 0).all()
+
+
+def test_present_values_by_hand():
+    slow, fast = Trace("slow", [0, 100], [1, 2], 200), Trace("fast", [0, 1, 2], [5, 6, 7], 3)
+    bank = TraceBank([slow, fast, slow], [0, 1, 150])
+    np.testing.assert_array_equal(bank.at(0), [1, 6, 2])
+    np.testing.assert_array_equal(bank.at(1), [1, 7, 2])
+    np.testing.assert_array_equal(bank.at(100), [2, 7, 1])  # fast: 101 mod 3 = 2
+    np.testing.assert_allclose(bank.mean(0, 3), [1, 6, 2])
+    np.testing.assert_allclose(bank.mean(99, 101), [1.5, 6.5, 1])  # fast: 6, then 7
+
+
+def test_segments_start_at_the_offset():
+    bank = TraceBank([Trace("t", [0, 10], [1, 2], 20)], [8])
+    segments = bank.segments(0, 1)
+    assert [next(segments) for _ in range(3)] == [(1, 1), (10, 2), (10, 1)]
+
+
+@pytest.mark.parametrize("time", [0.0, 0.1, 1e-9, 86399.99999999999, 86400.0, 1e9])
+def test_rounding_never_leaves_the_own_trace(time):
+    traces = [Trace(f"t{i}", [0, 0.1], [i, i], 0.3) for i in range(50)]
+    np.testing.assert_array_equal(TraceBank(traces, 0.0).at(time), np.arange(50))
