@@ -16,6 +16,9 @@ Real = TypeVar("Real", float, NDArray[np.float64])
 
 BITS_PER_BYTE: Final = 8.0
 
+Quantity = TypeVar("Quantity", float, NDArray[np.float64])
+"""A number, or an array of them (broadcast)."""
+
 OPTIMIZER_SLOTS: Final = {"sgd": 0, "rmsprop": 1, "adam": 2}
 """State tensors that an optimiser keeps per parameter tensor: plain SGD none, RMSprop the mean
 square, Adam both moments (Kingma & Ba, arXiv:1412.6980)."""

@@ -2,7 +2,7 @@
 
 Link files have `time_s` and `downlink_mbps`, `uplink_mbps` or both, and optionally `rtt_ms` (blank
 where not measured; the median counts). Compute files have `time_s` and `cpu_available_fraction`.
-Further columns are ignored. What measurements lack is filled in by three fixed rules:
+Further columns are ignored. Measurements are mended by fixed rules:
 
 - **Gaps.** A link sample holds for the file's median step; if the next one comes more than
   `LINK_GAP_S` after that, the link was out in between. A compute sample holds until the next one:
@@ -12,6 +12,8 @@ Further columns are ignored. What measurements lack is filled in by three fixed 
   carry nothing but TCP's acknowledgements, at most one of some 52 bytes for two segments of 1448
   (RFC 5681), 1.8 %. A direction with less than `ACK_SHARE` of the other's mean therefore says
   nothing about capacity, and counts as not measured.
+- **Traces of nothing.** Rates under 1 bit/s and shares under one in a million are 0: an outage, which
+  ends a hop, rather than a hop that takes years.
 """
 
 from __future__ import annotations
@@ -33,6 +35,8 @@ UPLINK_PER_DOWNLINK: Final = 0.25
 """Order of the ratio in mobile networks, where spectrum and time slots favour the downlink (a common
 TDD pattern gives the uplink one slot in four or five)."""
 ACK_SHARE: Final = 0.02
+LOWEST_MBPS: Final = 1e-6
+LOWEST_SHARE: Final = 1e-6
 
 BPS_PER_MBPS: Final = 1e6
 
@@ -53,7 +57,7 @@ def read_link(path: Path) -> LinkTrace:
         raise table.error(
             1, f"found columns {', '.join(table.header)}, expected downlink_mbps or uplink_mbps"
         )
-    rates = _both_directions(measured)
+    rates = {d: _drop_below(r, LOWEST_MBPS) for d, r in _both_directions(measured).items()}
     step = float(np.median(np.diff(times))) if len(times) > 1 else 1.0
     uplink, downlink = (
         Trace(path.stem, *_cut_gaps(times, rates[d] * BPS_PER_MBPS, step), float(times[-1] - times[0]) + step)
@@ -70,7 +74,11 @@ def read_compute(path: Path) -> Trace:
     """
     table = _Table(path)
     share = table.numbers("cpu_available_fraction", "a number in [0, 1]", lambda v: (v >= 0) & (v <= 1))
-    return Trace(path.stem, table.times(), share)
+    return Trace(path.stem, table.times(), _drop_below(share, LOWEST_SHARE))
+
+
+def _drop_below(values: Floats, lowest: float) -> Floats:
+    return np.where(values < lowest, 0.0, values)
 
 
 def _both_directions(measured: dict[str, Floats]) -> dict[str, Floats]:

@@ -60,6 +60,15 @@ def test_compute_holds_over_gaps(write):
     assert trace.period_s == 9000
 
 
+def test_next_to_nothing_is_an_outage(write):
+    link = read_link(write("time_s,downlink_mbps,uplink_mbps\n0,1,1\n1,9e-7,1\n2,1,1e-300\n"))
+    np.testing.assert_array_equal(link.downlink.values, [1e6, 0, 1e6])
+    np.testing.assert_array_equal(link.uplink.values, [1e6, 1e6, 0])
+    np.testing.assert_array_equal(
+        read_compute(write("time_s,cpu_available_fraction\n0,1e-9\n1,1\n")).values, [0, 1]
+    )
+
+
 def test_byte_order_mark_windows_line_ends_and_a_blank_last_line(write):
     link = read_link(write("\ufefftime_s,downlink_mbps\r\n0,1\r\n1,2\r\n\r\n"))
     np.testing.assert_array_equal(link.downlink.values, [1e6, 2e6])
