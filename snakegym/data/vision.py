@@ -63,12 +63,8 @@ def _parts(kind: Any) -> dict[bool, dict[str, Any]]:
 
 
 def _part(kind: Any, name: str, root: str, *, train: bool) -> Raw:
-    options = _parts(kind)[train]
     try:
-        dataset = kind(root, **options)
-        samples = [dataset[i] for i in range(len(dataset))]
-        images = np.stack([np.asarray(image) for image, _ in samples])
-        labels = np.asarray([int(label) for _, label in samples], dtype=np.int64)
+        images, labels = _arrays(kind(root, **_parts(kind)[train]))
     except (RuntimeError, OSError, ValueError, TypeError, EOFError, ImportError) as error:
         reason = " ".join(str(error).split())
         raise SnakegymError(
@@ -76,3 +72,12 @@ def _part(kind: Any, name: str, root: str, *, train: bool) -> Raw:
             f"with labelled images of one size ({reason})"
         ) from None
     return (images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2)), labels
+
+
+def _arrays(dataset: Any) -> Raw:
+    """Images, [n, height, width] or [n, height, width, channels], and labels, int64 [n]."""
+    if np.ndim(getattr(dataset, "targets", None)) == 1 and hasattr(dataset, "data"):
+        return np.asarray(dataset.data), np.asarray(dataset.targets, dtype=np.int64)
+    samples = [dataset[i] for i in range(len(dataset))]  # many times slower, and always right
+    images = np.stack([np.asarray(image) for image, _ in samples])
+    return images, np.asarray([int(label) for _, label in samples], dtype=np.int64)

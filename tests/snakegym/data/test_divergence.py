@@ -1,0 +1,33 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.spatial.distance import jensenshannon
+
+from snakegym.data.divergence import js_distance
+
+counts = arrays(np.int64, (4, 5), elements=st.integers(0, 20))
+
+
+@given(counts, arrays(np.int64, 5, elements=st.integers(0, 20)))
+def test_agrees_with_scipy(rows, reference):
+    found = js_distance(rows, reference)
+    assert found.shape == (4,)
+    for row, distance in zip(rows, found, strict=True):
+        known = row.sum() > 0 and reference.sum() > 0
+        assert distance == pytest.approx(jensenshannon(row, reference, base=2) if known else 0, abs=1e-7)
+
+
+@given(counts, st.floats(0.01, 100))
+def test_bounds_and_scale_invariance(rows, factor):
+    distance = js_distance(rows, rows[0])
+    assert ((distance >= 0) & (distance <= 1)).all()
+    assert js_distance(rows * factor, rows[0]) == pytest.approx(distance, abs=1e-6)
+
+
+def test_known_values():
+    rows = [[1, 0], [0, 1], [1, 1], [0, 0]]
+    assert js_distance(rows, [5, 0]) == pytest.approx(
+        [0, 1, np.sqrt(0.5 * (0.5 * np.log2(2 / 3) + 0.5) + 0.5 * np.log2(4 / 3)), 0]
+    )

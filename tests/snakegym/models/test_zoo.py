@@ -1,0 +1,59 @@
+import pytest
+import torch
+
+from snakegym.errors import SnakegymError
+from snakegym.models.zoo import build_model, list_models
+from snakegym.scenario import ModelConfig
+
+CASES = [
+    ("mlp", {}, (1, 8, 8), 7),
+    ("mlp", {"width": 16, "middle": 1}, (3, 5), 1),
+    ("vgg", {}, (1, 8, 8), 7),
+    ("vgg", {"norm": "none", "width": 4}, (3, 20, 17), 7),
+    ("vgg11", {"width": 0.125}, (3, 32, 32), 9),
+    ("vgg11", {"width": 0.05, "norm": "none", "hidden": 64}, (1, 64, 32), 9),
+]
+
+
+@pytest.mark.parametrize(("name", "options", "shape", "middle"), CASES)
+def test_models_map_samples_to_logits(name, options, shape, middle):
+    model = build_model(ModelConfig(name=name, options=options), shape, 7)
+    model.load(model.initial_state(0))
+    logits = model(torch.randn(3, *shape, generator=torch.Generator().manual_seed(0)))
+    assert model.n_middle == middle
+    assert logits.shape == (3, 7)
+    assert 0.1 < logits.std().item() < 10  # the signal neither dies nor explodes
+    logits.sum().backward()
+    assert all(p.grad is not None and p.grad.any() for layer in model.layers for p in layer.parameters())
+
+
+def test_every_model_is_tried():
+    assert {case[0] for case in CASES} == set(list_models())
+
+
+def test_vgg11_at_width_1_is_vgg11():
+    model = build_model(ModelConfig(name="vgg11", options={"norm": "none"}), (3, 32, 32), 10)
+    weights = [t for layer in model.initial_state(0).layers for t in layer.values() if t.ndim > 1]
+    assert [w.shape[0] for w in weights] == [64, 128, 256, 256, 512, 512, 512, 512, 512, 512, 10]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "shape", "words"),
+    [
+        ("lenet", {}, (1, 8, 8), ["model.name", "lenet", "mlp", "vgg", "vgg11"]),
+        ("mlp", {"depth": 3}, (1, 8, 8), ["model.options.depth", "3", "width", "middle"]),
+        ("mlp", {"width": 0}, (1, 8, 8), ["model.options.width", "0"]),
+        ("mlp", {"width": 1.5}, (1, 8, 8), ["model.options.width", "1.5"]),
+        ("vgg", {"norm": "batch"}, (1, 8, 8), ["model.options.norm", "batch", "group"]),
+        ("vgg11", {"width": -1.0}, (3, 32, 32), ["model.options.width", "-1"]),
+        ("vgg", {}, (1, 7, 8), ["vgg", "(1, 7, 8)", "8x8"]),
+        ("vgg11", {}, (1, 8, 8), ["vgg11", "(1, 8, 8)", "32x32"]),
+        ("vgg", {}, (64,), ["vgg", "(64,)"]),
+    ],
+)
+def test_bad_configurations_are_named(name, options, shape, words):
+    with pytest.raises(SnakegymError) as error:
+        build_model(ModelConfig(name=name, options=options), shape, 10)
+    assert "\n" not in str(error.value)
+    for word in words:
+        assert word in str(error.value)
