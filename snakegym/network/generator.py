@@ -60,7 +60,7 @@ class GeneratorConfig(Section):
     """Mean times in the states (exponential); nodes differ in those of good and poor."""
     outage_max_s: Positive = 25.0
     """Longer outages are cut to this (now and then two follow one another closely)."""
-    outage_weight: NonNegative = 0.6
+    outage_weight: NonNegative = 0.4
     """How often outages are entered, relative to any other state, on a link of middling quality."""
 
     compute_period_s: Positive = _DAY_S
