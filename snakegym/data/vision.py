@@ -76,7 +76,7 @@ def _part(kind: Any, name: str, root: str, *, train: bool) -> Raw:
 
 def _arrays(dataset: Any) -> Raw:
     """Images, [n, height, width] or [n, height, width, channels], and labels, int64 [n]."""
-    if np.ndim(getattr(dataset, "targets", None)) == 1 and hasattr(dataset, "data"):
+    if hasattr(dataset, "data") and np.ndim(getattr(dataset, "targets", ())) == 1:
         return np.asarray(dataset.data), np.asarray(dataset.targets, dtype=np.int64)
     samples = [dataset[i] for i in range(len(dataset))]  # many times slower, and always right
     images = np.stack([np.asarray(image) for image, _ in samples])
