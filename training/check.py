@@ -58,9 +58,8 @@ def check(config: CheckScenario) -> None:
     _print_nominal(env, records)
     out = console()
     for verdict in verdicts(env, records, probes):
-        out.print(
-            f"[{'green' if verdict.good else 'red'}]{'yes' if verdict.good else 'NO '}[/]  {verdict.text}"
-        )
+        mark = "[green]yes[/]" if verdict.good else "[red]NO [/]"
+        out.print(f"{mark}  {escape(verdict.text)}")
 
 
 def play_rules(env: SerpentineEnv, config: CheckScenario) -> dict[str, list[EpisodeRecord]]:
@@ -126,8 +125,9 @@ def _learnable(episodes: Sequence[EpisodeRecord]) -> Verdict:
     reached = sum(b >= REACHES for b in best)
     return Verdict(
         reached > len(episodes) / 2,
-        f"it can be learned: from {start:.0%}, round robin reaches {REACHES:.0%} validation accuracy within its "
-        f"budget in {reached} of {len(episodes)} episodes (best seen: {estimate(best).value:.1%} on average)",
+        f"it can be learned: from {start:.0%}, round robin reaches {REACHES:.0%} validation accuracy "
+        f"within its budget in {reached} of {len(episodes)} episodes (at its best it has "
+        f"{estimate(best).value:.1%})",
     )
 
 
@@ -169,8 +169,8 @@ def _nominal_verdicts(env: SerpentineEnv, records: dict[str, list[EpisodeRecord]
         result.append(
             Verdict(
                 1 / FACTOR <= measured / stated <= FACTOR,
-                f"objective.nominal.{key}: {stated:g} {unit} in the scenario, {measured:.4g} under round robin "
-                f"(expected within a factor of {FACTOR:g})",
+                f"objective.nominal.{key}: {stated:g} {unit} in the scenario, {measured:.4g} under "
+                f"round robin (expected within a factor of {FACTOR:g})",
             )
         )
     return result
@@ -214,7 +214,7 @@ def _print_probes(probes: dict[int, Spread]) -> None:
     out = console()
     out.print(table)
     out.print(
-        f"[dim]standard deviations; {PROBE_ACTIONS} legal actions with {PROBE_SEEDS} training seeds each[/dim]\n"
+        f"[dim]standard deviations; {PROBE_ACTIONS} actions with {PROBE_SEEDS} training seeds each[/dim]\n"
     )
 
 

@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def parse(argv: Sequence[str]) -> Command:
-    """The command that these arguments ask for. Raises SnakegymError for values out of range."""
+    """The command that these arguments ask for; exits with 2 and an explanation if there is none."""
     if list(argv[:1]) == ["--version"]:
         from importlib.metadata import version
 
@@ -63,7 +63,12 @@ def parse(argv: Sequence[str]) -> Command:
 
 
 def run(command: Command) -> None:
-    """Carry out a command. Heavy imports happen here, so that `--help` stays quick."""
+    """Carry out a command; raises SnakegymError for impossible values.
+
+    Heavy imports happen here, so that `--help` stays quick.
+    """
+    if not isinstance(command, ListScenarios | ShowScenario):
+        command.validate()
     match command:
         case TrainConfig():
             from training.train import train

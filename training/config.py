@@ -1,7 +1,8 @@
 """What can be asked of the command line: one documented dataclass a command.
 
 tyro makes the command line from these classes; the docstrings are its help. Nothing heavy is
-imported here, so `--help` answers at once.
+imported here, so `--help` answers at once. Values are checked by `validate`, not on construction:
+tyro would turn such an error into a box of its own.
 """
 
 from __future__ import annotations
@@ -88,7 +89,8 @@ class TrainConfig:
     ppo: Annotated[Hyperparameters, tyro.conf.arg(name="")] = field(default_factory=Hyperparameters)
     """Hyperparameters."""
 
-    def __post_init__(self) -> None:
+    def validate(self) -> None:
+        """Raise SnakegymError for the first option whose value is impossible."""
         at_least_one(
             timesteps=self.timesteps,
             n_envs=self.n_envs,
@@ -98,6 +100,9 @@ class TrainConfig:
         )
         not_negative(seed=self.seed)
         given = self.ppo.given()
+        for name in ("gamma", "gae_lambda"):
+            if not 0 <= given.get(name, 0) <= 1:
+                raise SnakegymError(f"--{name.replace('_', '-')}: found {given[name]}, expected 0 to 1")
         at_least_one(**{name: given[name] for name in ("n_steps", "batch_size", "n_epochs") if name in given})
         not_negative(
             **{name: given[name] for name in ("learning_rate", "ent_coef", "clip_range") if name in given}
@@ -132,7 +137,8 @@ class EvaluateConfig:
     jobs: Int = None
     """Processes that play episodes; results do not depend on it. Default: one for 2 cores, at most 4."""
 
-    def __post_init__(self) -> None:
+    def validate(self) -> None:
+        """Raise SnakegymError for the first option whose value is impossible."""
         at_least_one(episodes=self.episodes, jobs=1 if self.jobs is None else self.jobs)
         not_negative(seed=self.seed)
         if not self.scheduler:
@@ -168,7 +174,8 @@ class CheckScenario:
     split: Split = "train"
     """Which traces."""
 
-    def __post_init__(self) -> None:
+    def validate(self) -> None:
+        """Raise SnakegymError for the first option whose value is impossible."""
         at_least_one(episodes=self.episodes)
         not_negative(seed=self.seed)
 

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-
 from agents.registry import list_schedulers
 from envs.serpentine import SerpentineEnv
 from snakegym import __version__
@@ -18,7 +17,7 @@ from training.config import EvaluateConfig
 from training.episodes import EpisodeRecord
 from training.partial import PartialResults
 from training.progress import progress
-from training.workers import Task, open_workers, stage
+from training.workers import Stage, Task, open_workers
 
 FILES = ("evaluation.json", "evaluation.csv", "accuracy.png", "costs.png", "gantt.png", "returns.png")
 PARTIAL = "partial.jsonl"
@@ -31,14 +30,13 @@ def evaluate(config: EvaluateConfig) -> None:
         SnakegymError: bad input; then nothing was written.
         KeyboardInterrupt: with a line that says what is kept.
     """
-    env, _ = stage(config, config.scheduler[0])
-    for spec in config.scheduler[1:]:
-        stage(config, spec)  # all mistakes come to light before the first episode
+    stage = Stage(config)
+    env = stage.env
     header = describe(config, env)
     check_folder(config.out, header["request"])
     runfolder.make_folder(config.out)
     with runfolder.locked(config.out):
-        records = _play_all(config, header)
+        records = _play_all(stage, header)
         baseline = choose_baseline(records)
         title = (
             f"{config.episodes} {config.split} episodes of scenario '{env.scenario.name}', seed {config.seed}"
@@ -85,9 +83,7 @@ def check_folder(out: Path, request: dict[str, Any]) -> None:
         asked = before.get("request") if isinstance(before, dict) else None
         difference = runfolder.first_difference(request, asked)
         if difference:
-            raise SnakegymError(
-                f"{out}: holds another evaluation: {difference} as in its evaluation.json; choose another --out"
-            )
+            raise SnakegymError(f"{out}: holds another evaluation: {difference}; choose another --out")
 
 
 def choose_baseline(records: report.Records) -> str:
@@ -95,7 +91,8 @@ def choose_baseline(records: report.Records) -> str:
     return next((label for label in records if label in list_schedulers()), next(iter(records)))
 
 
-def _play_all(config: EvaluateConfig, header: dict[str, Any]) -> dict[str, list[EpisodeRecord]]:
+def _play_all(stage: Stage, header: dict[str, Any]) -> dict[str, list[EpisodeRecord]]:
+    config = stage.config
     partial = PartialResults(config.out / PARTIAL, header)
     tasks = [Task(spec, episode) for spec in config.scheduler for episode in range(config.episodes)]
     missing = [task for task in tasks if task not in partial.records]
@@ -103,7 +100,7 @@ def _play_all(config: EvaluateConfig, header: dict[str, Any]) -> dict[str, list[
         print(f"going on after {len(tasks) - len(missing)} of {len(tasks)} episodes", file=sys.stderr)
     bar = progress(len(tasks), "evaluate", "episode", initial=len(tasks) - len(missing))
     try:
-        with bar, open_workers(config, len(missing)) as play:
+        with bar, open_workers(stage, len(missing)) as play:
             for task, record in play(missing):
                 partial.add(task, record)
                 bar.set_postfix_str(task.scheduler, refresh=False)

@@ -27,7 +27,7 @@ class Column:
 def console() -> Console:
     """On standard output; a pipe or a file gets room for the widest table."""
     out = Console(highlight=False)
-    return out if out.is_terminal else Console(highlight=False, width=120)
+    return out if out.is_terminal else Console(highlight=False, width=140)
 
 
 def unit_columns(summary: Mapping[str, Mapping[str, Estimate]]) -> list[Column]:
@@ -43,7 +43,7 @@ def unit_columns(summary: Mapping[str, Mapping[str, Estimate]]) -> list[Column]:
         _scaled("time_s", "Time", largest("time_s"), ((60, "min"), (1, "s")), 3),
         _scaled("energy_j", "Energy", largest("energy_j"), ((1e6, "MJ"), (1e3, "kJ"), (1, "J"))),
         _scaled("n_bytes", "Bytes", largest("n_bytes"), ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1, "B"))),
-        Column("hops", "Hops", 1, 1),
+        Column("hops", "Hops", 1, 0 if largest("hops") >= 100 else 1),
         Column("interruptions", "Inter-\nruptions", 1, 1),
     ]
 
@@ -52,7 +52,12 @@ def _scaled(
     key: str, title: str, largest: float, units: Sequence[tuple[float, str]], least: float = 1
 ) -> Column:
     size, unit = next((u for u in units if largest >= least * u[0]), units[-1])
-    return Column(key, f"{title}\n{unit}", 1 / size, 1 if largest / size >= 10 else 2)
+    return Column(key, f"{title}\n{unit}", 1 / size, _digits(largest / size))
+
+
+def _digits(largest: float) -> int:
+    """Three significant ones, about."""
+    return 0 if largest >= 100 else 1 if largest >= 10 else 2
 
 
 def print_measures(
@@ -105,7 +110,7 @@ def paired_table(
 
 def _difference(e: Estimate, column: Column) -> str:
     mark = "*" if e.excludes_zero else " "
-    return f"{e.value * column.factor:+.{column.digits}f}  [dim]{_interval(e, column)}[/dim] {mark}"
+    return f"{mark} {e.value * column.factor:+.{column.digits}f}  [dim]{_interval(e, column)}[/dim]"
 
 
 def cell(e: Estimate, column: Column) -> str:

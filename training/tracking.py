@@ -87,6 +87,8 @@ def start_tracker(
     except ImportError:
         _warn("wandb is not installed, so nothing is logged to it: pip install 'snakegym[wandb]' adds it")
         return NoTracker()
+    # W&B takes our package `agents` for the library of that name and advertises a tool for it.
+    os.environ.setdefault("WANDB_DISABLE_WEAVE", "true")
     logging.getLogger("wandb").setLevel(logging.ERROR)
     mode = wandb_mode(wanted)
     try:

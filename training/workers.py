@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -35,26 +34,28 @@ class Task(NamedTuple):
 Play = Callable[[Sequence[Task]], Iterable[tuple[Task, EpisodeRecord]]]
 
 
-@lru_cache(maxsize=64)
-def stage(config: EvaluateConfig, spec: str) -> tuple[SerpentineEnv, Scheduler]:
-    """The environment (one for all) and a scheduler made for it. Raises SnakegymError for bad input."""
-    env = _environment(config)
-    return env, make_scheduler(spec, env.scenario)
+class Stage:
+    """The environment and the schedulers of an evaluation, each made once.
 
+    Raises:
+        SnakegymError: bad scenario, traces or scheduler.
+    """
 
-@lru_cache(maxsize=1)
-def _environment(config: EvaluateConfig) -> SerpentineEnv:
-    # More threads only add jitter, and another summation order would change the last digits.
-    torch.set_num_threads(1)
-    return SerpentineEnv(
-        config.scenario, split=config.split, traces=config.traces, layer_order=config.layer_order
-    )
+    def __init__(self, config: EvaluateConfig) -> None:
+        # More threads only add jitter, and another summation order would change the last digits.
+        torch.set_num_threads(1)
+        self.config = config
+        self.env = SerpentineEnv(
+            config.scenario, split=config.split, traces=config.traces, layer_order=config.layer_order
+        )
+        self.schedulers: dict[str, Scheduler] = {
+            spec: make_scheduler(spec, self.env.scenario) for spec in config.scheduler
+        }
 
-
-def play_task(config: EvaluateConfig, task: Task) -> EpisodeRecord:
-    """One episode of one scheduler; depends on nothing but the arguments."""
-    env, scheduler = stage(config, task.scheduler)
-    return play_scheduler(env, scheduler, task.episode, episode_seed(config.seed, task.episode))
+    def play(self, task: Task) -> EpisodeRecord:
+        """One episode of one scheduler; depends on nothing that was played before."""
+        seed = episode_seed(self.config.seed, task.episode)
+        return play_scheduler(self.env, self.schedulers[task.scheduler], task.episode, seed)
 
 
 def n_workers(config: EvaluateConfig, n_tasks: int) -> int:
@@ -66,23 +67,22 @@ def n_workers(config: EvaluateConfig, n_tasks: int) -> int:
 
 
 @contextmanager
-def open_workers(config: EvaluateConfig, n_tasks: int) -> Iterator[Play]:
+def open_workers(stage: Stage, n_tasks: int) -> Iterator[Play]:
     """A function that plays tasks and yields each record as soon as it is there."""
-    workers = n_workers(config, n_tasks)
+    workers = n_workers(stage.config, n_tasks)
     if workers == 1:
-        yield lambda tasks: ((task, play_task(config, task)) for task in tasks)
+        yield lambda tasks: ((task, stage.play(task)) for task in tasks)
         return
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_start_worker)
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(stage.config,))
     try:
-        yield lambda tasks: _play_in(pool, config, tasks)
+        yield lambda tasks: _play_in(pool, tasks)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _play_in(
-    pool: ProcessPoolExecutor, config: EvaluateConfig, tasks: Sequence[Task]
-) -> Iterator[tuple[Task, EpisodeRecord]]:
-    futures = {pool.submit(play_task, config, task): task for task in tasks}
+def _play_in(pool: ProcessPoolExecutor, tasks: Sequence[Task]) -> Iterator[tuple[Task, EpisodeRecord]]:
+    futures = {pool.submit(_play, task): task for task in tasks}
     try:
         for future in as_completed(futures):
             yield futures[future], future.result()
@@ -92,6 +92,16 @@ def _play_in(
         ) from None
 
 
-def _start_worker() -> None:
+_stage: Stage | None = None
+"""Of a worker process."""
+
+
+def _start_worker(config: EvaluateConfig) -> None:
+    global _stage
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then ends the pool
-    torch.set_num_threads(1)
+    _stage = Stage(config)
+
+
+def _play(task: Task) -> EpisodeRecord:
+    assert _stage is not None, "the initializer ran"
+    return _stage.play(task)

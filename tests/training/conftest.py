@@ -1,0 +1,76 @@
+"""A scenario so small that training and evaluation take seconds."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from training.cli import main
+
+TINY = """
+name: tiny
+summary: three nodes, five hops
+data: {dataset: digits, partition: dirichlet, alpha: 0.5}
+model: {name: mlp, options: {width: 16, middle: 7}}
+learning: {epochs: 1, batch_size: 64, learning_rate: 0.002}
+network:
+  nodes: 3
+  mode: cs
+  devices:
+    - {name: small, peak_flops: 1.0e+7, memory_bytes: 1.0e+7, compute_power_w: 0.3, radio_power_w: 0.5}
+process:
+  budget: {time_s: 600, hops: 5}
+objective:
+  nominal: {time_s: 10, energy_j: 2, n_bytes: 20000}
+"""
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> str:
+    """Path of a small scenario."""
+    path = tmp_path / "tiny.yaml"
+    path.write_text(TINY)
+    return str(path)
+
+
+@pytest.fixture
+def snakegym(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Run the command line in this process: exit status, standard output, standard error."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+
+    def run(*args: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        status = 0
+        try:
+            main([str(a) for a in args])
+        except SystemExit as stop:
+            status = int(stop.code or 0)
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def start_snakegym() -> Callable[..., subprocess.Popen[str]]:
+    """Start the command line in a process of its own."""
+    root = Path(__file__).parents[2]
+
+    def start(*args: object, cwd: Path) -> subprocess.Popen[str]:
+        code = f"import sys; sys.path.insert(0, {str(root)!r}); from training.cli import main; main()"
+        command = [sys.executable, "-c", code, *map(str, args)]
+        return subprocess.Popen(
+            command,
+            cwd=cwd,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    return start

@@ -1,0 +1,84 @@
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from snakegym.scenario import list_scenarios, load_scenario, parse_scenario
+
+Run = Callable[..., tuple[int, str, str]]
+EVALUATE = ("evaluate", "--scheduler", "random", "--out", "out")
+
+
+@pytest.mark.parametrize("command", [[], ["train"], ["evaluate"], ["scenarios"], ["scenarios", "check"]])
+def test_every_command_explains_itself(snakegym: Run, command: list[str]) -> None:
+    status, out, _ = snakegym(*command, "--help")
+    assert status == 0
+    assert "usage: snakegym" in out
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys\nfrom training.cli import main\n"
+        "try: main(['train', '--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'stable_baselines3', 'wandb', 'scipy', 'matplotlib'} & set(sys.modules)\n"
+        "sys.exit(f'loaded {heavy}' if heavy else 0)"
+    )
+    root = Path(__file__).parents[2]
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=root, stdout=subprocess.DEVNULL)
+
+
+def test_scenarios_are_listed_one_a_line(snakegym: Run) -> None:
+    status, out, _ = snakegym("scenarios")
+    assert status == 0
+    assert [line.split()[0] for line in out.splitlines()] == list(list_scenarios())
+
+
+def test_a_shown_scenario_is_the_same_scenario(snakegym: Run) -> None:
+    _, out, _ = snakegym("scenarios", "show", "default")
+    assert parse_scenario(out, "shown") == load_scenario("default")
+    assert yaml.safe_load(out)["name"] == "default"
+
+
+@pytest.mark.parametrize(
+    ("command", "named"),
+    [
+        (("scenarios", "show", "nowhere"), "unknown scenario 'nowhere'"),
+        (("scenarios", "check", "missing.yaml"), "missing.yaml"),
+        (("train", "--out", "out", "--scenario", "nowhere"), "unknown scenario 'nowhere'"),
+        (("train", "--out", "out", "--timesteps", "0"), "--timesteps: found 0"),
+        (("train", "--out", "out", "--seed", "-1"), "--seed: found -1"),
+        (("train", "--out", "out", "--traces", "nowhere"), "nowhere"),
+        (("train", "--out", "out", "--n-envs", "3", "--n-steps", "16"), "--n-steps: found 16"),
+        (("train", "--out", "out", "--gamma", "7"), "--gamma: found 7"),
+        (("train", "--out", "out", "--resume"), "no config.json"),
+        (("evaluate", "--out", "out"), "--scheduler"),
+        ((*EVALUATE, "--episodes", "0"), "--episodes: found 0"),
+        ((*EVALUATE, "--jobs", "0"), "--jobs: found 0"),
+        ((*EVALUATE, "--scenario", "nowhere"), "unknown scenario 'nowhere'"),
+        ((*EVALUATE, "--scheduler", "genius"), "unknown scheduler 'genius'"),
+        ((*EVALUATE, "--scheduler", "random"), "random twice"),
+        ((*EVALUATE, "--scheduler", "empty"), "empty: found no config.json"),
+        ((*EVALUATE, "--traces", "nowhere"), "nowhere"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(
+    snakegym: Run, tmp_path: Path, command: tuple[str, ...], named: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    status, _, err = snakegym(*command)
+    assert status == 2
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert named in err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("command", [("evaluate", "--split", "tset"), ("train", "--algo", "dqn"), ("fly",)])
+def test_unknown_choices_are_refused_by_the_parser(snakegym: Run, command: tuple[str, ...]) -> None:
+    status, _, err = snakegym(*command)
+    assert status == 2
+    assert command[-1] in err

@@ -1,0 +1,234 @@
+import csv
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from training.checkpoints import read_state
+
+Run = Callable[..., tuple[int, str, str]]
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def train(snakegym: Run, tiny: str) -> Run:
+    """The shortest training, in the folder `run`."""
+    options = {
+        "timesteps": 32,
+        "n-steps": 16,
+        "batch-size": 16,
+        "n-epochs": 1,
+        "eval-every": 16,
+        "eval-episodes": 1,
+        "checkpoint-every": 16,
+        "wandb": "disabled",
+    }
+
+    def run(*more: object, **changed: object) -> tuple[int, str, str]:
+        given = options | {k.replace("_", "-"): v for k, v in changed.items()}
+        flat = [part for k, v in given.items() for part in (f"--{k}", v)]
+        return snakegym("train", "--out", "run", "--scenario", tiny, *flat, *more)
+
+    return run
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "progress.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize("algo", ["maskable-ppo", "ppo"])
+def test_a_run_leaves_what_it_promises(train: Run, tmp_path: Path, algo: str) -> None:
+    status, out, err = train("--algo", algo)
+    assert status == 0, err
+    run = tmp_path / "run"
+    assert {p.name for p in run.iterdir()} == {
+        "config.json",
+        "checkpoints",
+        "best.zip",
+        "progress.csv",
+        "learning_curve.png",
+    }
+    config = json.loads((run / "config.json").read_text())
+    assert config["algo"] == algo
+    assert config["scenario"]["network"]["nodes"] == 3
+    assert [row["timesteps"] for row in rows(run)] == ["0", "16", "32"]
+    assert all(0 <= float(row["validation_accuracy"]) <= 1 for row in rows(run))
+    assert read_state(run / "checkpoints" / "latest.zip").timesteps == 32
+    assert "trained 32 steps" in out
+
+
+def test_reward_terms_add_up_to_the_return(train: Run, tmp_path: Path) -> None:
+    train()
+    last = rows(tmp_path / "run")[-1]
+    terms = [float(v) for k, v in last.items() if k.startswith("train_reward_")]
+    assert sum(terms) == pytest.approx(float(last["train_return"]))
+
+
+def test_training_repeats_itself(train: Run, tmp_path: Path) -> None:
+    train()
+    (tmp_path / "run").rename(tmp_path / "first")
+    train()
+    assert rows(tmp_path / "run") == rows(tmp_path / "first")
+
+
+def test_several_environments(train: Run, tmp_path: Path) -> None:
+    status, _, err = train("--n-envs", 2)
+    assert status == 0, err
+    assert rows(tmp_path / "run")[-1]["timesteps"] == "32"
+
+
+def test_a_run_is_never_overwritten(train: Run, tmp_path: Path) -> None:
+    train()
+    before = contents(tmp_path / "run")
+    status, _, err = train()
+    assert status == 2
+    assert "holds a run already" in err
+    assert contents(tmp_path / "run") == before
+
+
+def test_a_folder_with_other_files_is_refused(train: Run, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "thesis.tex").write_text("precious")
+    for options in ((), ("--resume",)):
+        status, _, err = train(*options)
+        assert status == 2
+        assert err.count("\n") == 1
+    assert contents(tmp_path / "run") == {"thesis.tex": b"precious"}
+
+
+def test_a_run_goes_on_and_keeps_its_curve(train: Run, tmp_path: Path) -> None:
+    train()
+    before = rows(tmp_path / "run")
+    status, _, err = train("--resume", timesteps=64)
+    assert status == 0, err
+    after = rows(tmp_path / "run")
+    assert after[: len(before)] == before
+    assert [row["timesteps"] for row in after] == ["0", "16", "32", "48", "64"]
+    # The random streams go on, too: no episode of the start comes again.
+    returns = [row["train_return"] for row in after if row["train_return"]]
+    assert len(set(returns)) == len(returns)
+
+
+def test_a_finished_run_has_nothing_to_resume(train: Run, tmp_path: Path) -> None:
+    train()
+    status, _, err = train("--resume")
+    assert status == 0
+    assert "nothing to do" in err
+    assert len(rows(tmp_path / "run")) == 3
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [({"seed": 1}, "'seed'"), ({"batch_size": 8}, "'ppo.batch_size'"), ({"algo": "ppo"}, "'algo'")],
+)
+def test_a_run_cannot_go_on_as_another(
+    train: Run, tmp_path: Path, changed: dict[str, object], named: str
+) -> None:
+    train()
+    before = contents(tmp_path / "run")
+    status, _, err = train("--resume", timesteps=64, **changed)
+    assert status == 2
+    assert named in err
+    assert contents(tmp_path / "run") == before
+
+
+def test_a_changed_scenario_is_another_run(train: Run, tmp_path: Path, tiny: str) -> None:
+    train()
+    Path(tiny).write_text(Path(tiny).read_text().replace("alpha: 0.5", "alpha: 0.7"))
+    status, _, err = train("--resume", timesteps=64)
+    assert status == 2
+    assert "'scenario.data.alpha': found 0.7, expected 0.5" in err
+
+
+@pytest.mark.parametrize("damage", ["truncated", "empty", "flipped"])
+def test_a_damaged_checkpoint_is_named(train: Run, tmp_path: Path, damage: str) -> None:
+    train()
+    path = tmp_path / "run" / "checkpoints" / "latest.zip"
+    data = bytearray(path.read_bytes())
+    if damage == "flipped":
+        data[len(data) // 2] ^= 0xFF
+    path.write_bytes({"truncated": data[: len(data) // 2], "empty": b"", "flipped": data}[damage])
+    before = contents(tmp_path / "run")
+    status, _, err = train("--resume", timesteps=64)
+    assert status == 2
+    assert "latest.zip" in err
+    assert err.count("\n") == 1
+    assert contents(tmp_path / "run") == before
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_from_its_last_checkpoint(
+    start_snakegym: Start, train: Run, tiny: str, tmp_path: Path
+) -> None:
+    options = [
+        "--n-steps",
+        "16",
+        "--batch-size",
+        "16",
+        "--n-epochs",
+        "1",
+        "--eval-every",
+        "16",
+        "--eval-episodes",
+        "1",
+        "--checkpoint-every",
+        "16",
+        "--wandb",
+        "disabled",
+        "--timesteps",
+    ]
+    process = start_snakegym("train", "--out", "run", "--scenario", tiny, *options, 100_000, cwd=tmp_path)
+    latest = tmp_path / "run" / "checkpoints" / "latest.zip"
+    wait_until(lambda: latest.exists() and read_state(latest).timesteps >= 32, process)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    kept = read_state(latest).timesteps
+    before = rows(tmp_path / "run")[: kept // 16 + 1]
+    status, _, err = train("--resume", timesteps=kept + 32)
+    assert status == 0, err
+    assert f"at {kept} steps" in err.replace(",", "")
+    after = rows(tmp_path / "run")
+    assert after[: len(before)] == before
+    assert [int(row["timesteps"]) for row in after] == list(range(0, kept + 33, 16))
+
+
+@pytest.mark.slow
+def test_ctrl_c_says_how_to_go_on(start_snakegym: Start, tiny: str, tmp_path: Path) -> None:
+    options = [
+        "--n-steps",
+        "16",
+        "--batch-size",
+        "16",
+        "--wandb",
+        "disabled",
+        "--checkpoint-every",
+        "16",
+        "--timesteps",
+        "100000",
+    ]
+    process = start_snakegym("train", "--out", "run", "--scenario", tiny, *options, cwd=tmp_path)
+    wait_until((tmp_path / "run" / "checkpoints" / "latest.zip").exists, process)
+    os.kill(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert "--resume" in err.splitlines()[-1]
+
+
+def wait_until(true: Callable[[], bool], process: subprocess.Popen[str], seconds: float = 90) -> None:
+    """Wait for a condition while the process runs."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < end
+        time.sleep(0.02)
