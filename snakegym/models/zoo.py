@@ -34,6 +34,7 @@ class VggOptions(Section):
     width: Count = 16
     """Channels of the first three convolutions; the later ones have twice as many."""
     norm: Literal["group", "none"] = "group"
+    """On the default's Non-IID digits, 36 hops end at 0.90 with group norm and at 0.82 without."""
 
 
 class Vgg11Options(Section):
@@ -42,6 +43,7 @@ class Vgg11Options(Section):
     width: Positive = 1.0
     """Factor on the number of channels and features (1: 64 to 512)."""
     norm: Literal["group", "none"] = "group"
+    """With Kaiming initialisation both learn CIFAR-10; `none` is the network of the paper."""
     hidden: Count = 512
     """Features of the two hidden fully connected layers at width 1."""
 
