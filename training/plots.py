@@ -83,7 +83,7 @@ def accuracy_over_time(records: Records) -> Figure:
 
 def cost_breakdown(records: Records) -> Figure:
     """What the gain in accuracy cost, as the reward counts it: mean terms per episode."""
-    figure, (ax,) = _figure(1, height=1.2 + 0.45 * len(records))
+    figure, (ax,) = _figure(1, height=max(2.2, 1.2 + 0.45 * len(records)))
     places = np.arange(len(records))
     left = np.zeros(len(records))
     for term, colour in COSTS.items():
@@ -97,14 +97,14 @@ def cost_breakdown(records: Records) -> Figure:
     ax.plot(gains, places, "D", color="black", ms=5, label="gain (return = gain - costs)")
     ax.set(xlabel="Reward units, mean per episode", yticks=places, yticklabels=list(records))
     ax.invert_yaxis()
-    ax.set_xlim(left=0)
+    ax.axvline(0, color="black", lw=0.8)
     _legend_right(ax)
     return figure
 
 
 def returns(records: Records, estimates: Mapping[str, Estimate]) -> Figure:
     """Every episode's return, with interquartile mean and interval."""
-    figure, (ax,) = _figure(1, height=1.2 + 0.45 * len(records))
+    figure, (ax,) = _figure(1, height=max(2.2, 1.2 + 0.45 * len(records)))
     for i, (label, episodes) in enumerate(records.items()):
         colour = PALETTE[i % len(PALETTE)]
         values = [r["total_reward"] for r in episodes]
@@ -123,7 +123,9 @@ def returns(records: Records, estimates: Mapping[str, Estimate]) -> Figure:
 
 def gantt(records: Records, n_nodes: int, n_middle: int) -> Figure:
     """The first episode of each scheduler: which node did what when."""
-    figure, axes = _figure(len(records), height=0.7 + 0.2 * n_nodes, columns=1, width=10)
+    legend_height = 0.2 * (n_middle + 4)
+    height = max(0.7 + 0.2 * n_nodes, legend_height / len(records))
+    figure, axes = _figure(len(records), height=height, columns=1, width=10)
     end = max(episodes[0]["time_s"] for episodes in records.values()) / 60
     colours = layer_colours(n_middle)
     for ax, (label, episodes) in zip(axes, records.items(), strict=True):
@@ -144,7 +146,7 @@ def gantt(records: Records, n_nodes: int, n_middle: int) -> Figure:
         handles.append(Patch(color=SEND, label="sends"))
     if any(hop["interrupted"] for hop in hops):
         handles.append(Line2D([], [], color=MISHAP, marker="x", ls="", label="interrupted"))
-    _legend_right(axes[0], handles)
+    figure.legend(handles=handles, loc="outside right upper", frameon=False, fontsize=8)
     return figure
 
 

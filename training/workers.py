@@ -20,7 +20,7 @@ from snakegym.errors import SnakegymError
 from training.config import EvaluateConfig
 from training.episodes import EpisodeRecord, episode_seed, play_scheduler
 
-EPISODES_WORTH_A_PROCESS = 10
+EPISODES_WORTH_A_PROCESS = 20
 """A process takes seconds to start: with fewer episodes each, one does it sooner."""
 
 

@@ -5,12 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from training import workers
+from training import report, workers
 from training.episodes import EpisodeRecord
 
 Run = Callable[..., tuple[int, str, str]]
 Names = tuple[str, ...]
 PICTURES = ("gantt.png", "accuracy.png", "costs.png", "returns.png")
+
+
+@pytest.fixture
+def without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing takes longer than playing these episodes."""
+    monkeypatch.setattr(report, "write_pictures", lambda *_: [])
 
 
 @pytest.fixture
@@ -29,7 +35,7 @@ def evaluate(snakegym: Run, tiny: str) -> Run:
 
 
 def test_an_evaluation_repeats_byte_for_byte(evaluate: Run, tmp_path: Path) -> None:
-    for out in ("a", "b", "a"):
+    for out in ("a", "b"):
         assert evaluate(out)[0] == 0
     for name in (
         "evaluation.json",
@@ -43,6 +49,18 @@ def test_an_evaluation_repeats_byte_for_byte(evaluate: Run, tmp_path: Path) -> N
     assert {p.suffix for p in (tmp_path / "a").iterdir()} == {".json", ".csv", ".png"}
 
 
+@pytest.mark.usefixtures("without_pictures")
+def test_an_evaluation_may_be_repeated_in_its_own_folder(evaluate: Run, tmp_path: Path) -> None:
+    evaluate("out")
+    before = (tmp_path / "out" / "evaluation.json").read_bytes()
+    (tmp_path / "out" / "evaluation.csv").write_text("spoilt")
+    status, _, err = evaluate("out")
+    assert status == 0, err
+    assert (tmp_path / "out" / "evaluation.json").read_bytes() == before
+    assert "spoilt" not in (tmp_path / "out" / "evaluation.csv").read_text()
+
+
+@pytest.mark.usefixtures("without_pictures")
 @pytest.mark.slow
 def test_the_number_of_processes_changes_nothing(evaluate: Run, tmp_path: Path) -> None:
     evaluate("one")
@@ -53,6 +71,7 @@ def test_the_number_of_processes_changes_nothing(evaluate: Run, tmp_path: Path) 
     ).read_bytes()
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_schedulers_meet_the_same_episodes(evaluate: Run, tmp_path: Path) -> None:
     evaluate("out")
     data = json.loads((tmp_path / "out" / "evaluation.json").read_text())
@@ -62,6 +81,7 @@ def test_schedulers_meet_the_same_episodes(evaluate: Run, tmp_path: Path) -> Non
     assert len({e["seed"] for e in serpentine}) == 3
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_an_episode_does_not_depend_on_those_before_it(evaluate: Run, tmp_path: Path) -> None:
     evaluate("three")
     evaluate("two", "--episodes", 2, schedulers=("random",))
@@ -69,6 +89,7 @@ def test_an_episode_does_not_depend_on_those_before_it(evaluate: Run, tmp_path: 
     assert three["episodes"]["random"][:2] == two["episodes"]["random"]
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_numbers_of_an_episode_agree(evaluate: Run, tmp_path: Path) -> None:
     evaluate("out")
     data = json.loads((tmp_path / "out" / "evaluation.json").read_text())
@@ -90,12 +111,14 @@ def test_numbers_of_an_episode_agree(evaluate: Run, tmp_path: Path) -> None:
     assert float(rows[0]["total_reward"]) == data["episodes"]["serpentine"][0]["total_reward"]
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_the_table_names_schedulers_and_units(evaluate: Run) -> None:
     _, out, _ = evaluate("out")
     for text in ("serpentine", "random", "Return", "accuracy %", "Hops", "Difference to serpentine", "95 %"):
         assert text in out
 
 
+@pytest.mark.usefixtures("without_pictures")
 @pytest.mark.parametrize(
     ("more", "named"),
     [(("--seed", 5), "'seed'"), (("--episodes", 4), "'episodes'"), (("--split", "train"), "'split'")],
@@ -112,6 +135,7 @@ def test_another_evaluation_is_not_overwritten(
     assert (tmp_path / "out" / "evaluation.json").read_bytes() == before
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_a_folder_with_other_files_is_refused(evaluate: Run, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.tex").write_text("precious")
@@ -121,6 +145,7 @@ def test_a_folder_with_other_files_is_refused(evaluate: Run, tmp_path: Path) -> 
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["thesis.tex"]
 
 
+@pytest.mark.usefixtures("without_pictures")
 class TestInterrupted:
     """An evaluation that is stopped after four of its six episodes."""
 

@@ -48,7 +48,7 @@ def test_an_offline_run_is_read_back(
     snakegym: Run, tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WANDB_MODE", "offline")
-    options = "--timesteps 32 --n-steps 16 --batch-size 16 --n-epochs 1 --eval-every 16 --eval-episodes 1"
+    options = "--policy mlp --timesteps 32 --n-steps 16 --batch-size 16 --n-epochs 1 --eval-every 16 --eval-episodes 1"
     status, _, err = snakegym("train", "--out", "run", "--scenario", tiny, *options.split())
     assert status == 0, err
     assert [p.name for p in tmp_path.rglob("wandb")] == ["wandb"]

@@ -12,7 +12,7 @@ Run = Callable[..., tuple[int, str, str]]
 @pytest.fixture
 def run(snakegym: Run, tiny: str, tmp_path: Path) -> Path:
     """A training run."""
-    options = "--timesteps 16 --n-steps 16 --batch-size 16 --n-epochs 1 --eval-episodes 1 --wandb disabled"
+    options = "--policy mlp --timesteps 16 --n-steps 16 --batch-size 16 --n-epochs 1 --eval-episodes 1 --wandb disabled"
     status, _, err = snakegym("train", "--out", "run", "--scenario", tiny, *options.split())
     assert status == 0, err
     return tmp_path / "run"

@@ -27,6 +27,7 @@ def train(snakegym: Run, tiny: str) -> Run:
         "eval-episodes": 1,
         "checkpoint-every": 16,
         "wandb": "disabled",
+        "policy": "mlp",
     }
 
     def run(*more: object, **changed: object) -> tuple[int, str, str]:
@@ -171,6 +172,8 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(
     start_snakegym: Start, train: Run, tiny: str, tmp_path: Path
 ) -> None:
     options = [
+        "--policy",
+        "mlp",
         "--n-steps",
         "16",
         "--batch-size",
@@ -205,6 +208,8 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(
 @pytest.mark.slow
 def test_ctrl_c_says_how_to_go_on(start_snakegym: Start, tiny: str, tmp_path: Path) -> None:
     options = [
+        "--policy",
+        "mlp",
         "--n-steps",
         "16",
         "--batch-size",
