@@ -110,12 +110,13 @@ def paired_table(
 
 def _difference(e: Estimate, column: Column) -> str:
     mark = "*" if e.excludes_zero else " "
-    return f"{mark} {e.value * column.factor:+.{column.digits}f}  [dim]{_interval(e, column)}[/dim]"
+    return f"{e.value * column.factor:+.{column.digits}f}{mark}  [dim]{_interval(e, column)}[/dim]"
 
 
 def cell(e: Estimate, column: Column) -> str:
     """Value and, on a second line, interval."""
-    return f"{e.value * column.factor:.{column.digits}f}\n[dim]{_interval(e, column)}[/dim]"
+    value, interval = f"{e.value * column.factor:.{column.digits}f}", _interval(e, column)
+    return f"{value}\n[dim]{interval}[/dim]" if interval else value
 
 
 def _interval(e: Estimate, column: Column) -> str:

@@ -74,3 +74,18 @@ def start_snakegym() -> Callable[..., subprocess.Popen[str]]:
         )
 
     return start
+
+
+@pytest.fixture
+def short() -> dict[str, object]:
+    """Options of the shortest training: two rollouts, each with an evaluation and a checkpoint."""
+    return {
+        "--timesteps": 32,
+        "--n-steps": 16,
+        "--batch-size": 16,
+        "--n-epochs": 1,
+        "--eval-every": 16,
+        "--eval-episodes": 1,
+        "--checkpoint-every": 16,
+        "--wandb": "disabled",
+    }

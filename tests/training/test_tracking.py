@@ -45,11 +45,11 @@ def test_without_wandb_there_is_one_warning(
 @needs_wandb
 @pytest.mark.slow
 def test_an_offline_run_is_read_back(
-    snakegym: Run, tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    snakegym: Run, tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, short: dict[str, object]
 ) -> None:
     monkeypatch.setenv("WANDB_MODE", "offline")
-    options = "--policy mlp --timesteps 32 --n-steps 16 --batch-size 16 --n-epochs 1 --eval-every 16 --eval-episodes 1"
-    status, _, err = snakegym("train", "--out", "run", "--scenario", tiny, *options.split())
+    options = [part for option in short.items() for part in option if "--wandb" not in option]
+    status, _, err = snakegym("train", "--out", "run", "--scenario", tiny, *options)
     assert status == 0, err
     assert [p.name for p in tmp_path.rglob("wandb")] == ["wandb"]
     wandb = shutil.which("wandb", path=str(Path(sys.executable).parent)) or "wandb"

@@ -10,27 +10,19 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def run(snakegym: Run, tiny: str, tmp_path: Path) -> Path:
+def run(snakegym: Run, tiny: str, tmp_path: Path, short: dict[str, object]) -> Path:
     """A training run."""
-    options = "--policy mlp --timesteps 16 --n-steps 16 --batch-size 16 --n-epochs 1 --eval-episodes 1 --wandb disabled"
-    status, _, err = snakegym("train", "--out", "run", "--scenario", tiny, *options.split())
+    options = [part for option in short.items() for part in option]
+    status, _, err = snakegym("train", "--out", "run", "--scenario", tiny, *options)
     assert status == 0, err
     return tmp_path / "run"
 
 
 def test_a_run_is_a_scheduler_like_any_other(snakegym: Run, run: Path, tiny: str, tmp_path: Path) -> None:
-    command = (
-        "evaluate",
-        "--scheduler",
-        "run",
-        "--scheduler",
-        "random",
-        "--scenario",
-        tiny,
-        "--episodes",
-        "2",
+    schedulers = ("--scheduler", "run", "--scheduler", "random")
+    status, out, err = snakegym(
+        "evaluate", *schedulers, "--scenario", tiny, "--episodes", 2, "--jobs", 1, "--out", "out"
     )
-    status, out, err = snakegym(*command, "--out", "out")
     assert status == 0, err
     data = json.loads((tmp_path / "out" / "evaluation.json").read_text())
     assert data["baseline"] == "random"

@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,26 +16,18 @@ Start = Callable[..., subprocess.Popen[str]]
 
 
 @pytest.fixture
-def train(snakegym: Run, tiny: str) -> Run:
+def train(snakegym: Run, tiny: str, short: dict[str, object]) -> Run:
     """The shortest training, in the folder `run`."""
-    options = {
-        "timesteps": 32,
-        "n-steps": 16,
-        "batch-size": 16,
-        "n-epochs": 1,
-        "eval-every": 16,
-        "eval-episodes": 1,
-        "checkpoint-every": 16,
-        "wandb": "disabled",
-        "policy": "mlp",
-    }
 
     def run(*more: object, **changed: object) -> tuple[int, str, str]:
-        given = options | {k.replace("_", "-"): v for k, v in changed.items()}
-        flat = [part for k, v in given.items() for part in (f"--{k}", v)]
-        return snakegym("train", "--out", "run", "--scenario", tiny, *flat, *more)
+        options = short | {f"--{k.replace('_', '-')}": v for k, v in changed.items()}
+        return snakegym("train", "--out", "run", "--scenario", tiny, *flat(options), *more)
 
     return run
+
+
+def flat(options: dict[str, object]) -> list[object]:
+    return [part for option in options.items() for part in option]
 
 
 def rows(folder: Path) -> list[dict[str, str]]:
@@ -167,34 +159,27 @@ def test_a_damaged_checkpoint_is_named(train: Run, tmp_path: Path, damage: str) 
     assert contents(tmp_path / "run") == before
 
 
+@pytest.fixture
+def endless(
+    start_snakegym: Start, tiny: str, tmp_path: Path, short: dict[str, object]
+) -> Iterator[subprocess.Popen[str]]:
+    """A training in a process of its own that will not end by itself."""
+    options = flat(short | {"--timesteps": 100_000})
+    process = start_snakegym("train", "--out", "run", "--scenario", tiny, *options, cwd=tmp_path)
+    yield process
+    if process.poll() is None:
+        process.kill()
+        process.communicate()
+
+
 @pytest.mark.slow
 def test_a_killed_run_goes_on_from_its_last_checkpoint(
-    start_snakegym: Start, train: Run, tiny: str, tmp_path: Path
+    endless: subprocess.Popen[str], train: Run, tmp_path: Path
 ) -> None:
-    options = [
-        "--policy",
-        "mlp",
-        "--n-steps",
-        "16",
-        "--batch-size",
-        "16",
-        "--n-epochs",
-        "1",
-        "--eval-every",
-        "16",
-        "--eval-episodes",
-        "1",
-        "--checkpoint-every",
-        "16",
-        "--wandb",
-        "disabled",
-        "--timesteps",
-    ]
-    process = start_snakegym("train", "--out", "run", "--scenario", tiny, *options, 100_000, cwd=tmp_path)
     latest = tmp_path / "run" / "checkpoints" / "latest.zip"
-    wait_until(lambda: latest.exists() and read_state(latest).timesteps >= 32, process)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+    wait_until(lambda: latest.exists() and read_state(latest).timesteps >= 32, endless)
+    os.killpg(endless.pid, signal.SIGKILL)
+    endless.communicate()
     kept = read_state(latest).timesteps
     before = rows(tmp_path / "run")[: kept // 16 + 1]
     status, _, err = train("--resume", timesteps=kept + 32)
@@ -206,26 +191,11 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(
 
 
 @pytest.mark.slow
-def test_ctrl_c_says_how_to_go_on(start_snakegym: Start, tiny: str, tmp_path: Path) -> None:
-    options = [
-        "--policy",
-        "mlp",
-        "--n-steps",
-        "16",
-        "--batch-size",
-        "16",
-        "--wandb",
-        "disabled",
-        "--checkpoint-every",
-        "16",
-        "--timesteps",
-        "100000",
-    ]
-    process = start_snakegym("train", "--out", "run", "--scenario", tiny, *options, cwd=tmp_path)
-    wait_until((tmp_path / "run" / "checkpoints" / "latest.zip").exists, process)
-    os.kill(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
+def test_ctrl_c_says_how_to_go_on(endless: subprocess.Popen[str], tmp_path: Path) -> None:
+    wait_until((tmp_path / "run" / "checkpoints" / "latest.zip").exists, endless)
+    os.kill(endless.pid, signal.SIGINT)
+    _, err = endless.communicate(timeout=60)
+    assert endless.returncode == 130
     assert "Traceback" not in err
     assert "--resume" in err.splitlines()[-1]
 
