@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from snakegym.control.forecast import forecast
 from snakegym.control.records import PCE
-from snakegym.control.view import LayersView, NodesView, ProcessView
+from snakegym.control.view import Floats, LayersView, NodesView, ProcessView
 
 Encoded = dict[str, NDArray[np.float32]]
 
@@ -92,55 +92,59 @@ class ViewEncoder:
     def encode(self, view: ProcessView) -> Encoded:
         """The view as new arrays, in `space`."""
         return {
-            "nodes": _stack(_node_features(view)),
-            "layers": _stack(_layer_features(view.layers, view.nodes)),
-            "process": _stack(_process_features(view)),
+            "nodes": _flatten(_node_features(view)),
+            "layers": _flatten(_layer_features(view.layers, view.nodes)),
+            "process": _flatten(np.array(_process_features(view))),
         }
 
 
-def _node_features(view: ProcessView) -> tuple[NDArray[np.generic], ...]:
-    """In the order of NODE_FEATURES."""
+def _node_features(view: ProcessView) -> Floats:
+    """[len(NODE_FEATURES), n_nodes], rows in the order of NODE_FEATURES."""
     nodes, nominal = view.nodes, view.objective.nominal
-    rate = 8 * nominal.n_bytes / nominal.time_s
-    hop = forecast(view)
-    layer = view.next_layer
-    return (
-        nodes.availability,
-        nodes.mean_availability,
-        nodes.peak_flops / nodes.peak_flops.max(),
-        _squash(nodes.uplink_bps / rate),
-        _squash(nodes.mean_uplink_bps / rate),
-        _squash(nodes.downlink_bps / rate),
-        _squash(nodes.mean_downlink_bps / rate),
-        nodes.memory_bytes / nodes.memory_bytes.max(),
-        nodes.battery,
-        _squash(nodes.samples / nodes.samples.mean()),
-        nodes.divergence,
-        nodes.visits / max(1, view.hops),
-        nodes.interruptions / np.maximum(1, nodes.visits),
-        np.tanh(GAIN_SCALE * nodes.last_gain),
-        nodes.missing_bytes / view.layer_bytes.sum(),
-        nodes.in_pool,
-        nodes.reachable,
-        np.arange(view.n_nodes) == view.holder,
-        _squash(hop.time_s[:, layer] / nominal.time_s),
-        _squash(hop.energy_j[:, layer] / nominal.energy_j),
-    )
+    hop, layer = forecast(view), view.next_layer
+    x = np.empty((len(NODE_FEATURES), view.n_nodes))
+    x[0] = nodes.availability
+    x[1] = nodes.mean_availability
+    x[2] = nodes.peak_flops / nodes.peak_flops.max()
+    x[3] = nodes.uplink_bps
+    x[4] = nodes.mean_uplink_bps
+    x[5] = nodes.downlink_bps
+    x[6] = nodes.mean_downlink_bps
+    x[7] = nodes.memory_bytes / nodes.memory_bytes.max()
+    x[8] = nodes.battery
+    x[9] = nodes.samples / nodes.samples.mean()
+    x[10] = nodes.divergence
+    x[11] = nodes.visits / max(1, view.hops)
+    x[12] = nodes.interruptions / np.maximum(1, nodes.visits)
+    x[13] = np.tanh(GAIN_SCALE * nodes.last_gain)
+    x[14] = nodes.missing_bytes / view.layer_bytes.sum()
+    x[15] = nodes.in_pool
+    x[16] = nodes.reachable
+    x[17] = 0.0
+    if view.holder != PCE:
+        x[17, view.holder] = 1.0
+    x[18] = hop.time_s[:, layer] / nominal.time_s
+    x[19] = hop.energy_j[:, layer] / nominal.energy_j
+    x[3:7] /= 8 * nominal.n_bytes / nominal.time_s
+    for rows in (slice(3, 7), slice(9, 10), slice(18, 20)):
+        _squash(x[rows])
+    return x
 
 
-def _layer_features(layers: LayersView, nodes: NodesView) -> tuple[NDArray[np.generic], ...]:
-    """In the order of LAYER_FEATURES."""
+def _layer_features(layers: LayersView, nodes: NodesView) -> Floats:
+    """[len(LAYER_FEATURES), n_middle], rows in the order of LAYER_FEATURES."""
     n = len(layers.flops)
-    return (
-        np.arange(n) / max(1, n - 1),
-        layers.flops / layers.flops.max(),
-        layers.n_bytes / layers.n_bytes.max(),
-        _squash(layers.memory_bytes / nodes.memory_bytes.mean()),
-        layers.times_trained / max(1, layers.times_trained.max()),
-        layers.trained_in_cycle,
-        layers.open,
-        np.tanh(GAIN_SCALE * layers.last_gain),
-    )
+    x = np.empty((len(LAYER_FEATURES), n))
+    x[0] = np.arange(n) / max(1, n - 1)
+    x[1] = layers.flops / layers.flops.max()
+    x[2] = layers.n_bytes / layers.n_bytes.max()
+    x[3] = layers.memory_bytes / nodes.memory_bytes.mean()
+    _squash(x[3])
+    x[4] = layers.times_trained / max(1, layers.times_trained.max())
+    x[5] = layers.trained_in_cycle
+    x[6] = layers.open
+    x[7] = np.tanh(GAIN_SCALE * layers.last_gain)
+    return x
 
 
 def _process_features(view: ProcessView) -> tuple[float, ...]:
@@ -152,7 +156,7 @@ def _process_features(view: ProcessView) -> tuple[float, ...]:
         *np.tanh(GAIN_SCALE * np.array(gains[:-4:-1])),
         np.tanh(GAIN_SCALE * sum(gains) / max(1, len(view.recent_gains))),
         view.cycle / (view.cycle + 4),
-        float(view.layers.trained_in_cycle.mean()),
+        np.count_nonzero(view.layers.trained_in_cycle) / view.n_middle,
         _share(spent.time_s, budget.time_s),
         _share(spent.energy_j, budget.energy_j),
         _share(view.hops, budget.hops),
@@ -161,13 +165,18 @@ def _process_features(view: ProcessView) -> tuple[float, ...]:
     )
 
 
-def _stack(columns: tuple[NDArray[np.generic], ...] | tuple[float, ...]) -> NDArray[np.float32]:
-    return np.clip(np.array(columns, dtype=np.float32).T, -1.0, 1.0).reshape(-1)
+def _flatten(features: Floats) -> NDArray[np.float32]:
+    """Features [n_features, n] (or [n_features]) as float32 in [-1, 1], all of one node together."""
+    flat = features.T.astype(np.float32, order="C").reshape(-1)
+    np.minimum(flat, 1.0, out=flat)
+    return np.maximum(flat, -1.0, out=flat)
 
 
-def _squash(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """From [0, inf) to [0, 1), 1 to 0.5; infinity (no forecast) to 1."""
-    return 1.0 - 1.0 / (1.0 + x)
+def _squash(x: Floats) -> None:
+    """In place, from [0, inf) to [0, 1), 1 to 0.5; infinity (no forecast) to 1."""
+    x += 1.0
+    np.divide(-1.0, x, out=x)
+    x += 1.0
 
 
 def _share(spent: float, budget: float | None) -> float:

@@ -26,23 +26,15 @@ class Rates:
 
 @dataclass(frozen=True)
 class HopForecast:
-    """Expected costs of every possible next hop; infinite where it could not be carried out now."""
+    """Expected costs of every possible next hop, each [n_nodes, n_middle].
 
-    receive_s: Floats
-    """[n_nodes]."""
-    compute_s: Floats
-    """[n_nodes, n_middle]."""
-    send_s: Floats
-    """[n_nodes, n_middle]; 0 in P2P mode."""
+    Infinite where it could not be carried out now.
+    """
+
+    time_s: Floats
     energy_j: Floats
-    """[n_nodes, n_middle], both ends."""
+    """Of both ends."""
     n_bytes: Floats
-    """[n_nodes, n_middle]."""
-
-    @property
-    def time_s(self) -> Floats:
-        """[n_nodes, n_middle]."""
-        return self.receive_s[:, None] + self.compute_s + self.send_s
 
 
 def expected_rates(view: ProcessView) -> Rates:
@@ -87,21 +79,21 @@ def receive_rtt(view: ProcessView, sender: int) -> Floats:
 def forecast(view: ProcessView) -> HopForecast:
     """Expected costs of every next hop."""
     nodes, rates = view.nodes, expected_rates(view)
-    missing, upload = nodes.missing_bytes, upload_bytes(view)
+    missing = nodes.missing_bytes
     rate, rtt = receive_rate(rates, view.holder), receive_rtt(view, view.holder)
-    flops = hop_flops(view)
     sender_power = 0.0 if view.holder == PCE else float(nodes.radio_power_w[view.holder])
+    flops = hop_flops(view)
+    receive_s = costs.transfer_time(missing, rate, rtt)[:, None]
+    compute_s = costs.compute_time(flops, nodes.peak_flops[:, None], rates.availability[:, None])
     receive_air = costs.air_time(missing, rate)
-    send_air = costs.air_time(upload[None, :], rates.uplink_bps[:, None])
     receive_energy = costs.radio_energy(nodes.radio_power_w + sender_power, receive_air)
-    compute_energy = costs.compute_energy(
-        nodes.compute_power_w[:, None], costs.busy_time(flops, nodes.peak_flops[:, None])
-    )
-    send_energy = costs.radio_energy(nodes.radio_power_w[:, None], send_air)
-    return HopForecast(
-        receive_s=costs.transfer_time(missing, rate, rtt),
-        compute_s=costs.compute_time(flops, nodes.peak_flops[:, None], rates.availability[:, None]),
-        send_s=costs.transfer_time(upload[None, :], rates.uplink_bps[:, None], nodes.rtt_s[:, None]),
-        energy_j=receive_energy[:, None] + compute_energy + send_energy,
-        n_bytes=missing[:, None] + upload[None, :],
-    )
+    busy_s = costs.busy_time(flops, nodes.peak_flops[:, None])
+    compute_energy = costs.compute_energy(nodes.compute_power_w[:, None], busy_s)
+    time_s, energy_j = receive_s + compute_s, receive_energy[:, None] + compute_energy
+    n_bytes = np.broadcast_to(missing[:, None], time_s.shape)
+    if view.mode == "cs":
+        upload, up = upload_bytes(view), rates.uplink_bps[:, None]
+        time_s = time_s + costs.transfer_time(upload, up, nodes.rtt_s[:, None])
+        energy_j = energy_j + costs.radio_energy(nodes.radio_power_w[:, None], costs.air_time(upload, up))
+        n_bytes = n_bytes + upload
+    return HopForecast(time_s, energy_j, n_bytes)

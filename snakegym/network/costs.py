@@ -105,7 +105,7 @@ def radio_energy(power_w: Real, air_s: Real) -> Real:
 
 
 def _duration(amount: ArrayLike, rate: ArrayLike) -> NDArray[np.float64]:
-    amount_, rate_ = np.broadcast_arrays(np.asarray(amount, np.float64), np.asarray(rate, np.float64))
-    seconds: NDArray[np.float64] = np.where(amount_ > 0, np.inf, 0.0)
-    np.divide(amount_, rate_, out=seconds, where=(amount_ > 0) & (rate_ > 0))
+    amount_ = np.asarray(amount, np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):  # inf at rate 0, unless there is nothing to do
+        seconds: NDArray[np.float64] = np.where(amount_ > 0, amount_ / np.asarray(rate, np.float64), 0.0)
     return seconds
