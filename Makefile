@@ -10,8 +10,13 @@ export MPLBACKEND := Agg
 
 .PHONY: demo test lint bench clean
 
+# Trains for about two minutes, then compares five schedulers on traces that none has seen.
 demo: $(READY)
-	$(BIN)/python -m training.demo --out $(DEMO)
+	$(BIN)/snakegym train --scenario default --algo maskable-ppo --timesteps 6000 --seed 0 \
+	  --out $(DEMO)/ppo --resume
+	$(BIN)/snakegym evaluate --scheduler $(DEMO)/ppo --scheduler milp --scheduler greedy \
+	  --scheduler serpentine --scheduler random --scenario default --split test --episodes 20 --seed 0 \
+	  --jobs 2 --out $(DEMO)/evaluation
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist worksteal
@@ -27,7 +32,7 @@ bench: $(READY)
 clean:
 	rm -rf $(VENV) $(DEMO)
 
-# A new set-up is made beside the old one and takes its place only when it is complete.
+# The torchvision wheel asks for the CUDA build of torch, so it comes without its dependencies.
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv --upgrade-deps $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch

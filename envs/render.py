@@ -83,11 +83,13 @@ def _draw_topology(axes: Any, view: ProcessView, history: Sequence[Hop]) -> None
     axes.figure.colorbar(dots, ax=axes, location="bottom", label="compute available", shrink=0.6, aspect=30)
     axes.scatter(0, 0, s=260, marker="s", color="white", edgecolors="black", zorder=3)
     axes.text(0, 0, "PCE", ha="center", va="center", fontsize=7, zorder=4)
-    for n, (x, y) in enumerate(at * 1.2):
+    for n, (x, y) in enumerate(at * 1.24):
         axes.text(x, y, str(n), ha="center", va="center", fontsize=9)
     holder = (0.0, 0.0) if view.holder == PCE else at[view.holder]
     axes.scatter(*holder, s=750, facecolors="none", edgecolors="crimson", linewidths=2, zorder=2)
-    axes.set_title("link width: rate; size: samples; ring: holds the model", fontsize=8)
+    axes.set_title(
+        "link width: rate; size: samples; ring: holds the model; red edge: unreachable", fontsize=8
+    )
 
 
 def _draw_path(axes: Any, at: NDArray[np.float64], history: Sequence[Hop]) -> None:
