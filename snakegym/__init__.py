@@ -6,7 +6,7 @@ Importing it registers the environments by name, so that this floor imports noth
     env = gym.make("snakegym/Serpentine-v0", scenario="default", split="train")
 """
 
-from gymnasium import register
+from contextlib import suppress
 
 from snakegym.errors import SnakegymError
 from snakegym.scenario import Scenario, list_scenarios, load_scenario
@@ -14,4 +14,7 @@ from snakegym.scenario import Scenario, list_scenarios, load_scenario
 __all__ = ["Scenario", "SnakegymError", "list_scenarios", "load_scenario"]
 __version__ = "0.1.0"
 
-register(id="snakegym/Serpentine-v0", entry_point="envs.serpentine:SerpentineEnv")
+with suppress(ModuleNotFoundError):  # learning itself does without: `snakegym compare` on a bare GPU machine
+    from gymnasium import register
+
+    register(id="snakegym/Serpentine-v0", entry_point="envs.serpentine:SerpentineEnv")

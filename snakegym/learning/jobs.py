@@ -32,6 +32,8 @@ class LocalTraining:
     """Seeds the order of the samples (and dropout): same seed, same result."""
     max_batches: int | None = None
     """Stop after that many batches (an interrupted hop); None: all of them."""
+    layers: tuple[int, ...] | None = None
+    """Layers of the whole model to train instead of first, `middle` and last (other frameworks do)."""
 
     @property
     def batches_per_epoch(self) -> int:

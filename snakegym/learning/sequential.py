@@ -22,7 +22,7 @@ EVALUATION_CHUNK = 2048
 
 
 class SequentialEngine:
-    """Trains first, one middle and last layer of a model, job by job, on the CPU.
+    """Trains first, one middle and last layer of a model, job by job, where data and states lie.
 
     Between calls the module is in eval mode and wants no gradients, and no result depends on what
     it has loaded, so deep copies of an engine share it. Two threads must not.
@@ -54,32 +54,15 @@ class SequentialEngine:
         copies = {i: {name: t.clone() for name, t in job.state.layers[i].items()} for i in trained}
         self.model.load(job.state.replace(copies))
         generator = torch.Generator().manual_seed(job.seed)
-        with self._unfrozen(trained) as parameters, _private_randomness(generator):
+        with unfrozen(self.model, trained) as parameters, private_randomness(generator):
             loss = self._run(job, parameters, batches(job, budget, generator))
         state = job.state.replace({i: self.model.layer_state(i) for i in trained})
         return TrainingResult(state, budget, loss / budget)
 
-    @contextmanager
-    def _unfrozen(self, trained: tuple[int, ...]) -> Iterator[list[nn.Parameter]]:
-        """The parameters of these layers, trainable; gradients are freed and all is frozen afterwards."""
-        parameters = [p for i in trained for p in self.model.parameters_of(i).values()]
-        try:
-            for i in trained:
-                self.model.layers[i].train()
-            for parameter in parameters:
-                parameter.requires_grad_(True)
-            yield parameters
-        finally:
-            for parameter in parameters:
-                parameter.requires_grad_(False)
-                parameter.grad = None
-            for i in trained:
-                self.model.layers[i].eval()
-
     def _run(self, job: LocalTraining, parameters: list[nn.Parameter], order: Iterator[Tensor]) -> float:
         """Sum of the losses of the batches."""
         optimizer = make_optimizer(job.config, parameters, job.learning_rate)
-        total = torch.zeros(())
+        total = torch.zeros((), device=job.data.targets.device)
         for batch in order:
             logits = self.model(job.data.inputs.index_select(0, batch))
             loss = functional.cross_entropy(logits, job.data.targets.index_select(0, batch))
@@ -103,7 +86,7 @@ class SequentialEngine:
 
 
 def trained_layers(model: LayeredModel, job: LocalTraining) -> tuple[int, ...]:
-    """Indices of the layers that the job trains: first, assigned middle, last.
+    """Indices of the layers that the job trains: its `layers`, else first, assigned middle, last.
 
     Raises:
         SnakegymError: the middle layer does not exist, or the job has no samples.
@@ -112,6 +95,8 @@ def trained_layers(model: LayeredModel, job: LocalTraining) -> tuple[int, ...]:
         raise SnakegymError(f"job: found middle layer {job.middle}, expected one in [0, {model.n_middle})")
     if len(job.indices) == 0:
         raise SnakegymError("job: found no samples, expected at least one")
+    if job.layers is not None:
+        return job.layers
     return (0, job.middle + 1, model.n_layers - 1)
 
 
@@ -125,7 +110,25 @@ def batches(job: LocalTraining, budget: int, generator: torch.Generator) -> Iter
 
 
 @contextmanager
-def _private_randomness(generator: torch.Generator) -> Iterator[None]:
+def unfrozen(model: LayeredModel, layers: Sequence[int]) -> Iterator[list[nn.Parameter]]:
+    """The parameters of these layers, trainable; gradients are freed and all is frozen afterwards."""
+    parameters = [p for i in layers for p in model.parameters_of(i).values()]
+    try:
+        for i in layers:
+            model.layers[i].train()
+        for parameter in parameters:
+            parameter.requires_grad_(True)
+        yield parameters
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(False)
+            parameter.grad = None
+        for i in layers:
+            model.layers[i].eval()
+
+
+@contextmanager
+def private_randomness(generator: torch.Generator) -> Iterator[None]:
     """Seeds what dropout and its like draw from, the global generator, and restores it afterwards."""
     seed = int(torch.randint(2**62, (), generator=generator))
     with torch.random.fork_rng(devices=[]):

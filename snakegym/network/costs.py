@@ -16,6 +16,9 @@ Real = TypeVar("Real", float, NDArray[np.float64])
 
 BITS_PER_BYTE: Final = 8.0
 
+LABEL_BYTES: Final = 8
+"""Of one label on its way: an int64, as it is kept."""
+
 Quantity = TypeVar("Quantity", float, NDArray[np.float64])
 """A number, or an array of them (broadcast)."""
 
@@ -24,7 +27,9 @@ OPTIMIZER_SLOTS: Final = {"sgd": 0, "rmsprop": 1, "adam": 2}
 square, Adam both moments (Kingma & Ba, arXiv:1412.6980)."""
 
 
-def training_flops(forward_flops: Sequence[float], trained: Collection[int]) -> float:
+def training_flops(
+    forward_flops: Sequence[float], trained: Collection[int], *, pass_on: bool = False
+) -> float:
     """FLOPs to train on one sample when only the layers `trained` (at least one) are updated.
 
     Forward through all layers; gradients with respect to activations from the last layer down to,
@@ -33,11 +38,14 @@ def training_flops(forward_flops: Sequence[float], trained: Collection[int]) -> 
     sizes (Kaplan et al., arXiv:2001.08361, section 2.1: backward is twice forward).
 
     Args:
-        forward_flops: of one sample, per layer of the whole model, first to last.
+        forward_flops: of one sample, per layer of the whole model (or of the part of it that a
+            node holds), first to last.
         trained: indices of the trained layers.
+        pass_on: whether the gradient with respect to the inputs is needed too, because somebody
+            else goes on with it (split learning).
     """
     forward = sum(forward_flops)
-    activation_gradients = sum(forward_flops[min(trained) + 1 :])
+    activation_gradients = sum(forward_flops if pass_on else forward_flops[min(trained) + 1 :])
     weight_gradients = sum(forward_flops[i] for i in sorted(trained))
     return float(forward + activation_gradients + weight_gradients)
 
@@ -66,6 +74,20 @@ def hop_memory(
     updated = per_weight * sum(parameter_bytes[i] for i in sorted(trained))
     activations = batch_size * sum(activation_bytes[min(trained) :])
     return float(sum(parameter_bytes) + updated + activations)
+
+
+def smashed_bytes(output_bytes: float, n_samples: int, *, labels: bool) -> float:
+    """Bytes of the activations of a batch at a cut through the model, or of their gradients.
+
+    Gupta and Raskar 2018 (Distributed learning of deep neural network over multiple agents) send
+    activations and labels on, and gradients of the size of the activations back.
+
+    Args:
+        output_bytes: of one sample at the cut.
+        n_samples: in the batch.
+        labels: whether the labels go with them, `LABEL_BYTES` each.
+    """
+    return n_samples * (output_bytes + (LABEL_BYTES if labels else 0))
 
 
 def compute_time(flops: ArrayLike, peak_flops: ArrayLike, availability: ArrayLike) -> NDArray[np.float64]:
