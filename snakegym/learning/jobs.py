@@ -35,6 +35,22 @@ class LocalTraining:
     layers: tuple[int, ...] | None = None
     """Layers of the whole model to train instead of first, `middle` and last (other frameworks do)."""
 
+    distil: bool = False
+    """Whether the divergence of the node's labels switched distillation on."""
+
+    @property
+    def plain(self) -> bool:
+        """Whether all it takes is the labels: nothing distilled, quantised, augmented or cut short."""
+        config = self.config
+        special = config.quantise_frozen or config.augmentation or config.early_exit
+        return not (self.distils or special)
+
+    @property
+    def distils(self) -> bool:
+        """Whether a distillation loss is added."""
+        distillation = self.config.distillation
+        return self.distil and distillation is not None and distillation.weight > 0
+
     @property
     def batches_per_epoch(self) -> int:
         """Batches in one pass over the node's samples; the last may be smaller."""
@@ -49,6 +65,16 @@ class LocalTraining:
     def n_samples(self) -> int:
         """Samples of the whole hop: the node's own times the epochs."""
         return len(self.indices) * self.config.epochs
+
+    @property
+    def teacher_passes(self) -> int:
+        """Forward passes of the teacher over the node's samples, all before the first batch.
+
+        Its outputs never change, so one pass serves all epochs unless each sees the samples anew.
+        """
+        if not self.distils:
+            return 0
+        return 1 if self.config.augmentation is None else self.config.epochs
 
     def batches_within(self, n_samples: float) -> int:
         """How many batches fit completely into the first `n_samples` samples of the hop."""
