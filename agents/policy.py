@@ -1,0 +1,178 @@
+"""Actor-critic policy that scores every (node, layer) pair with the same weights.
+
+Which node has which index is drawn anew in each episode, so a network with one output per index
+would have to learn the same thing for each of them. Here a node is described by its features
+alone: renumbering the nodes renumbers the scores and changes nothing else, and what was learned
+about one node holds for all. The same weights work for any number of nodes.
+
+The policy begins with a preference for the lowest open layer (sequential order, which the paper finds
+best: "Snake Learning: A Communication- and Computation-Efficient Distributed Learning Framework
+for 6G", DOI 10.1109/MCOM.005.2400282). Its strength is learned. Without it the probability of a node
+is spread over all layers, and the most likely single action is often to wait.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from gymnasium import spaces
+from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
+from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from stable_baselines3.common.type_aliases import Schedule
+from torch import Tensor, nn
+
+from envs.encoder import LAYER_FEATURES, NODE_FEATURES, PROCESS_FEATURES
+
+WIDTH = 64
+"""Width of every hidden layer."""
+SEQUENTIAL = 2.0
+"""First strength of the preference for low layers: an open one is e**2 times as likely as the next."""
+
+
+class SetExtractor(BaseFeaturesExtractor):
+    """Embeds nodes and layers one by one, and their means with the process features as context.
+
+    Input: the Dict observation, nodes [B, N * F], layers [B, M * G], process [B, H].
+    Output: [B, (N + M + 1) * WIDTH + M], the embeddings of nodes, layers and context, and the order
+    of the layers (0 for the lowest open one, -1 for the next, -M for those that are not open),
+    flattened because SB3 hands on one flat tensor.
+    """
+
+    def __init__(self, observation_space: spaces.Dict) -> None:
+        n_nodes, n_layers = _counts(observation_space)
+        super().__init__(observation_space, features_dim=(n_nodes + n_layers + 1) * WIDTH + n_layers)
+        process_dim = len(PROCESS_FEATURES)
+        self.node = _mlp(len(NODE_FEATURES) + process_dim)
+        self.layer = _mlp(len(LAYER_FEATURES) + process_dim)
+        self.context = _mlp(2 * WIDTH + process_dim)
+
+    def forward(self, observations: dict[str, Tensor]) -> Tensor:
+        """See the class."""
+        process = observations["process"]
+        raw = _rows(observations["layers"], len(LAYER_FEATURES))
+        nodes = self.node(_join(_rows(observations["nodes"], len(NODE_FEATURES)), process))
+        layers = self.layer(_join(raw, process))
+        context = self.context(torch.cat([nodes.mean(dim=1), layers.mean(dim=1), process], dim=1))
+        order = _order(raw[:, :, LAYER_FEATURES.index("open")] > 0)
+        return torch.cat([nodes.flatten(1), layers.flatten(1), context, order], dim=1)
+
+
+class ContextHead(nn.Module):
+    """Takes the place of SB3's `mlp_extractor`: the actor sees all embeddings, the critic the context."""
+
+    def __init__(self, features_dim: int, n_layers: int) -> None:
+        super().__init__()
+        self.n_layers = n_layers
+        self.latent_dim_pi = features_dim
+        self.latent_dim_vf = WIDTH
+        self.critic = _mlp(WIDTH)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """What actor and critic work on."""
+        return self.forward_actor(features), self.forward_critic(features)
+
+    def forward_actor(self, features: Tensor) -> Tensor:
+        """All embeddings, unchanged."""
+        return features
+
+    def forward_critic(self, features: Tensor) -> Tensor:
+        """[B, WIDTH], from the context alone."""
+        latent: Tensor = self.critic(features[:, -WIDTH - self.n_layers : -self.n_layers])
+        return latent
+
+
+class PairScorer(nn.Module):
+    """Logits of all actions from flattened embeddings: pairs (node, layer), then wait.
+
+    Where the process fixes the layer order (`pairs` is False), an action is a node alone.
+    """
+
+    def __init__(self, n_nodes: int, n_layers: int, pairs: bool) -> None:
+        super().__init__()
+        self.sizes = [n_nodes, n_layers, 1]
+        self.pairs = pairs
+        self.node, self.layer, self.context = (_linear(WIDTH, WIDTH) for _ in range(3))
+        # Small first logits: the policy starts close to uniform.
+        self.score, self.wait = (_linear(WIDTH, 1, gain=0.01) for _ in range(2))
+        self.sequential = nn.Parameter(torch.tensor(SEQUENTIAL))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """[B, n_actions]; the hidden layer of a pair is the sum of what its members contribute."""
+        n_layers = self.sizes[1]
+        nodes, layers, context = torch.split(_rows(features[:, :-n_layers], WIDTH), self.sizes, dim=1)
+        hidden = self.node(nodes)[:, :, None] + self.context(context)[:, :, None]
+        if self.pairs:
+            hidden = hidden + self.layer(layers)[:, None]
+        scores = self.score(torch.relu(hidden))[..., 0]
+        if self.pairs:
+            scores = scores + self.sequential * features[:, None, -n_layers:]
+        return torch.cat([scores.flatten(1), self.wait(context[:, 0])], dim=1)
+
+
+class _PairwiseMixin:
+    """What turns an SB3 actor-critic policy into a pairwise one; works for both families."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs["features_extractor_class"] = SetExtractor
+        # Every module initialises itself; SB3 would shrink hidden layers of the scorer, too.
+        kwargs["ortho_init"] = False
+        super().__init__(*args, **kwargs)
+
+    def _build_mlp_extractor(self) -> None:
+        policy: Any = self
+        policy.mlp_extractor = ContextHead(policy.features_dim, _counts(policy.observation_space)[1])
+
+    def _build(self, lr_schedule: Schedule) -> None:
+        super()._build(lr_schedule)  # type: ignore[misc]
+        policy: Any = self
+        n_nodes, n_layers = _counts(policy.observation_space)
+        policy.action_net = PairScorer(n_nodes, n_layers, policy.action_space.n == n_nodes * n_layers + 1)
+        policy.optimizer = policy.optimizer_class(
+            policy.parameters(), lr=lr_schedule(1), **policy.optimizer_kwargs
+        )
+
+
+class PairwisePolicy(_PairwiseMixin, ActorCriticPolicy):
+    """For PPO."""
+
+
+class MaskablePairwisePolicy(_PairwiseMixin, MaskableActorCriticPolicy):
+    """For MaskablePPO."""
+
+
+def _counts(space: spaces.Dict) -> tuple[int, int]:
+    """How many nodes and layers an observation describes."""
+    nodes, layers = (space[key].shape or (0,) for key in ("nodes", "layers"))
+    return nodes[0] // len(NODE_FEATURES), layers[0] // len(LAYER_FEATURES)
+
+
+def _rows(flat: Tensor, width: int) -> Tensor:
+    """[B, K * width] to [B, K, width]."""
+    return flat.reshape(len(flat), -1, width)
+
+
+def _join(items: Tensor, process: Tensor) -> Tensor:
+    """[B, K, D] and [B, H] to [B, K, D + H]."""
+    return torch.cat([items, process[:, None].expand(-1, items.shape[1], -1)], dim=2)
+
+
+def _order(is_open: Tensor) -> Tensor:
+    """Bool [B, M] to [B, M]: see SetExtractor."""
+    n_layers = is_open.shape[1]
+    position = torch.arange(n_layers, device=is_open.device).expand_as(is_open)
+    lowest = position.masked_fill(~is_open, n_layers).amin(dim=1, keepdim=True)
+    return (lowest - position).masked_fill(~is_open, -n_layers).float()
+
+
+def _mlp(inputs: int) -> nn.Sequential:
+    return nn.Sequential(_linear(inputs, WIDTH), nn.ReLU(), _linear(WIDTH, WIDTH), nn.ReLU())
+
+
+def _linear(inputs: int, outputs: int, gain: float = 2**0.5) -> nn.Linear:
+    """Orthogonal weights and zero bias, as SB3 and the original PPO have them."""
+    layer = nn.Linear(inputs, outputs)
+    nn.init.orthogonal_(layer.weight, gain)
+    nn.init.zeros_(layer.bias)
+    return layer

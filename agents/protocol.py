@@ -1,0 +1,29 @@
+"""The one thing that every scheduler is: a view goes in, an assignment comes out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from snakegym.control.records import Assignment
+    from snakegym.control.view import ProcessView
+
+
+class Scheduler(Protocol):
+    """Decides the next hop of a process from what its Process Controller can know.
+
+    The same object drives a simulated process and a real one; it never sees a trace.
+    """
+
+    @property
+    def name(self) -> str:
+        """Short name for tables and files."""
+        ...
+
+    def reset(self, seed: int) -> None:
+        """Forget the last episode and seed all randomness; called before each episode."""
+        ...
+
+    def schedule(self, view: ProcessView) -> Assignment | None:
+        """The next assignment, or None to wait. Does not change the view."""
+        ...

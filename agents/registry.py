@@ -1,0 +1,52 @@
+"""Schedulers by name; heavy imports happen only when one is made."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from snakegym.errors import SnakegymError
+
+if TYPE_CHECKING:
+    from agents.protocol import Scheduler
+    from snakegym.scenario import Scenario
+
+_SCHEDULERS = {
+    "random": ("agents.rules:RandomScheduler", "a legal assignment, drawn uniformly"),
+    "serpentine": (
+        "agents.rules:SerpentineScheduler",
+        "round robin over the nodes, layers from early to deep",
+    ),
+    "fastest": ("agents.rules:FastestScheduler", "always the node whose next hop is forecast to be shortest"),
+    "most-data": ("agents.rules:MostDataScheduler", "always the legal node that holds most samples"),
+    "same-node": ("agents.rules:SameNodeScheduler", "always the first node that is legal"),
+    "greedy": ("agents.greedy:GreedyScheduler", "the hop that promises most gain for its forecast costs"),
+    "milp": ("agents.milp:MilpScheduler", "the rest of the cycle planned by HiGHS, replanned at each hop"),
+}
+
+
+def list_schedulers() -> dict[str, str]:
+    """Names of the registered schedulers, each with one line about it."""
+    return {name: summary for name, (_, summary) in _SCHEDULERS.items()}
+
+
+def make_scheduler(spec: str, scenario: Scenario) -> Scheduler:
+    """The scheduler registered under `spec`, or the one trained in the run folder `spec`.
+
+    Raises:
+        SnakegymError: neither a registered name nor a folder, or the folder holds no usable run
+            for this scenario.
+    """
+    if spec in _SCHEDULERS:
+        module, _, cls = _SCHEDULERS[spec][0].partition(":")
+        scheduler: Scheduler = getattr(import_module(module), cls)(scenario)
+        return scheduler
+    if Path(spec).is_dir():
+        from agents.learned import LearnedScheduler
+
+        return LearnedScheduler(Path(spec), scenario)
+    raise SnakegymError(
+        f"unknown scheduler '{spec}': expected one of {', '.join(_SCHEDULERS)}, "
+        "or the folder of a training run"
+    )

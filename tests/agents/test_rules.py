@@ -1,0 +1,124 @@
+"""What every scheduler promises, over the registry, and what the fixed rules choose."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agents.registry import list_schedulers, make_scheduler
+from snakegym.control.forecast import forecast
+from snakegym.control.records import Assignment
+from snakegym.control.view import ProcessView
+from snakegym.errors import SnakegymError
+from snakegym.scenario import load_scenario
+
+SCENARIO = load_scenario("default")
+
+
+def only(view: ProcessView, legal: np.ndarray) -> ProcessView:
+    """The view with other legal assignments."""
+    return replace(view, legal=legal, nodes=replace(view.nodes, reachable=legal.any(axis=1)))
+
+
+@pytest.mark.parametrize("name", list_schedulers())
+@given(data=st.data())
+@settings(max_examples=25, deadline=None)
+def test_chooses_what_is_legal_or_waits(name: str, view: ProcessView, data: st.DataObject) -> None:
+    flat = data.draw(st.lists(st.booleans(), min_size=view.legal.size, max_size=view.legal.size))
+    legal = np.array(flat).reshape(view.legal.shape)
+    scheduler = make_scheduler(name, SCENARIO)
+    scheduler.reset(0)
+    choice = scheduler.schedule(only(view, legal))
+    assert choice is not None or not legal.any() or name in ("greedy", "milp")
+    assert choice is None or legal[choice.node, choice.layer]
+
+
+@pytest.mark.parametrize("name", list_schedulers())
+def test_same_seed_same_choices(name: str, view: ProcessView) -> None:
+    scheduler = make_scheduler(name, SCENARIO)
+    runs = []
+    for _ in range(2):
+        scheduler.reset(3)
+        runs.append([scheduler.schedule(view) for _ in range(8)])
+    assert runs[0] == runs[1]
+    assert scheduler.name == name
+
+
+def test_serpentine_goes_round_and_passes_over(view: ProcessView) -> None:
+    legal = np.ones_like(view.legal)
+    legal[1] = False
+    scheduler = make_scheduler("serpentine", SCENARIO)
+    scheduler.reset(0)
+    nodes = [scheduler.schedule(only(view, legal)) for _ in range(6)]
+    assert nodes == [Assignment(n, 0) for n in (0, 2, 3, 4, 5, 0)]
+
+
+def test_layers_ascend_within_a_cycle(view: ProcessView) -> None:
+    layers = replace(view.layers, trained_in_cycle=np.array([True, False, True, False]))
+    for name in ("serpentine", "fastest", "most-data", "same-node"):
+        choice = make_scheduler(name, SCENARIO).schedule(replace(view, layers=layers))
+        assert choice is not None
+        assert choice.layer == 1
+
+
+def test_random_is_uniform_over_legal(view: ProcessView) -> None:
+    legal = np.zeros_like(view.legal)
+    legal[[0, 2, 5], [1, 0, 3]] = True
+    scheduler = make_scheduler("random", SCENARIO)
+    scheduler.reset(1)
+    choices = [scheduler.schedule(only(view, legal)) for _ in range(3000)]
+    for node, layer in ((0, 1), (2, 0), (5, 3)):
+        assert choices.count(Assignment(node, layer)) == pytest.approx(1000, abs=130)
+
+
+def test_fixed_preferences(view: ProcessView) -> None:
+    def node(name: str) -> int | None:
+        choice = make_scheduler(name, SCENARIO).schedule(view)
+        return choice and choice.node
+
+    assert node("fastest") == int(np.argmin(forecast(view).time_s[:, 0]))
+    assert node("most-data") == int(np.argmax(view.nodes.samples))
+    assert node("same-node") == 0
+
+
+def test_greedy_weighs_gain_against_costs(view: ProcessView) -> None:
+    """Alike in all but one thing, the node with the better of it is chosen."""
+
+    def choice(**nodes: Any) -> int | None:
+        equal = {
+            name: np.full(6, value.mean(), value.dtype)
+            for name, value in vars(view.nodes).items()
+            if value.dtype != np.bool_
+        }
+        changed = replace(view, nodes=replace(view.nodes, **{**equal, **nodes}))
+        chosen = make_scheduler("greedy", SCENARIO).schedule(changed)
+        return chosen and chosen.node
+
+    odd = np.array([1.0, 1.0, 1.0, 2.0, 1.0, 1.0])
+    assert choice(samples=(100 * odd).astype(np.int64)) == 3
+    assert choice(peak_flops=1e6 * odd) == 3
+    assert choice(last_gain=0.01 * odd) == 3
+    assert choice(compute_power_w=1 / odd) == 3
+
+
+def test_greedy_waits_where_nothing_is_to_be_gained(view: ProcessView) -> None:
+    assert make_scheduler("greedy", SCENARIO).schedule(replace(view, metric=0.99)) is None
+    assert make_scheduler("milp", SCENARIO).schedule(replace(view, metric=0.99)) is None
+
+
+def test_unknown_scheduler_is_named_with_what_there_is() -> None:
+    with pytest.raises(SnakegymError, match=r"'gredy'.*serpentine.*milp.*folder of a training run"):
+        make_scheduler("gredy", SCENARIO)
+
+
+def test_registry_alone_imports_no_learning_library() -> None:
+    code = "import sys, agents.registry; print([m for m in ('stable_baselines3', 'torch') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
