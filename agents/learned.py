@@ -102,7 +102,7 @@ def _load_policy(path: Path, space: spaces.Dict, n_actions: int) -> Any:
     except Exception as error:  # a damaged file can fail anywhere in zip, pickle, json and torch
         raise _damaged(path, error) from None
     if data is None or "policy" not in params:
-        raise SnakegymError(f"{path}: found no policy, expected a checkpoint of Stable-Baselines3")
+        raise _damaged(path, ValueError("it holds no policy"))
     _check_spaces(path, data, space, n_actions)
     try:
         with torch.random.fork_rng(devices=[]):  # initial weights are drawn before they are replaced

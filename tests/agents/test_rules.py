@@ -119,6 +119,8 @@ def test_unknown_scheduler_is_named_with_what_there_is() -> None:
 
 
 def test_registry_alone_imports_no_learning_library() -> None:
-    code = "import sys, agents.registry; print([m for m in ('stable_baselines3', 'torch') if m in sys.modules])"
+    code = (
+        "import sys, agents.registry; print([m for m in ('stable_baselines3', 'torch') if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -1,0 +1,88 @@
+"""The pairwise policy treats nodes alike; algorithms are built from names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+
+from agents.algorithms import ALGORITHMS, make_algorithm
+from agents.policy import MaskablePairwisePolicy
+from envs.encoder import LAYER_FEATURES, NODE_FEATURES, ViewEncoder
+from envs.serpentine import SerpentineEnv
+from snakegym.errors import SnakegymError
+
+N, M = 5, 4
+OPEN = LAYER_FEATURES.index("open")
+
+
+def make_policy(pairs: bool = True) -> Any:
+    torch.manual_seed(0)
+    actions = N * M + 1 if pairs else N + 1
+    return MaskablePairwisePolicy(ViewEncoder(N, M).space, spaces.Discrete(actions), lambda _: 1e-3)
+
+
+@pytest.fixture
+def _torch_rng() -> Any:
+    with torch.random.fork_rng(devices=[]):
+        yield
+
+
+@pytest.fixture
+def observation() -> dict[str, torch.Tensor]:
+    rng = np.random.default_rng(0)
+    space = ViewEncoder(N, M).space
+    return {
+        k: torch.from_numpy(rng.uniform(-1, 1, (3, *s.shape)).astype(np.float32)) for k, s in space.items()
+    }
+
+
+@pytest.mark.usefixtures("_torch_rng")
+@pytest.mark.parametrize("pairs", [True, False])
+def test_renumbering_nodes_renumbers_their_scores(pairs: bool, observation: Any) -> None:
+    policy, order = make_policy(pairs), np.random.default_rng(1).permutation(N)
+    nodes = observation["nodes"].reshape(3, N, len(NODE_FEATURES))
+    renumbered = {**observation, "nodes": nodes[:, order].flatten(1)}
+    before, after = (policy.get_distribution(o).distribution.probs for o in (observation, renumbered))
+    width = M if pairs else 1
+    torch.testing.assert_close(
+        before[:, :-1].reshape(3, N, width)[:, order], after[:, :-1].reshape(3, N, width)
+    )
+    torch.testing.assert_close(before[:, -1], after[:, -1])
+    torch.testing.assert_close(policy.predict_values(observation), policy.predict_values(renumbered))
+
+
+@pytest.mark.usefixtures("_torch_rng")
+def test_begins_with_the_lowest_open_layer(observation: Any) -> None:
+    layers = observation["layers"].reshape(3, M, -1)
+    layers[:, :, OPEN] = torch.tensor([0.0, 1.0, 0.0, 1.0])
+    observation["layers"] = layers.flatten(1)
+    probs = make_policy().get_distribution(observation).distribution.probs[:, :-1].reshape(3, N, M)
+    assert (probs[:, :, 1] > 5 * probs[:, :, 3]).all()
+    assert (probs[:, :, 3] > 5 * probs[:, :, [0, 2]].amax(dim=2)).all()
+
+
+@pytest.mark.parametrize("name", list(ALGORITHMS))
+def test_learns_and_predicts(name: str) -> None:
+    env = SerpentineEnv("default")
+    algorithm = make_algorithm(name, env, 0, {"n_steps": 16, "batch_size": 8, "n_epochs": 1}).learn(16)
+    assert algorithm.num_timesteps == 16
+    action, _ = algorithm.predict(env.reset(seed=0)[0])
+    assert env.action_space.contains(int(action))
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "message"),
+    [
+        ("dqn", {}, "'dqn'.*maskable-ppo"),
+        ("ppo", {"policy": "cnn"}, "'cnn'.*pairwise"),
+        ("ppo", {"gama": 0.9}, "hyperparameters of ppo.*gama"),
+        ("maskable-ppo", {"clip": 1}, "hyperparameters of maskable-ppo.*clip"),
+    ],
+)
+def test_bad_requests_are_named(name: str, settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(SnakegymError, match=message):
+        make_algorithm(name, SerpentineEnv("default"), 0, settings)
