@@ -11,12 +11,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from snakegym.data.augmentation import batch_inputs
 from snakegym.data.datasets import Dataset
 from snakegym.errors import SnakegymError
+from snakegym.learning.distillation import soft_targets, training_loss
 from snakegym.learning.jobs import Evaluation, LocalTraining, TrainingResult
+from snakegym.learning.quantisation import loaded
 from snakegym.models.layered import LayeredModel
 from snakegym.models.state import ModelState
-from snakegym.scenario import LearningConfig
+from snakegym.scenario import EarlyExitConfig, LearningConfig
 
 EVALUATION_CHUNK = 2048
 
@@ -52,26 +55,46 @@ class SequentialEngine:
         if budget <= 0:
             return TrainingResult(job.state, 0, math.nan)
         copies = {i: {name: t.clone() for name, t in job.state.layers[i].items()} for i in trained}
-        self.model.load(job.state.replace(copies))
+        frozen = [i for i in range(self.model.n_layers) if i not in trained]
         generator = torch.Generator().manual_seed(job.seed)
-        with unfrozen(self.model, trained) as parameters, private_randomness(generator):
-            loss = self._run(job, parameters, batches(job, budget, generator))
-        state = job.state.replace({i: self.model.layer_state(i) for i in trained})
-        return TrainingResult(state, budget, loss / budget)
+        with (
+            loaded(self.model, job.state.replace(copies), frozen if job.config.quantise_frozen else ()),
+            private_randomness(generator),
+        ):
+            order = list(batches(job, budget, generator))
+            soft = soft_targets(self.model, job, order)
+            with unfrozen(self.model, trained) as parameters:
+                done, loss = self._run(job, parameters, order, soft)
+            state = job.state.replace({i: self.model.layer_state(i) for i in trained})
+        return TrainingResult(state, done, loss / done)
 
-    def _run(self, job: LocalTraining, parameters: list[nn.Parameter], order: Iterator[Tensor]) -> float:
-        """Sum of the losses of the batches."""
-        optimizer = make_optimizer(job.config, parameters, job.learning_rate)
-        total = torch.zeros((), device=job.data.targets.device)
-        for batch in order:
-            logits = self.model(job.data.inputs.index_select(0, batch))
-            loss = functional.cross_entropy(logits, job.data.targets.index_select(0, batch))
+    def _run(
+        self,
+        job: LocalTraining,
+        parameters: list[nn.Parameter],
+        order: Sequence[Tensor],
+        soft: Iterator[Tensor] | Iterator[None],
+    ) -> tuple[int, float]:
+        """Batches run, and the sum of their losses."""
+        config, data = job.config, job.data
+        optimizer = make_optimizer(config, parameters, job.learning_rate)
+        enough = EarlyExit(config.early_exit, job.batches_per_epoch)
+        total = torch.zeros((), device=data.targets.device)
+        done = 0
+        views = batch_inputs(data.inputs, order, config.augmentation, job.seed)
+        for inputs, batch in zip(views, order, strict=True):
+            logits = self.model(inputs)
+            targets = data.targets.index_select(0, batch)
+            loss = training_loss(logits, targets, next(soft), config.distillation)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(parameters, job.config.clip_norm)
+            nn.utils.clip_grad_norm_(parameters, config.clip_norm)
             optimizer.step()
             total += loss.detach()
-        return total.item()
+            done += 1
+            if enough(done, total):
+                break
+        return done, total.item()
 
     def _evaluate(self, state: ModelState, data: Dataset) -> Evaluation:
         self.model.load(state)
@@ -83,6 +106,32 @@ class SequentialEngine:
                 loss += functional.cross_entropy(logits, targets, reduction="sum").item()
                 right += int((logits.argmax(1) == targets).sum())
         return Evaluation(loss / len(data), right / len(data))
+
+
+class EarlyExit:
+    """Says when a node has had enough: its epochs no longer bring a lower training loss.
+
+    Args:
+        config: None: it never has.
+        batches_per_epoch: where the epochs end.
+    """
+
+    def __init__(self, config: EarlyExitConfig | None, batches_per_epoch: int) -> None:
+        self._config = config
+        self._length = batches_per_epoch
+        self._sum_before = 0.0
+        self._lowest = math.inf
+        self._epochs_without = 0
+
+    def __call__(self, batches: int, loss_sum: Tensor) -> bool:
+        """Whether to stop after so many batches, whose losses add up to `loss_sum`."""
+        if self._config is None or batches % self._length:
+            return False
+        mean = (loss_sum.item() - self._sum_before) / self._length
+        improved = mean < self._lowest - self._config.min_improvement
+        self._epochs_without = 0 if improved else self._epochs_without + 1
+        self._sum_before, self._lowest = loss_sum.item(), min(self._lowest, mean)
+        return self._epochs_without >= self._config.patience
 
 
 def trained_layers(model: LayeredModel, job: LocalTraining) -> tuple[int, ...]:

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from snakegym.learning.quantisation import quantisable_weights
 from snakegym.models.layered import LayeredModel
-from snakegym.network.costs import hop_memory, training_flops
+from snakegym.network.costs import hop_memory, int8_bytes, teacher_flops, training_flops, weight_bytes
 from snakegym.scenario import LearningConfig
 
 Floats = npt.NDArray[np.float64]
@@ -33,6 +34,10 @@ class ModelProfile:
     """What the layer keeps of one sample for the backward pass when it is trained."""
     frozen_activation_bytes: Floats
     """The same when it only passes gradients on."""
+    n_parameters: Floats
+    """Parameters of the layer, without buffers."""
+    int8_bytes: Floats
+    """Parameters and buffers of the layer with its products' weights as int8."""
 
     @property
     def n_middle(self) -> int:
@@ -48,6 +53,24 @@ class ModelProfile:
         forward = self.forward_flops.tolist()
         return np.array([training_flops(forward, self.trained(m)) for m in range(self.n_middle)])
 
+    def backward_flops(self) -> tuple[Floats, Floats]:
+        """Of one sample, [n_layers] each: for the gradient of the layer's weights, and of its inputs.
+
+        Nobody asks for the gradient of the model's inputs, so the first layer has none.
+        """
+        forward = self.forward_flops.tolist()
+        return self.forward_flops, np.array([0.0, *forward[1:]])
+
+    def teacher_flops(self, passes: int) -> float:
+        """FLOPs per sample of that many forward passes."""
+        return teacher_flops(self.forward_flops.tolist(), passes)
+
+    def weight_bytes(self, learning: LearningConfig) -> Floats:
+        """Bytes of the model that a node stores during a hop, per middle layer trained, [n_middle]."""
+        frozen = self._frozen_bytes(learning)
+        sizes = self.n_bytes.tolist()
+        return np.array([weight_bytes(sizes, self.trained(m), frozen) for m in range(self.n_middle)])
+
     def hop_memory(self, learning: LearningConfig) -> Floats:
         """Bytes of memory that a hop needs, per middle layer trained, [n_middle]."""
         return np.array([self._memory(self.trained(m), learning) for m in range(self.n_middle)])
@@ -56,8 +79,16 @@ class ModelProfile:
         activations = self.frozen_activation_bytes.copy()
         activations[list(trained)] = self.activation_bytes[list(trained)]
         return hop_memory(
-            self.n_bytes.tolist(), activations.tolist(), trained, learning.batch_size, learning.optimizer
+            self.n_bytes.tolist(),
+            activations.tolist(),
+            trained,
+            learning.batch_size,
+            learning.optimizer,
+            self._frozen_bytes(learning),
         )
+
+    def _frozen_bytes(self, learning: LearningConfig) -> list[float] | None:
+        return self.int8_bytes.tolist() if learning.quantise_frozen else None
 
 
 def profile_model(model: LayeredModel, input_shape: tuple[int, ...]) -> ModelProfile:
@@ -69,8 +100,21 @@ def profile_model(model: LayeredModel, input_shape: tuple[int, ...]) -> ModelPro
     model = copy.deepcopy(model).eval()  # running statistics stay out of the graph
     inputs = torch.zeros(_SAMPLES, *input_shape)
     n_bytes = [sum(t.numel() * t.element_size() for t in layer.values()) for layer in model.state().layers]
-    rows = (n_bytes, _flops(model, inputs), _kept(model, inputs, True), _kept(model, inputs, False))
+    rows = (
+        n_bytes,
+        _flops(model, inputs),
+        _kept(model, inputs, True),
+        _kept(model, inputs, False),
+        [sum(p.numel() for p in layer.parameters()) for layer in model.layers],
+        [size - _saved_by_int8(layer) for size, layer in zip(n_bytes, model.layers, strict=True)],
+    )
     return ModelProfile(*(np.array(row, dtype=np.float64) for row in rows))
+
+
+def _saved_by_int8(layer: nn.Module) -> float:
+    """Bytes by which the layer shrinks when its products' weights are kept as int8."""
+    weights = [module.weight for module in quantisable_weights(layer).values()]
+    return sum(w.numel() * w.element_size() - int8_bytes(w.numel(), len(w)) for w in weights)
 
 
 def _flops(model: LayeredModel, inputs: Tensor) -> list[float]:

@@ -50,18 +50,45 @@ def training_flops(
     return float(forward + activation_gradients + weight_gradients)
 
 
+def weight_bytes(
+    parameter_bytes: Sequence[float],
+    trained: Collection[int],
+    frozen_bytes: Sequence[float] | None = None,
+) -> float:
+    """Bytes that a node stores of the model: trained layers as they are, frozen ones as `frozen_bytes` says.
+
+    Args:
+        parameter_bytes: per layer of the whole model, first to last.
+        trained: indices of the trained layers.
+        frozen_bytes: what a layer takes while it is frozen, likewise; None: the same.
+    """
+    frozen = parameter_bytes if frozen_bytes is None else frozen_bytes
+    n_layers = len(parameter_bytes)
+    return float(sum(parameter_bytes[i] if i in trained else frozen[i] for i in range(n_layers)))
+
+
+def int8_bytes(n_weights: float, n_channels: float) -> float:
+    """Bytes of weights kept as int8 with one float32 scale per output channel.
+
+    Krishnamoorthi 2018 (arXiv:1806.08342), section 2: symmetric, so there is no zero point.
+    """
+    return n_weights + 4 * n_channels
+
+
 def hop_memory(
     parameter_bytes: Sequence[float],
     activation_bytes: Sequence[float],
     trained: Collection[int],
     batch_size: int,
     optimizer: str,
+    frozen_bytes: Sequence[float] | None = None,
 ) -> float:
     """Bytes of memory that one hop needs on its node.
 
     All weights, plus a gradient and the optimiser's state for every trained parameter, plus the
     activations that are kept for the backward pass: those of the first trained layer and of all
-    layers after it, for a whole batch.
+    layers after it, for a whole batch. Frozen layers that are kept smaller are cast up one at a
+    time, which takes room for the largest.
 
     Args:
         parameter_bytes: per layer of the whole model, first to last.
@@ -69,11 +96,25 @@ def hop_memory(
         trained: indices of the trained layers, at least one.
         batch_size: samples in a batch.
         optimizer: a key of `OPTIMIZER_SLOTS`.
+        frozen_bytes: what a layer takes while it is frozen; None: as much as it is computed with.
     """
     per_weight = 1 + OPTIMIZER_SLOTS[optimizer]
     updated = per_weight * sum(parameter_bytes[i] for i in sorted(trained))
     activations = batch_size * sum(activation_bytes[min(trained) :])
-    return float(sum(parameter_bytes) + updated + activations)
+    weights = weight_bytes(parameter_bytes, trained, frozen_bytes)
+    if frozen_bytes is not None:
+        weights += max((size for i, size in enumerate(parameter_bytes) if i not in trained), default=0.0)
+    return float(weights + updated + activations)
+
+
+def teacher_flops(forward_flops: Sequence[float], passes: int) -> float:
+    """FLOPs per sample of the teacher's `passes` forward passes through the whole model."""
+    return float(passes * sum(forward_flops))
+
+
+def soft_target_bytes(n_classes: int, passes: int) -> float:
+    """Bytes per sample of the teacher's float32 outputs, which are kept for the whole hop."""
+    return 4.0 * n_classes * passes
 
 
 def smashed_bytes(output_bytes: float, n_samples: int, *, labels: bool) -> float:

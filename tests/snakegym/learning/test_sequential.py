@@ -1,6 +1,8 @@
 import copy
 import gc
 import math
+from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import torch
@@ -13,7 +15,7 @@ from snakegym.learning.jobs import LocalTraining
 from snakegym.learning.sequential import SequentialEngine
 from snakegym.models.layered import LayeredModel
 from snakegym.models.zoo import build_model
-from snakegym.scenario import DataConfig, LearningConfig, ModelConfig
+from snakegym.scenario import AugmentationConfig, DataConfig, EarlyExitConfig, LearningConfig, ModelConfig
 
 MIDDLE = 3
 
@@ -217,6 +219,53 @@ def test_interrupted_hop_runs_the_first_batches(stop):
     assert part.batches == len(seen) == min(stop, 6)
     assert all(torch.equal(a, b) for a, b in zip(seen, full, strict=False))
     assert same(part.state, whole.state) == (stop >= 6)
+
+
+def losses_of_epochs(task, model):
+    """Mean training loss of every epoch of the whole hop."""
+    sums = [0.0]
+    for epoch in range(task.config.epochs):
+        stop = (epoch + 1) * task.batches_per_epoch
+        (part,) = SequentialEngine(model).train([replace(task, max_batches=stop)])
+        sums.append(part.loss * part.batches)
+    return [(b - a) / task.batches_per_epoch for a, b in pairwise(sums)]
+
+
+@pytest.mark.parametrize("patience", [1, 2])
+@pytest.mark.parametrize("min_improvement", [0.0, 0.02, 0.1, 100.0])
+def test_a_node_stops_when_epochs_no_longer_help(patience, min_improvement):
+    model = mlp()
+    config = LearningConfig(batch_size=8, epochs=12)
+    task = job(model.initial_state(0), config=config, learning_rate=0.03)
+    lowest, without, epochs = math.inf, 0, 0
+    for loss in losses_of_epochs(task, model):
+        epochs += 1
+        without = 0 if loss < lowest - min_improvement else without + 1
+        lowest = min(lowest, loss)
+        if without == patience:
+            break
+    early = config.model_copy(
+        update={"early_exit": EarlyExitConfig(patience=patience, min_improvement=min_improvement)}
+    )
+    (found,) = SequentialEngine(model).train([replace(task, config=early)])
+    assert found.batches == epochs * task.batches_per_epoch
+    (expected,) = SequentialEngine(model).train([replace(task, max_batches=found.batches)])
+    assert same(found.state, expected.state)
+    assert found.loss == expected.loss
+
+
+def test_augmented_training_depends_on_the_seed_alone():
+    model = build_model(ModelConfig(options={"width": 8, "middle": 3}), (1, 6, 6), 4)
+    g = torch.Generator().manual_seed(0)
+    data = Dataset(torch.randn(50, 1, 6, 6, generator=g), toy_data().targets, 4)
+    config = LearningConfig(batch_size=8, augmentation=AugmentationConfig(crop=1))
+    task = job(model.initial_state(0), data=data, config=config)
+    first, second, other, plain = SequentialEngine(model).train(
+        [task, task, replace(task, seed=6), replace(task, config=LearningConfig(batch_size=8))]
+    )
+    assert same(first.state, second.state)
+    assert not same(first.state, other.state)
+    assert not same(first.state, plain.state)
 
 
 def test_no_batches_no_change():

@@ -56,6 +56,33 @@ def test_training_flops_are_what_autograd_does(case):
         assert profile.training_flops()[middle] == pytest.approx(counter.get_total_flops() / 4)
 
 
+def test_backward_flops_are_those_of_each_layer_alone(case):
+    model, shape, profile = case
+    weights, inputs = profile.backward_flops()
+    x = torch.zeros(4, *shape)
+    for i, layer in enumerate(model.layers):
+        for wanted, by_weights, by_inputs in [(layer.parameters, 1, 0), (lambda x=x: [x], 0, 1)]:
+            if by_inputs and i == 0:
+                assert inputs[0] == 0
+                continue
+            layer.requires_grad_(bool(by_weights))
+            x = x.detach().requires_grad_(bool(by_inputs))
+            y = layer(x)
+            with FlopCounterMode(display=False) as counter:
+                torch.autograd.grad(y.sum(), list(wanted()) if by_weights else [x])
+            expected = weights[i] if by_weights else inputs[i]
+            assert counter.get_total_flops() / 4 == pytest.approx(expected)
+        x = y.detach()
+
+
+def test_parameters_are_counted(case):
+    model, _, profile = case
+    assert profile.n_parameters.tolist() == [
+        sum(p.numel() for p in layer.parameters()) for layer in model.layers
+    ]
+    assert (profile.int8_bytes < profile.n_bytes).all()
+
+
 def test_memory_grows_with_batch_and_optimiser(case):
     profile = case[2]
     memory = [
