@@ -152,15 +152,33 @@ class DeviceConfig(Section):
     """Energy the device may spend in an episode; null: mains."""
 
 
-class TraceConfig(Section):
+class MendRules(Section):
+    """How recordings become traces (`snakegym.network.mend`)."""
+
+    gap_s: Positive = 10.0
+    """A link that is silent for longer than this beyond its usual step was out."""
+    missing_direction: Literal["ratio", "same", "refuse"] = "ratio"
+    """What a link whose recording has one direction only does in the other one: `ratio`: uplink is
+    `uplink_ratio` times downlink; `same`: equally fast; `refuse`: such recordings are not used."""
+    uplink_ratio: Positive = 0.25
+    """Order of the ratio in mobile networks, where spectrum and time slots favour the downlink (a common
+    TDD pattern gives the uplink one slot in four or five)."""
+
+
+class TraceConfig(MendRules):
     """Where compute and link traces come from."""
 
     source: str = "generated"
-    """`generated`, or a folder that holds `link/*.csv` and `compute/*.csv`."""
+    """`generated`; a folder of trace files (with `link` and `compute` in it, or without); or `folder`:
+    whichever folder the caller names (`traces=`, `--traces`), else $SNAKEGYM_DATA."""
     link: str = "*"
-    """Glob over the names of link traces."""
+    """Glob over the names or paths of link traces; several are parted by `|`."""
     compute: str = "*"
-    """Glob over the names of compute traces."""
+    """Glob over the names or paths of compute traces; several are parted by `|`."""
+    format: str | None = None
+    """Read all files as this format (`snakegym.network.formats`); null: recognise each by its content."""
+    skip_bad: bool = False
+    """Go on without the files that cannot be used, with a warning that names them."""
     generator: dict[str, float] = {}
     """Settings of the built-in generator (`snakegym.network.generator.GeneratorConfig`)."""
 

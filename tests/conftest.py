@@ -9,6 +9,12 @@ import torch
 torch.set_num_threads(1)  # tiny models: more threads only add jitter
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Parsed traces go to a folder of this session, not to the user's cache."""
+    os.environ["SNAKEGYM_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder with real data (traces, CIFAR-10): $SNAKEGYM_DATA or ../shared/data beside the checkout."""

@@ -1,50 +1,127 @@
-"""Trace libraries by configuration: generated, or from a folder of tidy files."""
+"""Trace libraries by configuration: generated, or from a folder of trace files."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from functools import lru_cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Final
 
 from pydantic import ValidationError
 
 from snakegym.errors import SnakegymError
+from snakegym.network.catalogue import KINDS, Catalogue, Refused, scan
+from snakegym.network.formats.base import Kind, Recording
 from snakegym.network.generator import GeneratorConfig, generate
-from snakegym.network.tidy import read_compute, read_link
-from snakegym.network.traces import LinkTrace, Trace, TraceLibrary
-from snakegym.scenario import TraceConfig
+from snakegym.network.mend import compute_trace, link_trace
+from snakegym.network.traces import LinkTrace, Origin, Trace, TraceLibrary
+from snakegym.scenario import Split, TraceConfig
 
-GENERATED = "generated"
+GENERATED: Final = "generated"
 
 
-def load_library(config: TraceConfig, override: str | None = None) -> TraceLibrary:
-    """The traces that a scenario asks for, all splits together, sorted by name.
+def load_library(
+    config: TraceConfig, override: str | None = None, split: Split | None = None
+) -> TraceLibrary:
+    """The traces that a scenario asks for, links and computes by the paths of their files.
 
-    Files are parsed once a process, unless they change.
+    The first time a folder is met, all its files are read, checked and assigned to their splits, and
+    the result is kept (`snakegym.network.cache`). After that only files that changed are opened, and
+    with a `split` only its numbers are.
 
     Args:
-        config: source, globs over names, settings of the generator.
-        override: takes the place of `config.source`: `generated`, or a folder with `link/*.csv` and
-            `compute/*.csv` (files named MANIFEST are no traces). The globs still apply.
+        config: source, globs over names, rules, settings of the generator.
+        override: takes the place of `config.source`: `generated`, or a folder of trace files. The
+            globs and rules still apply.
+        split: leave out the traces of the others; default: all splits together.
 
     Raises:
-        SnakegymError: missing folder, bad file, no trace that matches a glob, or bad settings.
+        SnakegymError: missing folder; files that cannot be used (all are named) unless
+            `config.skip_bad`; no trace that matches a glob; no trace of a kind in the split; or bad
+            settings.
     """
     source = config.source if override is None else override
     if source == GENERATED:
-        return generate(_settings(config)).select(config.link, config.compute)
+        library = generate(_settings(config)).select(config.link, config.compute)
+        return library if split is None else library.split(split)
+    catalogue = scan(folder_of(source), config.format, split)
+    loaded = Loaded(catalogue, config, split)
+    if loaded.refused:
+        complain(loaded.refused, catalogue, config.skip_bad)
+    for kind, glob, found in (
+        ("link", config.link, loaded.links),
+        ("compute", config.compute, loaded.computes),
+    ):
+        if not found:
+            among = f"the {split} split of " if split else ""
+            raise SnakegymError(
+                f"traces: found no {kind} trace called '{glob}' in {among}{catalogue.root}, expected one or "
+                "more (`snakegym traces inspect` shows what there is)"
+            )
+    return TraceLibrary(tuple(loaded.links), tuple(loaded.computes))
+
+
+class Loaded:
+    """The traces of a catalogue that a configuration asks for, and the files that it would refuse.
+
+    Attributes:
+        links, computes: the traces.
+        recordings: the same as measured.
+        refused: files that cannot be used, and those that the rules refuse, unless no glob names them.
+    """
+
+    def __init__(self, catalogue: Catalogue, config: TraceConfig, split: Split | None = None) -> None:
+        self._config = config
+        self.links: list[LinkTrace] = []
+        self.computes: list[Trace] = []
+        self.recordings: list[tuple[Origin, Recording]] = []
+        self.refused = [
+            r for r in catalogue.refused if any(self._wants(k, Path(r.path).stem, r.path) for k in KINDS)
+        ]
+        for origin, recording in catalogue.recordings(split):
+            if self._wants(recording.kind, recording.name, origin.path):
+                self._mend(origin, recording)
+
+    def _mend(self, origin: Origin, recording: Recording) -> None:
+        try:
+            if recording.kind == "link":
+                self.links.append(link_trace(recording, self._config, origin))
+            else:
+                self.computes.append(compute_trace(recording, origin))
+            self.recordings.append((origin, recording))
+        except SnakegymError as error:
+            self.refused.append(Refused(origin.path, f"{origin.path}: {error}"))
+
+    def _wants(self, kind: Kind, name: str, path: str) -> bool:
+        if path.partition("/")[0] in KINDS and path.partition("/")[0] != kind:
+            return False
+        glob = self._config.link if kind == "link" else self._config.compute
+        return matches(glob, name, path)
+
+
+def matches(glob: str, *texts: str) -> bool:
+    """Whether one of the texts matches one of the globs, which are parted by `|`."""
+    return any(fnmatchcase(text, part) for part in glob.split("|") for text in texts)
+
+
+def folder_of(source: str) -> Path:
+    """The folder that a source other than `generated` names. Raises SnakegymError if it is none."""
     root = Path(source).expanduser()
     if not root.is_dir():
         raise SnakegymError(
-            f"traces: '{source}' is no folder: expected '{GENERATED}' or a folder with link/*.csv and "
-            "compute/*.csv"
+            f"traces: '{source}' is no folder: expected '{GENERATED}' or a folder of trace files"
         )
-    return TraceLibrary(
-        _read_folder(root / "link", config.link, _cached_link),
-        _read_folder(root / "compute", config.compute, _cached_compute),
-    )
+    return root
+
+
+def complain(refused: Sequence[Refused], catalogue: Catalogue, skip: bool) -> None:
+    """Name all files that cannot be used: as a warning if they are skipped, else by SnakegymError."""
+    what = f"{catalogue.root}: {len(refused)} of {len(catalogue.entries)} files cannot be used"
+    reasons = "; ".join(r.reason for r in refused)
+    if not skip:
+        raise SnakegymError(f"{what}: {reasons}. --skip-bad-traces goes on without them")
+    warnings.warn(f"{what} and are left out: {reasons}", stacklevel=3)
 
 
 def _settings(config: TraceConfig) -> GeneratorConfig:
@@ -55,31 +132,3 @@ def _settings(config: TraceConfig) -> GeneratorConfig:
             f"{'.'.join(map(str, e['loc']))}: {e['msg']} (found {e['input']!r})" for e in error.errors()
         )
         raise SnakegymError(f"field 'network.traces.generator': {'; '.join(faults)}") from None
-
-
-_Entry = TypeVar("_Entry", Trace, LinkTrace)
-
-
-def _read_folder(folder: Path, pattern: str, read: Callable[[Path, int, int], _Entry]) -> tuple[_Entry, ...]:
-    if not folder.is_dir():
-        raise SnakegymError(f"traces: there is no folder {folder}: expected it to hold *.csv files")
-    files = sorted(f for f in folder.glob("*.csv") if f.stem != "MANIFEST")
-    chosen = [(f, f.stat()) for f in files if fnmatchcase(f.stem, pattern)]
-    if not chosen:
-        raise SnakegymError(
-            f"{folder}: no trace is called '{pattern}': expected at least one among {len(files)} files"
-        )
-    return tuple(read(f, stat.st_mtime_ns, stat.st_size) for f, stat in chosen)
-
-
-# Keyed by modification time and size too, so that a file that changed is read again.
-
-
-@lru_cache(maxsize=4096)
-def _cached_link(path: Path, _mtime_ns: int, _size: int) -> LinkTrace:
-    return read_link(path)
-
-
-@lru_cache(maxsize=4096)
-def _cached_compute(path: Path, _mtime_ns: int, _size: int) -> Trace:
-    return read_compute(path)

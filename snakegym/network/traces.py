@@ -14,13 +14,27 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from snakegym.errors import SnakegymError
+from snakegym.network.splits import SHARES, split_of
 from snakegym.scenario import Split
 
 Floats = NDArray[np.float64]
 Segments = Iterator[tuple[float, float]]
 """Endless (duration in s, value) pairs in order of time."""
 
-_SHARES: dict[Split, tuple[float, float]] = {"train": (0, 0.6), "validation": (0.6, 0.8), "test": (0.8, 1)}
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The file that a trace comes from."""
+
+    path: str
+    """Relative to the folder of traces, with slashes."""
+    format: str
+    sha256: str
+    """Of the file's bytes, hexadecimal."""
+    key: bytes
+    """What decides on its split (`snakegym.network.splits`)."""
+    source: str
+    scenario: str
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -36,6 +50,7 @@ class Trace:
         values: [K] finite, >= 0.
         period_s: counted from the first time, longer than the last; default: the last time plus the
             median step (1 s for a single value).
+        origin: the file it comes from; None for one that was generated.
 
     Raises:
         SnakegymError: naming the trace and the offending index.
@@ -47,9 +62,15 @@ class Trace:
     values: Floats
     """[K], read-only."""
     period_s: float
+    origin: Origin | None
 
     def __init__(
-        self, name: str, times_s: ArrayLike, values: ArrayLike, period_s: float | None = None
+        self,
+        name: str,
+        times_s: ArrayLike,
+        values: ArrayLike,
+        period_s: float | None = None,
+        origin: Origin | None = None,
     ) -> None:
         times, levels = np.array(times_s, np.float64), np.array(values, np.float64)
         _check(name, times, levels)
@@ -66,6 +87,7 @@ class Trace:
             ("times_s", times),
             ("values", levels),
             ("period_s", float(period_s)),
+            ("origin", origin),
         ):
             object.__setattr__(self, field, value)
 
@@ -77,6 +99,11 @@ class Trace:
         """[K + 1]: integral from 0 to each of the times and, last, over the whole period."""
         steps = np.diff(self.times_s, append=self.period_s)
         return np.concatenate(([0.0], np.cumsum(steps * self.values)))
+
+    @property
+    def mean(self) -> float:
+        """Over one period."""
+        return float(self.cumulative[-1] / self.period_s)
 
     @cached_property
     def digest(self) -> bytes:
@@ -132,6 +159,8 @@ class LinkTrace:
     """bit/s, network to node."""
     rtt_s: float | None = None
     """Round-trip time; None where the source states none."""
+    origin: Origin | None = None
+    """The file it comes from; None for one that was generated."""
 
     @cached_property
     def digest(self) -> bytes:
@@ -161,26 +190,71 @@ class TraceLibrary:
                 )
 
     def select(self, link: str = "*", compute: str = "*") -> TraceLibrary:
-        """The traces whose names match the globs. Raises SnakegymError where none does."""
+        """The traces whose names match the globs, which are parted by `|`.
+
+        Raises:
+            SnakegymError: none does.
+        """
         return TraceLibrary(_matching(self.links, link, "link"), _matching(self.computes, compute, "compute"))
 
     def split(self, split: Split) -> TraceLibrary:
         """About 60 % (`train`), 20 % (`validation`) or 20 % (`test`) of the traces.
 
-        A trace's split follows from a hash of its content alone: renaming or moving files and adding
-        others changes nothing, and two copies of a trace never end up in different splits.
+        A trace's split follows from its file's content alone (of a generated one: from its values), see
+        `snakegym.network.splits`: renaming or moving files and adding others changes nothing, and two
+        copies of a file never end up in different splits.
 
         Raises:
             SnakegymError: unknown split, or no trace of a kind falls into it (too few traces).
         """
-        if split not in _SHARES:
-            raise SnakegymError(f"unknown split '{split}': expected one of {', '.join(_SHARES)}")
+        if split not in SHARES:
+            raise SnakegymError(f"unknown split '{split}': expected one of {', '.join(SHARES)}")
         return TraceLibrary(_part(self.links, split, "link"), _part(self.computes, split, "compute"))
+
+    def manifest(self) -> list[dict[str, str | float | None]]:
+        """What there is, as JSON data, one entry a trace, links first.
+
+        Keys: kind, name, path, format, source, scenario, sha256 (of the file; of the values where there
+        is none), split, hours, and the means over the period: mean_uplink_mbps and mean_downlink_mbps,
+        or mean_available.
+        """
+        links = [
+            _described(t, "link")
+            | {
+                "hours": t.uplink.period_s / 3600,
+                "mean_uplink_mbps": t.uplink.mean / 1e6,
+                "mean_downlink_mbps": t.downlink.mean / 1e6,
+            }
+            for t in self.links
+        ]
+        computes = [
+            _described(t, "compute") | {"hours": t.period_s / 3600, "mean_available": t.mean}
+            for t in self.computes
+        ]
+        return links + computes
+
+
+def split_key(trace: Trace | LinkTrace) -> bytes:
+    """What decides on a trace's split."""
+    return trace.origin.key if trace.origin else trace.digest
+
+
+def _described(trace: Trace | LinkTrace, kind: str) -> dict[str, str | float | None]:
+    origin = trace.origin
+    return {
+        "kind": kind,
+        "name": trace.name,
+        "path": origin.path if origin else None,
+        "format": origin.format if origin else "generated",
+        "source": origin.source if origin else "generated",
+        "scenario": origin.scenario if origin else "",
+        "sha256": origin.sha256 if origin else trace.digest.hex(),
+        "split": split_of(split_key(trace)),
+    }
 
 
 def _part(traces: Sequence[_Entry], split: Split, kind: str) -> tuple[_Entry, ...]:
-    low, high = _SHARES[split]
-    part = tuple(t for t in traces if low <= int.from_bytes(t.digest[:6], "big") / 2**48 < high)
+    part = tuple(t for t in traces if split_of(split_key(t)) == split)
     if not part:
         raise SnakegymError(
             f"the {split} split holds none of the {len(traces)} {kind} traces: expected at least one; "
@@ -190,7 +264,7 @@ def _part(traces: Sequence[_Entry], split: Split, kind: str) -> tuple[_Entry, ..
 
 
 def _matching(traces: Sequence[_Entry], pattern: str, kind: str) -> tuple[_Entry, ...]:
-    found = tuple(t for t in traces if fnmatchcase(t.name, pattern))
+    found = tuple(t for t in traces if any(fnmatchcase(t.name, part) for part in pattern.split("|")))
     if not found:
         raise SnakegymError(f"no {kind} trace is called '{pattern}' (there are {len(traces)} {kind} traces)")
     return found
@@ -202,12 +276,14 @@ def _check(name: str, times: Floats, values: Floats) -> None:
             f"trace '{name}': found times of shape {times.shape} and values of shape {values.shape}, "
             "expected two lists of the same length, at least 1"
         )
-    for what, wrong, expected in (
-        ("times_s", ~np.isfinite(times), "a finite number"),
-        ("times_s", np.diff(times, prepend=-np.inf) <= 0, "more than the time before it"),
-        ("values", ~(np.isfinite(values) & (values >= 0)), "a finite number >= 0"),
+    later = np.ones(len(times), bool)
+    np.greater(times[1:], times[:-1], out=later[1:])
+    for what, right, expected in (
+        ("times_s", np.isfinite(times), "a finite number"),
+        ("times_s", later, "more than the time before it"),
+        ("values", np.isfinite(values) & (values >= 0), "a finite number >= 0"),
     ):
-        if wrong.any():
-            i = int(np.argmax(wrong))
+        if not right.all():
+            i = int(np.argmin(right))
             found = (times if what == "times_s" else values)[i]
             raise SnakegymError(f"trace '{name}': {what}[{i}] is {found}, expected {expected}")

@@ -4,14 +4,24 @@ import numpy as np
 import pytest
 
 from snakegym.errors import SnakegymError
-from snakegym.network.tidy import UPLINK_PER_DOWNLINK, read_compute, read_link
+from snakegym.network.formats import tidy
+from snakegym.network.mend import compute_trace, link_trace
+from snakegym.scenario import TraceConfig
+
+
+def read_link(path, **rules):
+    return link_trace(tidy.read(path)[0], TraceConfig(**rules))
+
+
+def read_compute(path):
+    return compute_trace(tidy.read(path)[0])
 
 
 @pytest.fixture
 def write(tmp_path):
     def write(text: str) -> Path:
         path = tmp_path / "some-trace.csv"
-        path.write_text(text)
+        path.write_text(text if text.endswith("\n") else text + "\n")
         return path
 
     return write
@@ -34,10 +44,10 @@ def test_both_directions_and_rtt(write):
 
 def test_a_missing_direction_follows_by_ratio(write):
     down = read_link(write("time_s,downlink_mbps\n0,8\n1,4\n"))
-    np.testing.assert_array_equal(down.uplink.values, np.array([8e6, 4e6]) * UPLINK_PER_DOWNLINK)
+    np.testing.assert_array_equal(down.uplink.values, np.array([8e6, 4e6]) * 0.25)
     up = read_link(write("uplink_mbps,time_s\n8,0\n4,1\n"))
     np.testing.assert_array_equal(up.uplink.values, [8e6, 4e6])
-    np.testing.assert_array_equal(up.downlink.values, np.array([8e6, 4e6]) / UPLINK_PER_DOWNLINK)
+    np.testing.assert_array_equal(up.downlink.values, np.array([8e6, 4e6]) / 0.25)
     assert up.rtt_s is None
 
 
@@ -80,9 +90,9 @@ LINK = "time_s,downlink_mbps"
 @pytest.mark.parametrize(
     ("text", "line", "reason"),
     [
-        ("", None, "found 0 lines"),
+        ("\n", None, "found 0 lines"),
         (f"{LINK}\n", None, "found 1 lines"),
-        ("time_s,rate\n0,1\n", 1, "expected downlink_mbps or uplink_mbps"),
+        ("time_s,rate\n0,1\n", 1, "expected downlink_mbps, uplink_mbps or cpu_available_fraction"),
         ("time,downlink_mbps\n0,1\n", 1, "expected time_s among them"),
         (f"{LINK}\n0,1\n1,nan\n", 3, "downlink_mbps is 'nan', expected a finite number >= 0"),
         (f"{LINK}\n0,1\n1,\n", 3, "downlink_mbps is '', expected a number"),

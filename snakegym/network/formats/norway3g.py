@@ -1,0 +1,40 @@
+"""Norway's 3G logs: bulk downloads over HSDPA in Oslo's buses, trams, metro, ferries, trains and cars.
+
+No header; six fields parted by blanks: Unix time in s, a running clock in ms, latitude, longitude,
+bytes received since the last row, and the ms that took. The rate is bytes by time; the stamp is the
+Unix time. The published tree states the route: bus.ljansbakken-oslo/report.2010-09-28_1407CEST.log.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from snakegym.network.formats.base import Format, Head, Recording, Table, in_order
+
+_MEANS = ("bus", "car", "ferry", "metro", "train", "tram")
+
+
+def read(path: Path) -> list[Recording]:
+    """The one recording of a file, called like it."""
+    table = Table(path, ["unix_s", "clock_ms", "latitude", "longitude", "bytes", "elapsed_ms"], exact=True)
+    elapsed_ms = table.numbers("elapsed_ms", lambda v: v > 0, "a finite number > 0")
+    mbps = table.rates("bytes") * 8 / elapsed_ms / 1000
+    times, columns, notes = in_order(table.numbers("unix_s"), {"downlink_mbps": mbps})
+    means = (folder.partition(".")[0].partition("_")[0].lower() for folder in reversed(path.parts[:-1]))
+    scenario = next((m for m in means if m in _MEANS), "")
+    return [Recording(path.stem, times - times[0], columns, "norway3g", scenario, notes=notes)]
+
+
+def _recognises(head: Head) -> bool:
+    rows = [line.split() for line in head.lines[:20]]
+    return all(len(row) == 6 and len(row[0]) == 10 and row[0].isdigit() and row[5].isdigit() for row in rows)
+
+
+FORMAT = Format(
+    "norway-3g",
+    "log with Unix time, clock in ms, latitude, longitude, bytes and ms since the last row",
+    "H. Riiser, P. Vigmostad, C. Griwodz, P. Halvorsen: Commute Path Bandwidth Traces from 3G Networks: "
+    "Analysis and Applications, ACM MMSys 2013",
+    _recognises,
+    read,
+)
