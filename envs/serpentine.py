@@ -17,7 +17,7 @@ from envs.render import draw_frame, write_frame
 from envs.reward import reward_terms
 from snakegym.control.controller import ProcessController
 from snakegym.control.executor import SimulatedExecutor
-from snakegym.control.records import Costs, Hop, Job, Outcome
+from snakegym.control.records import Job, Outcome
 from snakegym.control.service import load_service
 from snakegym.control.view import ProcessView
 from snakegym.errors import SnakegymError
@@ -76,8 +76,9 @@ class SerpentineEnv(gym.Env[Encoded, np.int64]):
 
     ## Info
     `action_mask`, `rewards`, `metric`, `spent` (`time_s`, `energy_j`, `n_bytes`), `hops`, `waits`,
-    `illegal`, `interruptions`, `cycle`, and `ended`: the budget that ended the episode, `target`,
-    or an empty string.
+    `illegal`, `interruptions`, `recoveries` (times that a lost holder was given up), `members` (nodes
+    in the pool), `left` (how many nodes left it so far, by reason), `cycle`, and `ended`: the budget
+    that ended the episode, `target`, or an empty string.
 
     ## Version history
     * v0: first version.
@@ -167,11 +168,12 @@ class SerpentineEnv(gym.Env[Encoded, np.int64]):
 
     def finish(self, outcome: Outcome | None) -> StepResult:
         """Second half of a step: book the outcome of `begin`'s job (None if it gave none)."""
+        controller, before = self.controller, self.controller.metric
         if self._job is not None and outcome is not None:
-            hop: Hop | None = self.controller.complete(self._job, outcome)
-            gain, costs = (hop.gain, hop.costs) if hop else (0.0, Costs())
+            costs = controller.complete(self._job, outcome).costs
         else:
-            gain, costs = 0.0, self.controller.wait()
+            costs = controller.wait()
+        gain = controller.metric - before  # not the hop's alone: a lost holder takes its gain with it
         self._job = None
         self._illegal += self._illegal_now
         rewards = reward_terms(self.scenario.objective, gain, costs, self._illegal_now)
@@ -205,6 +207,9 @@ class SerpentineEnv(gym.Env[Encoded, np.int64]):
             "waits": controller.waits,
             "illegal": self._illegal,
             "interruptions": int(controller.pool.interruptions.sum()),
+            "recoveries": len(controller.recoveries),
+            "members": int(controller.pool.members().sum()),
+            "left": controller.pool.counts(),
             "cycle": controller.cycle.index,
             "ended": controller.ended,
         }

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from snakegym.errors import SnakegymError
+from snakegym.network.devices import DEVICES
 
 Split = Literal["train", "validation", "test"]
 LayerOrder = Literal["free", "serpentine", "reverse", "random"]
@@ -24,6 +25,7 @@ Mode = Literal["cs", "p2p"]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 
 
@@ -33,8 +35,6 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
 
-class DataConfig(Section):
-    """Which samples there are and how they are spread over the nodes."""
 class CleaningConfig(Section):
     """Which samples are removed before they reach nodes or validation (`snakegym.data.cleaning`)."""
 
@@ -43,11 +43,13 @@ class CleaningConfig(Section):
     constant: bool = True
     """Samples whose values are all the same."""
     duplicates: bool = True
-    """Samples equal to an earlier one; of equal samples with different labels none is kept."""
-    anomalies: Fraction | None = None
+    """Samples equal to an earlier one; of equal samples with different labels all go."""
+    anomalies: Annotated[float, Field(gt=0, le=0.5)] | None = None
     """Share of the training samples that an isolation forest removes as the oddest; null: none."""
 
 
+class DataConfig(Section):
+    """Which samples there are and how they are spread over the nodes."""
 
     dataset: str = "digits"
     """`digits` (scikit-learn's, embedded) or the name of a torchvision classification dataset."""
@@ -58,11 +60,11 @@ class CleaningConfig(Section):
     """Concentration of the Dirichlet and of the quantity-skewed partition: small is strongly
     skewed. The Snake Learning paper (DOI 10.1109/MCOM.005.2400282) takes 2.0 by default."""
     validation_fraction: Fraction = 0.2
+    """Share of what remains after the test part."""
     test_fraction: Fraction = 0.2
     """Share of all samples; used where the dataset has no test part of its own."""
     cleaning: CleaningConfig | None = None
     """Null: the samples are taken as they are."""
-    """Share of what remains after the test part."""
 
 
 class ModelConfig(Section):
@@ -72,8 +74,6 @@ class ModelConfig(Section):
     options: dict[str, int | float | str] = {}
 
 
-class LearningConfig(Section):
-    """Local training of one hop."""
 class AugmentationConfig(Section):
     """Random views of image samples, drawn anew for every batch."""
 
@@ -104,22 +104,22 @@ class EarlyExitConfig(Section):
     """Fall of the epoch's mean training loss, in nats below the lowest so far, that counts as one."""
 
 
+class LearningConfig(Section):
+    """Local training of one hop."""
 
     epochs: Count = 2
     batch_size: Count = 32
     optimizer: Literal["adam", "sgd", "rmsprop"] = "adam"
     learning_rate: Positive = 2e-3
+    """Of the first cycle; within a cycle it is constant."""
+    schedule: Literal["constant", "exponential", "cosine"] = "exponential"
+    """How the learning rate goes on from cycle to cycle (`rate`)."""
     decay: Annotated[float, Field(gt=0, le=1)] = 0.9
     """Factor on the learning rate after each cycle, where the schedule is exponential."""
     cosine_cycles: Count = 10
     """Cycles over which a cosine schedule falls; later ones keep the rate of the last of them."""
-    """Of the first cycle; within a cycle it is constant."""
-    schedule: Literal["constant", "exponential", "cosine"] = "exponential"
-    """How the learning rate goes on from cycle to cycle (`rate`)."""
     clip_norm: Positive = 1.0
     """Gradients are scaled down to this global L2 norm."""
-
-
     augmentation: AugmentationConfig | None = None
     distillation: DistillationConfig | None = None
     early_exit: EarlyExitConfig | None = None
@@ -138,11 +138,17 @@ class EarlyExitConfig(Section):
             return self.learning_rate * self.decay**cycle
         done = min(cycle, self.cosine_cycles - 1) / self.cosine_cycles
         return self.learning_rate * (1 + math.cos(math.pi * done)) / 2
-class DeviceConfig(Section):
-    """A device profile; `share` says how common it is among the nodes."""
 
+
+class DeviceConfig(Section):
+    """A kind of device: a named profile, numbers, or a profile with some numbers replaced."""
+
+    profile: str | None = None
+    """A key of `snakegym.network.devices.DEVICES`: fills in whatever is not given here."""
     name: str
+    """Default: the profile's."""
     share: Positive = 1.0
+    """How common it is among the nodes, relative to the others."""
     peak_flops: Positive
     """FLOP/s sustained in training when the device is idle otherwise."""
     memory_bytes: Positive
@@ -150,6 +156,16 @@ class DeviceConfig(Section):
     radio_power_w: NonNegative
     battery_j: Positive | None = None
     """Energy the device may spend in an episode; null: mains."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, given: Any) -> Any:
+        profile = given.get("profile") if isinstance(given, dict) else None
+        if profile is None:
+            return given
+        if profile not in DEVICES:
+            raise ValueError(f"unknown profile '{profile}': expected one of {', '.join(DEVICES)}")
+        return {"name": profile, **DEVICES[profile], **given}
 
 
 class MendRules(Section):
@@ -198,6 +214,40 @@ class NetworkConfig(Section):
     """Length of the window behind the recent means in the view."""
 
 
+class PoolConfig(Section):
+    """Whom the Process Controller accepts as a node, whom it removes, and when it gives a holder up.
+
+    The grounds are the paper's: connectivity, load, memory, battery, local training efficiency, and the
+    node's own request. With these defaults only a flat battery or too little memory keeps a node out.
+    """
+
+    min_availability: Share = 0.0
+    """Idle nodes only: share of compute that is free. A node joins when both the present value and the
+    recent mean are at least this, and is removed when the mean falls below."""
+    min_rate_bps: NonNegative = 0.0
+    """The same for the slower direction of the link, bit/s."""
+    min_battery: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """A node whose battery is down to this share is removed for good."""
+    max_interruptions: Count | None = None
+    """A node is removed after that many interrupted hops in a row; null: never."""
+    max_slowness: Annotated[float, Field(gt=1)] | None = None
+    """A node is removed when its last hop trained that many times slower (FLOP/s) than the median of the
+    nodes' last hops; null: never."""
+    max_gainless: Count | None = None
+    """A node is removed after that many hops in a row that gained no more than `min_gain`; null: never."""
+    min_gain: Share = 0.0
+    """Gain of validation accuracy below which a hop counts as trivial."""
+    max_epochs: Count | None = None
+    """A node asks to leave for good once it has trained that many epochs; null: it stays."""
+    leave_rate_per_h: NonNegative = 0.0
+    """How often a node asks to leave for reasons of its own, times per hour (a Poisson process)."""
+    cooldown_s: Positive = 60.0
+    """A node that left may join again after this time, if nothing speaks against it any more."""
+    recovery_s: Positive | None = None
+    """P2P: a holder out of reach for this long is given up, and the latest copy in reach is taken up
+    instead; null: only a holder with a flat battery is."""
+
+
 class BudgetConfig(Section):
     """What an episode may spend; the first budget used up ends it. A hop under way is finished."""
 
@@ -205,6 +255,16 @@ class BudgetConfig(Section):
     """Simulated time; every decision takes some, so every episode ends."""
     energy_j: Positive | None = None
     hops: Count | None = None
+
+
+class ForcedInterruption(Section):
+    """An interruption that happens in every cycle, to study what it does."""
+
+    layer: Annotated[int, Field(ge=0)]
+    """Middle layer whose training is interrupted."""
+    share: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """How much of the local training is done by then. Whatever comes of it, the process goes on with the
+    next layer."""
 
 
 class ProcessConfig(Section):
@@ -215,6 +275,10 @@ class ProcessConfig(Section):
     """`free`: the scheduler chooses the layer; otherwise the process fixes the order of a cycle."""
     repeat_layers: bool = False
     """Whether a layer may be trained again before the cycle is complete."""
+    parallel: Count = 1
+    """CS mode: nodes that train the layer at the same time; the PCE averages their updates. The scheduler
+    chooses one; the others are those whose hops are forecast to be shortest."""
+    interrupt: ForcedInterruption | None = None
     wait_s: Positive = 5.0
     """Duration of one wait."""
     target: Annotated[float, Field(gt=0, le=1)] | None = None
@@ -257,8 +321,18 @@ class Scenario(Section):
     model: ModelConfig = ModelConfig()
     learning: LearningConfig = LearningConfig()
     network: NetworkConfig
+    pool: PoolConfig = PoolConfig()
     process: ProcessConfig
     objective: Objective
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Scenario:
+        k = self.process.parallel
+        if k > 1 and self.network.mode == "p2p":
+            raise ValueError(f"process.parallel is {k}, expected 1 in mode p2p, which has no PCE to average")
+        if k > self.network.nodes:
+            raise ValueError(f"process.parallel is {k}, expected at most network.nodes, {self.network.nodes}")
+        return self
 
 
 def list_scenarios() -> tuple[str, ...]:
@@ -317,7 +391,9 @@ def _read(path: Any) -> str:
 
 
 def _describe(error: Any) -> str:
-    field = ".".join(str(part) for part in error["loc"]) or "scenario"
+    message: str = error["msg"].removeprefix("Value error, ")
+    if not error["loc"]:
+        return message
     shown = error["type"] != "missing" and not isinstance(error["input"], dict)
     found = f" (found {error['input']!r})" if shown else ""
-    return f"field '{field}': {error['msg']}{found}"
+    return f"field '{'.'.join(str(part) for part in error['loc'])}': {message}{found}"

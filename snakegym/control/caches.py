@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from snakegym.control.records import PCE, Part
 from snakegym.control.view import Bools, Floats
 
 NOTHING = -1
 
 
 class LayerCaches:
-    """Versions of all layers at all nodes; the current version counts up with each update.
+    """Versions of all layers at all nodes; every update gives the layers that it changes a new number.
 
-    The PCE, or in P2P mode the holder, always has every current version.
+    The PCE, or in P2P mode the holder, always has every current version. Numbers are never used
+    twice, so that after a step back (`restore`) nobody's lost update passes for a new one.
 
     Args:
         n_nodes: number of nodes; they begin with nothing.
@@ -23,6 +27,7 @@ class LayerCaches:
         self.layer_bytes = np.asarray(layer_bytes, dtype=np.float64)
         self._current = np.zeros(len(layer_bytes), dtype=np.int64)
         self._versions = np.full((n_nodes, len(layer_bytes)), NOTHING, dtype=np.int64)
+        self._latest = 0
 
     def held(self) -> Bools:
         """[n_nodes, n_layers]: whether the node holds the current version."""
@@ -42,16 +47,24 @@ class LayerCaches:
         """Bytes of what a hop on that middle layer changes: first, middle and last."""
         return int(self.layer_bytes[[0, middle + 1, -1]].sum())
 
-    def book(self, node: int, middle: int, *, received: bool, trained: bool, delivered: bool) -> None:
-        """Account for a hop.
+    def book(self, middle: int, parts: Sequence[Part]) -> None:
+        """Account for a hop on that middle layer.
 
-        A node trains in place, so an update that is lost also costs it the versions it had.
+        A node trains in place, so an update that is lost, or that the PCE averaged with others, also
+        costs it the versions it had.
         """
         changed = [0, middle + 1, -1]
-        if received:
-            self._versions[node] = self._current
+        received = [part.node for part in parts if part.phases.interrupted != "receive"]
+        trained = [part.node for part in parts if part.batches > 0]
+        delivered = [part.node for part in parts if part.delivered]
+        self._versions[received] = self._current
+        self._versions[np.ix_(trained, changed)] = NOTHING
         if delivered:
-            self._current[changed] += 1
-            self._versions[node, changed] = self._current[changed]
-        elif trained:
-            self._versions[node, changed] = NOTHING
+            self._latest += 1
+            self._current[changed] = self._latest
+        if len(delivered) == 1:
+            self._versions[delivered[0], changed] = self._latest
+
+    def restore(self, node: int) -> None:
+        """Make that node's versions the current ones (PCE: those that the process began with)."""
+        self._current = np.zeros_like(self._current) if node == PCE else self._versions[node].copy()

@@ -8,7 +8,7 @@ decide (`view`), turns a decision into work (`dispatch`) and books what came of 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,10 +17,23 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from snakegym.control.caches import LayerCaches
+from snakegym.control.copies import Copy, ModelCopies
 from snakegym.control.cycle import CycleProgress
+from snakegym.control.forecast import companions
+from snakegym.control.look import freeze, legal_assignments, look_at_nodes, up
 from snakegym.control.pool import NodePool
-from snakegym.control.records import PCE, Assignment, Costs, Hop, Job, Outcome, Transfer
-from snakegym.control.view import Bools, Floats, LayersView, NodesView, ProcessView
+from snakegym.control.records import (
+    PCE,
+    Assignment,
+    Costs,
+    Hop,
+    Job,
+    Outcome,
+    Recovery,
+    Transfer,
+    own_part,
+)
+from snakegym.control.view import Bools, Floats, LayersView, ProcessView
 from snakegym.data.datasets import Dataset
 from snakegym.data.divergence import js_distance
 from snakegym.errors import SnakegymError
@@ -54,7 +67,12 @@ class NodeData:
 
 
 class ProcessController:
-    """One process: model, caches, cycle, clock and accounts.
+    """One process: model, caches, cycle, pool, clock and accounts.
+
+    In P2P mode the model is where it was trained last. If that holder is out of reach for longer than
+    the scenario's `pool.recovery_s`, or its battery is flat, the process goes back to the latest copy on
+    a node in reach, or else to the PC's initial model; what was trained since is lost, and layers of the
+    present cycle among it are open again. A holder that has only left the pool still hands the model on.
 
     Args:
         scenario: the rules (mode, layer order, budgets, learning, objective).
@@ -84,9 +102,15 @@ class ProcessController:
         self.spent = Costs()
         self.waits = 0
         self.history: list[Hop] = []
+        self.recoveries: list[Recovery] = []
         self.caches = LayerCaches(network.n_nodes, profile.n_bytes)
         self.cycle = CycleProgress(profile.n_middle, scenario.process, rng)
-        self.pool = NodePool(network)
+        self._layer_flops = profile.training_flops()
+        self._layer_memory = profile.hop_memory(scenario.learning)
+        self.pool = NodePool(
+            network, scenario.pool, float(self._layer_memory.min()), scenario.learning.epochs, rng
+        )
+        self._copies = ModelCopies(state, metric, scenario.pool.recovery_s)
         self._data = data
         self._rng = rng
         self._holder = PCE
@@ -94,9 +118,9 @@ class ProcessController:
         self._view: ProcessView | None = None
         self._samples = np.array([len(i) for i in data.indices])
         self._recent_labels = np.average(data.labels, axis=0, weights=self._samples)
-        learning = scenario.learning
-        self._layer_flops = profile.training_flops()
-        self._layer_memory = profile.hop_memory(learning)
+        self._divergence = js_distance(data.labels, self._recent_labels)
+        self._now = network.measure(0.0, scenario.network.measure_window_s)
+        self.pool.review(self._now, 0.0)
 
     def reseed(self, seed: int) -> None:
         """Draw whatever is random from here on (sample order of local training) from `seed`."""
@@ -135,26 +159,9 @@ class ProcessController:
         legal = self.view().legal
         if not (0 <= node < legal.shape[0] and 0 <= layer < legal.shape[1] and legal[node, layer]):
             raise SnakegymError(f"{assignment} is not legal now: expected one of view().legal")
-        training = LocalTraining(
-            state=self.state,
-            middle=layer,
-            data=self._data.train,
-            indices=self._data.indices[node],
-            config=self.scenario.learning,
-            learning_rate=self.scenario.learning.learning_rate
-            * self.scenario.learning.decay**self.cycle.index,
-            seed=int(self._rng.integers(2**31)),
-        )
-        client_server = self.scenario.network.mode == "cs"
-        upload = Transfer(node, PCE, self.caches.trained_bytes(layer)) if client_server else None
-        self._running = Job(
-            assignment=assignment,
-            start_s=self.clock_s,
-            receive=Transfer(self._holder, node, self.caches.missing_bytes(node)),
-            flops=float(self._layer_flops[layer]) * training.n_samples,
-            send=upload,
-            training=training,
-            metric=self.metric,
+        others = companions(self.view(), node, layer)
+        self._running = replace(
+            self._job(node, layer), companions=tuple(self._job(other, layer) for other in others)
         )
         return self._running
 
@@ -166,20 +173,19 @@ class ProcessController:
         """
         if job is not self._running:
             raise SnakegymError("this job is not under way: complete takes the job that dispatch gave last")
-        node, layer = job.assignment.node, job.assignment.layer
-        received = outcome.phases.interrupted != "receive"
-        self.caches.book(
-            node, layer, received=received, trained=outcome.batches > 0, delivered=outcome.delivered
-        )
+        layer = job.assignment.layer
         hop = self._record(job, outcome)
-        if outcome.delivered:
+        self.caches.book(layer, hop.parts)
+        self._keep_copy(job, outcome, hop)
+        delivered = [part.node for part in hop.parts if part.delivered]
+        if delivered:
             self.state, self.metric = outcome.state, outcome.metric
-            self._recent_labels = (
-                LABEL_MEMORY * self._recent_labels + (1 - LABEL_MEMORY) * self._data.labels[node]
-            )
+            self._remember_labels(delivered)
             self.cycle.trained(layer, hop.gain)
-            if self.scenario.network.mode == "p2p":
-                self._holder = node
+            if self._peer_to_peer:
+                self._holder = job.assignment.node
+        elif job.forced_share is not None:
+            self.cycle.passed(layer)
         self.pool.book(hop)
         self.history.append(hop)
         self._advance(hop.costs)
@@ -195,12 +201,74 @@ class ProcessController:
         self._advance(costs)
         return costs
 
+    @property
+    def _peer_to_peer(self) -> bool:
+        return self.scenario.network.mode == "p2p"
+
+    def _job(self, node: int, layer: int) -> Job:
+        learning, forced = self.scenario.learning, self.scenario.process.interrupt
+        training = LocalTraining(
+            state=self.state,
+            middle=layer,
+            data=self._data.train,
+            indices=self._data.indices[node],
+            config=learning,
+            learning_rate=learning.rate(self.cycle.index),
+            seed=int(self._rng.integers(2**31)),
+        )
+        upload = None if self._peer_to_peer else Transfer(node, PCE, self.caches.trained_bytes(layer))
+        return Job(
+            assignment=Assignment(node, layer),
+            start_s=self.clock_s,
+            receive=Transfer(self._holder, node, self.caches.missing_bytes(node)),
+            flops=float(self._layer_flops[layer]) * training.n_samples,
+            send=upload,
+            training=training,
+            metric=self.metric,
+            forced_share=forced.share if forced is not None and forced.layer == layer else None,
+        )
+
     def _advance(self, costs: Costs) -> None:
+        """Let time pass, then look at the nodes again: the pool changes between decisions, never in one."""
         self.spent = self.spent + costs
         self.clock_s += costs.time_s
+        self._now = self.network.measure(self.clock_s, self.scenario.network.measure_window_s)
+        self.pool.review(self._now, self.clock_s)
+        if self._peer_to_peer and self._holder != PCE:
+            self._check_holder()
         self._view = None
 
+    def _check_holder(self) -> None:
+        can_send, dead = self._can_send(), self.pool.battery()[self._holder] <= 0
+        if not self._copies.given_up(bool(can_send[self._holder]), bool(dead), self.clock_s):
+            return
+        copy = self._copies.latest(can_send)
+        lost = [hop for hop in self.history[copy.hop + 1 :] if hop.delivered]
+        for hop in lost:
+            if hop.cycle == self.cycle.index:
+                self.cycle.reopen(hop.assignment.layer)
+        self.recoveries.append(Recovery(self.clock_s, self._holder, copy.node, len(lost)))
+        self.caches.restore(copy.node)
+        self.state, self.metric, self._holder = copy.state, copy.metric, copy.node
+
+    def _can_send(self) -> Bools:
+        """[n_nodes]: whether somebody could fetch the model from there now; members of the pool or not."""
+        can: Bools = up(self._now) & (self.pool.battery() > 0)
+        return can
+
+    def _keep_copy(self, job: Job, outcome: Outcome, hop: Hop) -> None:
+        if self._peer_to_peer and outcome.phases.interrupted != "receive":
+            self._copies.keep(Copy(job.assignment.node, hop.index, outcome.state, outcome.metric))
+
+    def _remember_labels(self, nodes: list[int]) -> None:
+        shares = self._samples[nodes] / self._samples[nodes].sum()
+        trained = shares @ self._data.labels[nodes]
+        self._recent_labels = LABEL_MEMORY * self._recent_labels + (1 - LABEL_MEMORY) * trained
+        self._divergence = js_distance(self._data.labels, self._recent_labels)
+
     def _record(self, job: Job, outcome: Outcome) -> Hop:
+        own = own_part(job, outcome.phases, outcome.delivered, outcome.batches)
+        parts = (own, *outcome.companions)
         return Hop(
             index=len(self.history),
             cycle=self.cycle.index,
@@ -208,85 +276,53 @@ class ProcessController:
             sender=job.receive.sender,
             start_s=job.start_s,
             phases=outcome.phases,
-            delivered=outcome.delivered,
+            delivered=any(part.delivered for part in parts),
             batches=outcome.batches,
             loss=outcome.loss,
             metric=outcome.metric,
             gain=outcome.metric - self.metric,
+            parts=parts,
         )
 
     def _look(self) -> ProcessView:
-        nodes = self._look_at_nodes()
+        nodes = look_at_nodes(
+            self.network, self._now, self.pool, self.caches, self._samples, self._divergence
+        )
         open_layers = self.cycle.open_layers()
+        holder_sends = self._holder == PCE or bool(self._can_send()[self._holder])
         process = self.scenario.process
-        view = ProcessView(
-            nodes=nodes,
-            layers=LayersView(
-                flops=self._layer_flops,
-                n_bytes=self.caches.layer_bytes[1:-1],
-                memory_bytes=self._layer_memory,
-                times_trained=self.cycle.times_trained.copy(),
-                trained_in_cycle=self.cycle.trained_in_cycle.copy(),
-                open=open_layers,
-                last_gain=self.cycle.last_gain.copy(),
-            ),
-            legal=self._legal(nodes, open_layers),
-            held=self.caches.held(),
-            layer_bytes=self.caches.layer_bytes,
-            mode=self.scenario.network.mode,
-            layer_order=process.layer_order,
-            repeat_layers=process.repeat_layers,
-            holder=self._holder,
-            clock_s=self.clock_s,
-            hops=len(self.history),
-            cycle=self.cycle.index,
-            metric=self.metric,
-            recent_gains=tuple(hop.gain for hop in self.history[-RECENT_GAINS:]),
-            spent=self.spent,
-            budget=process.budget,
-            objective=self.scenario.objective,
-            epochs=self.scenario.learning.epochs,
-            wait_s=process.wait_s,
+        return freeze(
+            ProcessView(
+                nodes=nodes,
+                layers=LayersView(
+                    flops=self._layer_flops,
+                    n_bytes=self.caches.layer_bytes[1:-1],
+                    memory_bytes=self._layer_memory,
+                    times_trained=self.cycle.times_trained.copy(),
+                    trained_in_cycle=self.cycle.trained_in_cycle.copy(),
+                    open=open_layers,
+                    last_gain=self.cycle.last_gain.copy(),
+                ),
+                legal=legal_assignments(nodes, self._layer_memory, open_layers, self._holder, holder_sends),
+                held=self.caches.held(),
+                layer_bytes=self.caches.layer_bytes,
+                mode=self.scenario.network.mode,
+                layer_order=process.layer_order,
+                repeat_layers=process.repeat_layers,
+                holder=self._holder,
+                clock_s=self.clock_s,
+                hops=len(self.history),
+                cycle=self.cycle.index,
+                metric=self.metric,
+                recent_gains=tuple(hop.gain for hop in self.history[-RECENT_GAINS:]),
+                spent=self.spent,
+                budget=process.budget,
+                objective=self.scenario.objective,
+                epochs=self.scenario.learning.epochs,
+                wait_s=process.wait_s,
+                parallel=process.parallel,
+            )
         )
-        for part in (view, view.nodes, view.layers):
-            _freeze(part)
-        return view
-
-    def _look_at_nodes(self) -> NodesView:
-        network = self.network
-        now = network.measure(self.clock_s, self.scenario.network.measure_window_s)
-        in_pool = self.pool.members()
-        up = (now.availability > 0) & (now.uplink_bps > 0) & (now.downlink_bps > 0)
-        return NodesView(
-            availability=now.availability,
-            mean_availability=now.mean_availability,
-            peak_flops=network.peak_flops,
-            uplink_bps=now.uplink_bps,
-            downlink_bps=now.downlink_bps,
-            mean_uplink_bps=now.mean_uplink_bps,
-            mean_downlink_bps=now.mean_downlink_bps,
-            rtt_s=network.rtt_s,
-            memory_bytes=network.memory_bytes,
-            compute_power_w=network.compute_power_w,
-            radio_power_w=network.radio_power_w,
-            battery=self.pool.battery(),
-            samples=self._samples,
-            divergence=js_distance(self._data.labels, self._recent_labels),
-            visits=self.pool.visits.copy(),
-            interruptions=self.pool.interruptions.copy(),
-            last_gain=self.pool.last_gain.copy(),
-            missing_bytes=self.caches.missing_bytes_of_all(),
-            in_pool=in_pool,
-            reachable=in_pool & up,
-        )
-
-    def _legal(self, nodes: NodesView, open_layers: Bools) -> Bools:
-        able = nodes.reachable
-        if self._holder != PCE and not nodes.reachable[self._holder]:
-            # Nobody can fetch the model now; only its holder could go on with it.
-            able = able & (np.arange(len(able)) == self._holder)
-        fits: NDArray[np.bool_] = nodes.memory_bytes[:, None] >= self._layer_memory[None, :]
-        return fits & able[:, None] & open_layers[None, :]
 
 
 def node_data(train: Dataset, indices: list[NDArray[np.int64]]) -> NodeData:
@@ -295,9 +331,3 @@ def node_data(train: Dataset, indices: list[NDArray[np.int64]]) -> NodeData:
     counts = np.stack([np.bincount(labels[i], minlength=train.n_classes) for i in indices])
     shares = counts / counts.sum(axis=1, keepdims=True)
     return NodeData(train, tuple(torch.from_numpy(i) for i in indices), shares)
-
-
-def _freeze(view: object) -> None:
-    for value in vars(view).values():
-        if isinstance(value, np.ndarray):
-            value.flags.writeable = False

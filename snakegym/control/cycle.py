@@ -39,11 +39,19 @@ class CycleProgress:
         """Book a delivered update of that middle layer."""
         self.times_trained[layer] += 1
         self.last_gain[layer] = gain
+        self.passed(layer)
+
+    def passed(self, layer: int) -> None:
+        """Go on without that layer in this cycle."""
         self.trained_in_cycle[layer] = True
         if self.trained_in_cycle.all():
             self.index += 1
             self.trained_in_cycle[:] = False
             self._order = self._draw_order()
+
+    def reopen(self, layer: int) -> None:
+        """The layer's update of this cycle is lost: it may be trained again."""
+        self.trained_in_cycle[layer] = False
 
     def _draw_order(self) -> np.ndarray:
         ascending = np.arange(len(self.times_trained))

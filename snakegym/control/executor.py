@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
-from snakegym.control.records import Job, Outcome, Phases
+from snakegym.control.records import Job, Outcome, Part, Phases, own_part
 from snakegym.data.datasets import Dataset
-from snakegym.learning.jobs import Engine
+from snakegym.learning.aggregation import average
+from snakegym.learning.jobs import Engine, TrainingResult
+from snakegym.models.state import ModelState
 from snakegym.network.network import Network
 from snakegym.network.simulator import simulate
 
@@ -48,22 +50,53 @@ def run_together(executors: Sequence[SimulatedExecutor], jobs: Sequence[Job]) ->
         executors: of processes that share one engine and one validation part.
         jobs: one for each executor.
     """
-    phases = [simulate(executor.network, job) for executor, job in zip(executors, jobs, strict=True)]
-    trainings = [
-        replace(job.training, max_batches=_batches(job, p)) for job, p in zip(jobs, phases, strict=True)
+    members = [job.members for job in jobs]
+    phases = [
+        [simulate(executor.network, member) for member in team]
+        for executor, team in zip(executors, members, strict=True)
     ]
     engine, validation = executors[0].engine, executors[0].validation
-    results = engine.train(trainings)
-    delivered = [r.batches > 0 and p.update_sent for r, p in zip(results, phases, strict=True)]
-    metrics = iter(
-        engine.evaluate([r.state for r, ok in zip(results, delivered, strict=True) if ok], validation)
+    results = iter(
+        engine.train(
+            [
+                replace(m.training, max_batches=_batches(m, p))
+                for team, ps in zip(members, phases, strict=True)
+                for m, p in zip(team, ps, strict=True)
+            ]
+        )
     )
+    updates = [_aggregate(job, ps, [next(results) for _ in ps]) for job, ps in zip(jobs, phases, strict=True)]
+    metrics = iter(engine.evaluate([state for state, *_ in updates if state is not None], validation))
     return [
-        Outcome(p, r.state, True, r.batches, r.loss, next(metrics).accuracy)
-        if ok
-        else Outcome(p, job.training.state, False, r.batches, r.loss, job.metric)
-        for job, p, r, ok in zip(jobs, phases, results, delivered, strict=True)
+        _outcome(job, loss, parts, state, next(metrics).accuracy if state is not None else job.metric)
+        for job, (state, loss, parts) in zip(jobs, updates, strict=True)
     ]
+
+
+def _aggregate(
+    job: Job, phases: Sequence[Phases], results: Sequence[TrainingResult]
+) -> tuple[ModelState | None, float, list[Part]]:
+    """The new model (None if no update was delivered), the assigned node's loss, and each node's part."""
+    parts = [
+        own_part(m, p, r.batches > 0 and p.update_sent, r.batches)
+        for m, p, r in zip(job.members, phases, results, strict=True)
+    ]
+    states = [r.state for r, part in zip(results, parts, strict=True) if part.delivered]
+    samples = [len(m.training.indices) for m, part in zip(job.members, parts, strict=True) if part.delivered]
+    return (average(states, samples) if states else None), results[0].loss, parts
+
+
+def _outcome(job: Job, loss: float, parts: list[Part], state: ModelState | None, metric: float) -> Outcome:
+    own = parts[0]
+    return Outcome(
+        own.phases,
+        job.training.state if state is None else state,
+        own.delivered,
+        own.batches,
+        loss,
+        metric,
+        tuple(parts[1:]),
+    )
 
 
 def _batches(job: Job, phases: Phases) -> int:

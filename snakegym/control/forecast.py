@@ -77,7 +77,47 @@ def receive_rtt(view: ProcessView, sender: int) -> Floats:
 
 
 def forecast(view: ProcessView) -> HopForecast:
-    """Expected costs of every next hop."""
+    """Expected costs of every next hop, together with its companions where nodes train in parallel."""
+    single = _single(view)
+    return single if view.parallel == 1 else _with_companions(view, single)
+
+
+def companions(view: ProcessView, node: int, layer: int) -> tuple[int, ...]:
+    """The nodes that train the layer together with `node`: `view.parallel` - 1, or as many as are legal.
+
+    Of these, those whose own hops are forecast to be shortest, ties by index.
+    """
+    if view.parallel == 1:
+        return ()
+    own = np.where(view.legal[:, layer], _single(view).time_s[:, layer], np.inf)
+    own[node] = np.inf
+    shortest = np.argsort(own, kind="stable")[: view.parallel - 1]
+    return tuple(int(n) for n in shortest if np.isfinite(own[n]))
+
+
+def _with_companions(view: ProcessView, single: HopForecast) -> HopForecast:
+    """Time of the slowest, energy and bytes of all, for each node with the companions it would get."""
+    k = view.parallel
+    own = np.where(view.legal, single.time_s, np.inf)
+    order = np.argsort(own, axis=0, kind="stable")
+    usable = np.isfinite(np.take_along_axis(own, order, axis=0))
+    among_first = np.zeros(view.legal.shape, dtype=np.bool_)
+    np.put_along_axis(among_first, order[: k - 1], usable[: k - 1], axis=0)
+
+    def best(values: Floats) -> Floats:
+        return np.where(usable, np.take_along_axis(values, order, axis=0), 0.0)[:k]
+
+    slowest = np.maximum.accumulate(best(single.time_s), axis=0)
+    time_s = np.where(among_first, slowest[k - 1], np.maximum(slowest[k - 2], single.time_s))
+    totals = []
+    for values in (single.energy_j, single.n_bytes):
+        total = np.cumsum(best(values), axis=0)
+        totals.append(np.where(among_first, total[k - 1], total[k - 2] + values))
+    return HopForecast(time_s, *totals)
+
+
+def _single(view: ProcessView) -> HopForecast:
+    """Expected costs of every next hop by itself."""
     nodes, rates = view.nodes, expected_rates(view)
     missing = nodes.missing_bytes
     rate, rtt = receive_rate(rates, view.holder), receive_rtt(view, view.holder)

@@ -1,39 +1,160 @@
-"""The pool of accepted nodes, and what the Process Controller remembers of each."""
+"""The pool of accepted nodes: admission, removal, requests to leave, and what is known of each node."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 
-from snakegym.control.records import PCE, Hop
+from snakegym.control.records import PCE, Ground, Hop, PoolEvent
 from snakegym.control.view import Bools, Floats
-from snakegym.network.network import Network
+from snakegym.network.network import Measurement, Network
+from snakegym.scenario import PoolConfig
+
+FOR_GOOD: tuple[Ground, ...] = ("memory", "battery", "epochs")
+"""Grounds that never go away within a process."""
+SPEEDS_TO_COMPARE = 3
+"""Nodes that must have trained before one of them is called slow."""
 
 
 class NodePool:
-    """Nodes leave when their battery is used up; all others are members."""
+    """Which nodes the Process Controller works with, and why.
 
-    def __init__(self, network: Network) -> None:
+    Snake Learning (DOI 10.1109/MCOM.005.2400282, "Updated Parameter Transmission and Node Management"):
+    the controller watches every node and removes it for bad connectivity, load, too little memory or
+    battery, or poor local training; a node may also ask to leave. `review` looks at all of them at once;
+    the controller calls it after every hop and every wait, so that a change shows in the next view.
+
+    Args:
+        network: the nodes.
+        config: the scenario's rules.
+        memory_bytes: of the smallest hop.
+        epochs: of local training in a hop.
+        rng: draws when nodes ask to leave.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        config: PoolConfig,
+        memory_bytes: float,
+        epochs: int,
+        rng: np.random.Generator,
+    ) -> None:
         n = network.n_nodes
         self.visits = np.zeros(n, dtype=np.int64)
         self.interruptions = np.zeros(n, dtype=np.int64)
         self.last_gain = np.zeros(n)
         self.energy_j = np.zeros(n)
+        self.events: list[PoolEvent] = []
+        self._config = config
         self._battery_j = network.battery_j
+        self._fits = network.memory_bytes >= memory_bytes
+        self._epochs = epochs
+        self._members = np.zeros(n, dtype=np.bool_)
+        self._free_at = np.zeros(n)  # when a node that left may be considered again
+        self._interrupted_in_row = np.zeros(n, dtype=np.int64)
+        self._gainless_in_row = np.zeros(n, dtype=np.int64)
+        self._trained_hops = np.zeros(n, dtype=np.int64)
+        self._speed = np.full(n, np.nan)
+        # A generator a node, so that requests do not depend on what a scheduler does meanwhile.
+        self._rngs = rng.spawn(n) if config.leave_rate_per_h > 0 else []
+        self._request_at = np.full(n, np.inf)
+        self._draw_requests(range(len(self._rngs)), 0.0)
 
     def battery(self) -> Floats:
         """[n_nodes]: share of the battery that is left, in [0, 1]; 1 for mains."""
-        return np.maximum(0.0, 1.0 - self.energy_j / self._battery_j)
+        left: Floats = np.maximum(0.0, 1.0 - self.energy_j / self._battery_j)
+        return left
 
     def members(self) -> Bools:
-        """[n_nodes]: accepted by the Process Controller."""
-        return self.battery() > 0
+        """[n_nodes]: accepted by the Process Controller; a copy."""
+        return self._members.copy()
 
     def book(self, hop: Hop) -> None:
-        """Account for a hop: visits, interruptions, gains and batteries of both ends."""
-        node = hop.assignment.node
-        self.visits[node] += 1
-        self.interruptions[node] += hop.phases.interrupted is not None
-        self.last_gain[node] = hop.gain
-        self.energy_j[node] += hop.phases.node_energy_j
-        if hop.sender != PCE:
-            self.energy_j[hop.sender] += hop.phases.sender_energy_j
+        """Account for a hop: visits, interruptions, gains, speed, and the batteries of all involved."""
+        for part in hop.parts:
+            node, phases = part.node, part.phases
+            interrupted = phases.interrupted is not None
+            self.visits[node] += 1
+            self.interruptions[node] += interrupted
+            self.last_gain[node] = hop.gain
+            self._interrupted_in_row[node] = self._interrupted_in_row[node] + 1 if interrupted else 0
+            trivial = hop.gain <= self._config.min_gain
+            self._gainless_in_row[node] = self._gainless_in_row[node] + 1 if trivial else 0
+            self._trained_hops[node] += part.batches > 0
+            if part.flops > 0:
+                self._speed[node] = part.flops / phases.compute_s
+            self.energy_j[node] += phases.node_energy_j
+            if part.sender != PCE:
+                self.energy_j[part.sender] += phases.sender_energy_j
+
+    def review(self, now: Measurement, time_s: float) -> None:
+        """Admit and remove nodes by what is measured at `time_s`; every change is logged with its reason."""
+        objections = list(self._objections(now, time_s))
+        against = np.logical_or.reduce([nodes for _, nodes in objections])
+        joining = ~self._members & ~against & (self._free_at <= time_s) & self._idle(now)
+        if (self._members & against).any():
+            for reason, nodes in objections:
+                for node in np.flatnonzero(self._members & nodes):
+                    self._leave(int(node), reason, time_s)
+        for node in np.flatnonzero(joining):
+            self._members[node] = True
+            self.events.append(PoolEvent(time_s, int(node), True, "ready" if time_s > 0 else "start"))
+
+    def counts(self) -> dict[str, int]:
+        """How many nodes left for each reason so far."""
+        reasons = [event.reason for event in self.events if not event.joined]
+        return {reason: reasons.count(reason) for reason in sorted(set(reasons))}
+
+    def _objections(self, now: Measurement, time_s: float) -> Iterator[tuple[Ground, Bools]]:
+        """Ground and the nodes [n_nodes] against which it speaks, most final first."""
+        config = self._config
+        yield "memory", ~self._fits
+        yield "battery", self.battery() <= config.min_battery
+        if config.max_epochs is not None:
+            yield "epochs", self._trained_hops * self._epochs >= config.max_epochs
+        if self._rngs:
+            yield "request", self._asking(time_s)
+        if config.min_rate_bps > 0:
+            yield "connectivity", _slower(now.mean_uplink_bps, now.mean_downlink_bps) < config.min_rate_bps
+        if config.min_availability > 0:
+            yield "load", now.mean_availability < config.min_availability
+        if config.max_interruptions is not None:
+            yield "interruptions", self._interrupted_in_row >= config.max_interruptions
+        if config.max_slowness is not None and np.isfinite(self._speed).sum() >= SPEEDS_TO_COMPARE:
+            yield "speed", self._speed * config.max_slowness < np.nanmedian(self._speed)
+        if config.max_gainless is not None:
+            yield "gain", self._gainless_in_row >= config.max_gainless
+
+    def _idle(self, now: Measurement) -> Bools:
+        """[n_nodes]: free and connected enough at this moment to be admitted."""
+        idle: Bools = now.availability >= self._config.min_availability
+        return idle & (_slower(now.uplink_bps, now.downlink_bps) >= self._config.min_rate_bps)
+
+    def _leave(self, node: int, reason: Ground, time_s: float) -> None:
+        self._members[node] = False
+        self._free_at[node] = np.inf if reason in FOR_GOOD else time_s + self._config.cooldown_s
+        # What speaks for or against its training is measured anew when it comes back.
+        self._interrupted_in_row[node] = self._gainless_in_row[node] = 0
+        self._speed[node] = np.nan
+        self.events.append(PoolEvent(time_s, node, False, reason))
+
+    def _asking(self, time_s: float) -> Bools:
+        """[n_nodes]: whether the node has asked to leave since the last review."""
+        asking: Bools = self._request_at <= time_s
+        self._draw_requests(np.flatnonzero(asking), time_s)
+        return asking
+
+    def _draw_requests(self, nodes: Iterable[int], after_s: float) -> None:
+        """The first request after that time of each of these nodes."""
+        for node in nodes:
+            at = self._request_at[node] if np.isfinite(self._request_at[node]) else 0.0
+            while at <= after_s:
+                at += self._rngs[node].exponential(3600 / self._config.leave_rate_per_h)
+            self._request_at[node] = at
+
+
+def _slower(uplink_bps: Floats, downlink_bps: Floats) -> Floats:
+    slower: Floats = np.minimum(uplink_bps, downlink_bps)
+    return slower

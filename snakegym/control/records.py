@@ -12,6 +12,21 @@ PCE = -1
 """Index of the Process Computation Engine where a node's index is expected."""
 
 Phase = Literal["receive", "compute", "send"]
+Reason = Literal["link", "node"]
+Ground = Literal[
+    "start",
+    "connectivity",
+    "load",
+    "memory",
+    "battery",
+    "interruptions",
+    "speed",
+    "gain",
+    "request",
+    "epochs",
+    "ready",
+]
+"""Why a node joined (`start`, later `ready`) or left the pool: see `snakegym.scenario.PoolConfig`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +74,15 @@ class Job:
     training: LocalTraining
     metric: float
     """Validation accuracy of the model as it is before the hop, in [0, 1]."""
+    forced_share: float | None = None
+    """Where the scenario has this training interrupted: the share of it that is done by then."""
+    companions: tuple[Job, ...] = ()
+    """CS mode: what further nodes do at the same time, each with an upload of its own."""
+
+    @property
+    def members(self) -> tuple[Job, ...]:
+        """The job of the assigned node, and its companions' jobs."""
+        return (self, *self.companions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +116,38 @@ class Phases:
         return self.receive_s + self.compute_s + self.send_s
 
     @property
+    def reason(self) -> Reason | None:
+        """What dropped out, if anything did."""
+        if self.interrupted is None:
+            return None
+        return "node" if self.interrupted == "compute" else "link"
+
+    @property
     def costs(self) -> Costs:
         """Time, energy of both ends and bytes put on the air (lost ones too)."""
         return Costs(self.duration_s, self.node_energy_j + self.sender_energy_j, self.bytes_sent)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one node did in a hop."""
+
+    node: int
+    sender: int
+    """Where the node got what it lacked: a node, or the PCE."""
+    phases: Phases
+    delivered: bool
+    """Whether its update reached its destination (P2P: whether it trained at all)."""
+    batches: int
+    """Batches really trained."""
+    flops: float
+    """FLOPs that were done."""
+
+
+def own_part(job: Job, phases: Phases, delivered: bool, batches: int) -> Part:
+    """What the node of that job did, its companions left out."""
+    flops = phases.trained_share * job.flops
+    return Part(job.assignment.node, job.receive.sender, phases, delivered, batches, flops)
 
 
 @dataclass(frozen=True)
@@ -102,8 +155,9 @@ class Outcome:
     """What came of a job."""
 
     phases: Phases
+    """Of the assigned node."""
     state: ModelState
-    """The model that the process goes on with; the job's own if the update was lost."""
+    """The model that the process goes on with; the job's own if no update was delivered."""
     delivered: bool
     """Whether the node's update reached its destination (P2P: whether the node trained at all)."""
     batches: int
@@ -112,6 +166,8 @@ class Outcome:
     """Mean training loss; nan if nothing was trained."""
     metric: float
     """Validation accuracy of `state`, in [0, 1]."""
+    companions: tuple[Part, ...] = ()
+    """What the job's companions did, in their order."""
 
 
 @dataclass(frozen=True)
@@ -124,14 +180,44 @@ class Hop:
     sender: int
     start_s: float
     phases: Phases
+    """Of the assigned node."""
     delivered: bool
+    """Whether an update was delivered."""
     batches: int
     loss: float
     metric: float
     gain: float
     """Validation accuracy after the hop minus before it."""
+    parts: tuple[Part, ...]
+    """What each node did: the assigned one, then its companions."""
 
     @property
     def costs(self) -> Costs:
-        """Shorthand for `phases.costs`."""
-        return self.phases.costs
+        """Time until the slowest node was done; energy and bytes of all together."""
+        costs = [part.phases.costs for part in self.parts]
+        return Costs(
+            max(c.time_s for c in costs), sum(c.energy_j for c in costs), sum(c.n_bytes for c in costs)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PoolEvent:
+    """A node that joined the pool or left it."""
+
+    time_s: float
+    node: int
+    joined: bool
+    reason: Ground
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """A P2P process that gave its holder up and went back to an earlier copy of the model."""
+
+    time_s: float
+    lost: int
+    """The holder that was given up."""
+    source: int
+    """The node with the latest copy in reach, or the PC (-1) with the initial model."""
+    hops_lost: int
+    """Delivered hops whose updates are gone."""

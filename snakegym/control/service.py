@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -75,14 +76,29 @@ def load_service(
     Args:
         scenario: name, YAML file or object.
         split: the traces to use: `train`, `validation` or `test`.
-        traces: folder of traces that replaces the scenario's own source.
+        traces: folder of traces that replaces the scenario's own source. A scenario whose source is
+            `folder` takes it from here, else from $SNAKEGYM_DATA.
 
     Raises:
         SnakegymError: whatever is wrong with scenario, dataset, model, traces or budget.
     """
     if split not in ("train", "validation", "test"):
         raise SnakegymError(f"split: found '{split}', expected train, validation or test")
-    return _load(load_scenario(scenario).model_dump_json(), split, traces)
+    loaded = load_scenario(scenario)
+    return _load(loaded.model_dump_json(), split, _trace_folder(loaded, traces))
+
+
+def _trace_folder(scenario: Scenario, traces: str | None) -> str | None:
+    if traces is not None or scenario.network.traces.source != "folder":
+        return traces
+    folder = os.environ.get("SNAKEGYM_DATA")
+    if not folder:
+        raise SnakegymError(
+            f"scenario '{scenario.name}' replays measured traces: found neither a folder (traces=..., "
+            "--traces FOLDER) nor $SNAKEGYM_DATA, expected one with link/*.csv and compute/*.csv; "
+            f"`snakegym scenarios show {scenario.name}` says where public ones are"
+        )
+    return folder
 
 
 @lru_cache(maxsize=16)
@@ -92,12 +108,18 @@ def _load(scenario_json: str, split: Split, traces: str | None) -> Service:
     model = build_model(scenario.model, data.input_shape, data.n_classes)
     profile = profile_model(model, data.input_shape)
     _check_feasible(scenario, data, profile)
-    library = load_library(scenario.network.traces, traces, split)
+    library = load_library(scenario.network.traces, traces).split(split)
     return Service(scenario, data, model, profile, SequentialEngine(model), library)
 
 
 def _check_feasible(scenario: Scenario, data: DataParts, profile: ModelProfile) -> None:
-    """Refuse scenarios in which no hop could ever be trained."""
+    """Refuse scenarios that name a layer that is not there, or in which no hop could ever be trained."""
+    forced = scenario.process.interrupt
+    if forced is not None and forced.layer >= profile.n_middle:
+        raise SnakegymError(
+            f"scenario '{scenario.name}', field 'process.interrupt.layer': found {forced.layer}, expected a "
+            f"middle layer in [0, {profile.n_middle})"
+        )
     devices, learning = scenario.network.devices, scenario.learning
     memory = float(profile.hop_memory(learning).min())
     largest = max(device.memory_bytes for device in devices)

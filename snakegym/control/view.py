@@ -107,6 +107,8 @@ class ProcessView:
     objective: Objective
     epochs: int
     wait_s: float
+    parallel: int = 1
+    """Nodes that train together in a hop, companions included (CS mode)."""
 
     @property
     def next_layer(self) -> int:

@@ -70,6 +70,8 @@ def simulate(network: Network, job: Job) -> Phases:
     - interrupted compute: `trained_share` is the share of the FLOPs done, and the node still sends;
     - interrupted send: its bytes are lost.
 
+    A job with a `forced_share` is interrupted after that share of its FLOPs, if not before.
+
     A transfer ends one round trip after its last byte was sent; an interrupted one is never
     acknowledged, and one of 0 bytes takes no time.
 
@@ -82,7 +84,7 @@ def simulate(network: Network, job: Job) -> Phases:
     node = job.assignment.node
     receive = _transfer(network, job.receive, job.start_s)
     begin = job.start_s + receive.seconds
-    work = _train(network, node, job.flops, begin) if receive.complete else Progress(0.0, 0.0, False)
+    work = _train(network, job, begin) if receive.complete else Progress(0.0, 0.0, False)
     sends = job.send if receive.complete else None
     send = _Moved() if sends is None else _transfer(network, sends, begin + work.elapsed_s)
 
@@ -119,10 +121,15 @@ def _transfer(network: Network, transfer: Transfer, start_s: float) -> _Moved:
     return _Moved(air.elapsed_s + rtt_s, air.elapsed_s, float(transfer.n_bytes))
 
 
-def _train(network: Network, node: int, flops: float, start_s: float) -> Progress:
+def _train(network: Network, job: Job, start_s: float) -> Progress:
+    node, forced = job.assignment.node, job.forced_share
     peak = float(network.peak_flops[node])
     pieces = ((duration, peak * share) for duration, share in network.compute_segments(node, start_s))
-    return advance(pieces, flops, network.timeout_s)
+    if forced is None:
+        return advance(pieces, job.flops, network.timeout_s)
+    work = advance(pieces, forced * job.flops, network.timeout_s)
+    # The node is silent from here on, and the timeout has to pass as after any other drop-out.
+    return Progress(work.done, work.elapsed_s + network.timeout_s * work.complete, False)
 
 
 def _radio(network: Network, end: int, air_s: float) -> float:
