@@ -108,7 +108,7 @@ def _load(scenario_json: str, split: Split, traces: str | None) -> Service:
     model = build_model(scenario.model, data.input_shape, data.n_classes)
     profile = profile_model(model, data.input_shape)
     _check_feasible(scenario, data, profile)
-    library = load_library(scenario.network.traces, traces).split(split)
+    library = load_library(scenario.network.traces, traces, split)
     return Service(scenario, data, model, profile, SequentialEngine(model), library)
 
 
