@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -11,9 +11,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from snakegym.data.cleaning import CleaningReport, anomalies, clean
 from snakegym.data.vision import load_vision
 from snakegym.errors import SnakegymError
-from snakegym.scenario import DataConfig
+from snakegym.scenario import CleaningConfig, DataConfig
 
 SPLIT_SEED = 20251  # fixed: which samples are test samples must never depend on a user's seed
 
@@ -52,6 +53,8 @@ class DataParts:
     input_shape: tuple[int, ...]
     """Shape of one sample: (channels, height, width)."""
     n_classes: int
+    cleaning: CleaningReport | None = None
+    """What was removed; None where nothing was to be."""
 
     def __deepcopy__(self, memo: dict[int, Any]) -> DataParts:
         return self
@@ -65,22 +68,55 @@ def load_data(config: DataConfig) -> DataParts:
     `validation_fraction` of what is left. Each channel is normalised to mean 0 and deviation 1 over
     the train part.
 
+    Cleaning is for train and validation part, and comes before they are split; anomalies are
+    removed from the train part alone, or the validation part would look easier than it is. The
+    test part is never cleaned.
+
     Raises:
-        SnakegymError: unknown dataset, missing root or files, missing torchvision, or a fraction
-            that leaves a part empty.
+        SnakegymError: unknown dataset, missing root or files, missing torchvision, a fraction
+            that leaves a part empty, or samples of several shapes that cleaning does not remove.
     """
-    return _load(config.dataset, config.root, config.validation_fraction, config.test_fraction)
+    return _load(
+        config.dataset, config.root, config.validation_fraction, config.test_fraction, config.cleaning
+    )
 
 
 @lru_cache(maxsize=4)
-def _load(name: str, root: str | None, validation_fraction: float, test_fraction: float) -> DataParts:
+def _load(
+    name: str,
+    root: str | None,
+    validation_fraction: float,
+    test_fraction: float,
+    cleaning: CleaningConfig | None = None,
+) -> DataParts:
     rng = np.random.default_rng(SPLIT_SEED)
     if name == "digits":
         rest, test = _split(_digits(), test_fraction, rng, "field 'data.test_fraction'")
     else:
         rest, test = load_vision(name, root)
+    report = None
+    if cleaning is not None:
+        rest, report = _cleaned(rest, int(test[1].max()) + 1, cleaning)
     train, validation = _split(rest, validation_fraction, rng, "field 'data.validation_fraction'")
-    return _normalised(train, validation, test)
+    if report is not None and cleaning is not None and cleaning.anomalies is not None:
+        train, report = _without_anomalies(train, cleaning.anomalies, report)
+    return replace(_normalised(train, validation, test), cleaning=report)
+
+
+def _cleaned(raw: Raw, n_classes: int, config: CleaningConfig) -> tuple[Raw, CleaningReport]:
+    images, labels = raw
+    keep, report = clean(images, labels, n_classes, config)
+    if not keep.any():
+        raise SnakegymError(f"field 'data.cleaning': {report}, expected some to remain")
+    kept = images[keep]
+    return (np.stack(list(kept)) if kept.dtype == object else kept, labels[keep]), report
+
+
+def _without_anomalies(train: Raw, share: float, report: CleaningReport) -> tuple[Raw, CleaningReport]:
+    images, labels = train
+    odd = anomalies(images, share, SPLIT_SEED)
+    removed = {**report.removed, "anomalous (of the train part)": np.flatnonzero(odd)}
+    return (images[~odd], labels[~odd]), replace(report, removed=removed)
 
 
 def _digits() -> Raw:
@@ -105,6 +141,11 @@ def _split(raw: Raw, fraction: float, rng: np.random.Generator, field: str) -> t
 
 
 def _normalised(train: Raw, validation: Raw, test: Raw) -> DataParts:
+    if len(shapes := {image.shape for images, _ in (train, validation, test) for image in images}) > 1:
+        raise SnakegymError(
+            f"field 'data.dataset': found samples of the shapes {sorted(shapes)}, expected one "
+            "('data.cleaning' removes others from the train part)"
+        )
     n_classes = int(max(labels.max() for _, labels in (train, validation, test))) + 1
     inputs = torch.from_numpy(np.ascontiguousarray(train[0])).float()
     channels = tuple(d for d in range(inputs.ndim) if d != 1)

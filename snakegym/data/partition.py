@@ -23,7 +23,9 @@ def partition(
     2019, arXiv:1905.12022), so both the label mix and the number of samples differ between nodes.
     It is the usual variant of Hsu et al. 2019 (arXiv:1909.06335), who draw the shares of the
     classes for every node instead: that keeps nodes equally large, and cannot place every sample
-    exactly once. Nodes left empty get one sample each from the node that then has most.
+    exactly once. `quantity` draws the nodes' shares of all shuffled samples from Dir(alpha), so
+    that sizes differ and label mixes do not (Li et al. 2021, arXiv:2102.02079). Nodes left empty
+    get one sample each from the node that then has most.
 
     Args:
         config: `partition` and `alpha` are read.
@@ -42,6 +44,9 @@ def partition(
         )
     if config.partition == "iid":
         nodes = np.array_split(rng.permutation(len(labels)), n_nodes)
+    elif config.partition == "quantity":
+        cuts = _cuts(_shares(config.alpha, n_nodes, rng), len(labels))
+        nodes = _fill_empty(np.split(rng.permutation(len(labels)), cuts))
     else:
         nodes = _fill_empty(_dirichlet(config.alpha, labels, n_nodes, n_classes, rng))
     return [np.sort(node).astype(np.int64) for node in nodes]
@@ -56,14 +61,26 @@ def label_counts(indices: Sequence[npt.ArrayLike], targets: npt.ArrayLike, n_cla
 def _dirichlet(
     alpha: float, labels: npt.NDArray[np.int64], n_nodes: int, n_classes: int, rng: np.random.Generator
 ) -> list[Indices]:
-    # Beyond a million the shares are even to a thousandth, and the sum of gammas could overflow.
-    shares = rng.dirichlet(np.full(n_nodes, min(alpha, 1e6)), size=n_classes)
+    shares = _shares(alpha, n_nodes, rng, n_classes)
     owner = np.empty(len(labels), dtype=np.int64)
     for label in range(n_classes):
         members = rng.permutation(np.flatnonzero(labels == label))
-        cuts = np.rint(np.cumsum(shares[label])[:-1] * len(members)).astype(np.int64)
+        cuts = _cuts(shares[label], len(members))
         owner[members] = np.searchsorted(cuts, np.arange(len(members)), side="right")
     return [np.flatnonzero(owner == node) for node in range(n_nodes)]
+
+
+def _shares(
+    alpha: float, n_nodes: int, rng: np.random.Generator, n: int | None = None
+) -> npt.NDArray[np.float64]:
+    """[n_nodes], or [n, n_nodes]: drawn from a symmetric Dir(alpha)."""
+    # Beyond a million the shares are even to a thousandth, and the sum of gammas could overflow.
+    return rng.dirichlet(np.full(n_nodes, min(alpha, 1e6)), size=n)
+
+
+def _cuts(shares: npt.NDArray[np.float64], n: int) -> Indices:
+    """Where to cut n samples so that the pieces have these shares."""
+    return np.rint(np.cumsum(shares)[:-1] * n).astype(np.int64)
 
 
 def _fill_empty(nodes: list[Indices]) -> list[Indices]:

@@ -22,8 +22,8 @@ def load_vision(name: str, root: str | None) -> tuple[Raw, Raw]:
         For each part the images, uint8 [n, channels, height, width], and the labels, int64 [n].
 
     Raises:
-        SnakegymError: unknown dataset, missing root, a root without the dataset's files, images of
-            several sizes, or no torchvision.
+        SnakegymError: unknown dataset, missing root, a root without the dataset's files, or no torchvision.
+        Where images differ in shape, an object array [n] of uint8 [channels, height, width].
     """
     kind = _dataset_class(name)
     if root is None:
@@ -69,9 +69,9 @@ def _part(kind: Any, name: str, root: str, *, train: bool) -> Raw:
         reason = " ".join(str(error).split())
         raise SnakegymError(
             f"field 'data.root': found '{root}', expected the files of torchvision dataset '{name}' "
-            f"with labelled images of one size ({reason})"
+            f"with labelled images ({reason})"
         ) from None
-    return (images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2)), labels
+    return _channels_first(images), labels
 
 
 def _arrays(dataset: Any) -> Raw:
@@ -79,5 +79,21 @@ def _arrays(dataset: Any) -> Raw:
     if hasattr(dataset, "data") and np.ndim(getattr(dataset, "targets", ())) == 1:
         return np.asarray(dataset.data), np.asarray(dataset.targets, dtype=np.int64)
     samples = [dataset[i] for i in range(len(dataset))]  # many times slower, and always right
-    images = np.stack([np.asarray(image) for image, _ in samples])
-    return images, np.asarray([int(label) for _, label in samples], dtype=np.int64)
+    images = [np.asarray(image) for image, _ in samples]
+    mixed = len({image.shape for image in images}) > 1
+    labels = np.asarray([int(label) for _, label in samples], dtype=np.int64)
+    return (_objects(images) if mixed else np.stack(images)), labels
+
+
+def _channels_first(images: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    if images.dtype == object:
+        return _objects([_channels_first(image[None])[0] for image in images])
+    return images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2)
+
+
+def _objects(images: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    """One-dimensional, whatever the shapes have in common."""
+    array = np.empty(len(images), dtype=object)
+    for i, image in enumerate(images):
+        array[i] = image
+    return array

@@ -10,7 +10,7 @@ from snakegym.scenario import DataConfig
 
 @settings(max_examples=80, deadline=None)
 @given(
-    kind=st.sampled_from(["iid", "dirichlet"]),
+    kind=st.sampled_from(["iid", "dirichlet", "quantity"]),
     alpha=st.one_of(st.floats(1e-9, 1e3), st.sampled_from([1e-300, 1e308])),
     n_nodes=st.integers(1, 12),
     extra=st.integers(0, 60),
@@ -39,6 +39,19 @@ def spread(alpha, kind="dirichlet"):
 def test_small_alpha_is_more_non_iid():
     assert spread(0.1) > spread(1.0) > spread(100.0)
     assert spread(0.5, kind="iid") < 0.03
+
+
+def test_quantity_skew_is_in_the_sizes_alone():
+    targets = np.arange(9000) % 10
+    sizes = {}
+    for alpha in (0.2, 2.0, 1e9):
+        config = DataConfig(partition="quantity", alpha=alpha)
+        nodes = partition(config, targets, 9, 10, np.random.default_rng(0))
+        sizes[alpha] = np.std([len(node) for node in nodes])
+        counts = label_counts([node for node in nodes if len(node) > 300], targets, 10)
+        assert (counts / counts.sum(1, keepdims=True)).std() < 0.03
+    assert sizes[0.2] > sizes[2.0] > sizes[1e9]
+    assert sizes[1e9] < 20
 
 
 def test_iid_nodes_are_equally_large():
