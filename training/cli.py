@@ -10,13 +10,15 @@ import tyro
 
 from snakegym.errors import SnakegymError
 from training.config import CheckScenario, EvaluateConfig, ListScenarios, ShowScenario, TrainConfig
+from training.traces_config import ParsedTraces, Traces
 
-Command = TrainConfig | EvaluateConfig | ListScenarios | CheckScenario | ShowScenario
+Command = TrainConfig | EvaluateConfig | ListScenarios | CheckScenario | ShowScenario | Traces
 
 Parsed = (
     Annotated[TrainConfig, tyro.conf.subcommand("train")]
     | Annotated[EvaluateConfig, tyro.conf.subcommand("evaluate")]
     | Annotated[ListScenarios, tyro.conf.subcommand("scenarios")]
+    | Annotated[Traces, tyro.conf.subcommand("traces")]
 )
 ParsedScenarios = (
     Annotated[ListScenarios, tyro.conf.subcommand("list")]
@@ -58,6 +60,9 @@ def parse(argv: Sequence[str]) -> Command:
             ParsedScenarios, prog="snakegym scenarios", args=argv[1:], config=config
         )
         return scenarios
+    if list(argv[:1]) == ["traces"]:
+        traces: Command = tyro.cli(ParsedTraces, prog="snakegym traces", args=argv[1:], config=config)
+        return traces
     command: Command = tyro.cli(Parsed, prog="snakegym", description=ABOUT, args=argv, config=config)
     return command
 
@@ -90,6 +95,10 @@ def run(command: Command) -> None:
             from training.listing import show
 
             show(command.name)
+        case Traces():
+            from training import traces
+
+            traces.run(command)
 
 
 if __name__ == "__main__":

@@ -63,6 +63,8 @@ class GeneratorConfig(Section):
     outage_weight: NonNegative = 0.4
     """How often outages are entered, relative to any other state, on a link of middling quality."""
 
+    day_s: Positive = _DAY_S
+    """Period of the tide; shorter than a real day where an episode is to see a whole one."""
     compute_period_s: Positive = _DAY_S
     """A whole number of days, or the tide jumps where the trace starts again."""
     compute_step_s: Positive = 10.0
@@ -113,7 +115,7 @@ def _compute(config: GeneratorConfig, index: int) -> Trace:
     n = max(1, round(config.compute_period_s / config.compute_step_s))
     times = np.arange(n) * config.compute_step_s
     height, phase, busy = config.tide * rng.random(), 2 * np.pi * rng.random(), rng.uniform(0.05, 0.85)
-    tide = height * (0.5 + 0.5 * np.sin(2 * np.pi * times / _DAY_S + phase))
+    tide = height * (0.5 + 0.5 * np.sin(2 * np.pi * times / config.day_s + phase))
     burst = _bursts(config, rng, busy, n)
     free = np.clip((1 - tide) * (1 - burst) + rng.normal(0, 0.02, n), config.floor, 1)
     free[burst >= 1] = 0
