@@ -1,4 +1,4 @@
-"""The command line `snakegym`: train, evaluate, scenarios."""
+"""The command line `snakegym`: train, evaluate, compare, scenarios."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from typing import Annotated
 import tyro
 
 from snakegym.errors import SnakegymError
+from training.compare_config import CompareConfig
 from training.config import CheckScenario, EvaluateConfig, ListScenarios, ShowScenario, TrainConfig
 from training.traces_config import ParsedTraces, Traces
 
-Command = TrainConfig | EvaluateConfig | ListScenarios | CheckScenario | ShowScenario | Traces
+Command = TrainConfig | EvaluateConfig | CompareConfig | ListScenarios | CheckScenario | ShowScenario | Traces
 
 Parsed = (
     Annotated[TrainConfig, tyro.conf.subcommand("train")]
     | Annotated[EvaluateConfig, tyro.conf.subcommand("evaluate")]
+    | Annotated[CompareConfig, tyro.conf.subcommand("compare")]
     | Annotated[ListScenarios, tyro.conf.subcommand("scenarios")]
     | Annotated[Traces, tyro.conf.subcommand("traces")]
 )
@@ -83,6 +85,10 @@ def run(command: Command) -> None:
             from training.evaluate import evaluate
 
             evaluate(command)
+        case CompareConfig():
+            from training.compare import compare
+
+            compare(command)
         case CheckScenario():
             from training.check import check
 

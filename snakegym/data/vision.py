@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from snakegym.data.archives import unpacked
 from snakegym.data.torchvision_shim import import_torchvision
 from snakegym.errors import SnakegymError
 
@@ -18,12 +19,15 @@ Raw = tuple[npt.NDArray[Any], npt.NDArray[np.int64]]
 def load_vision(name: str, root: str | None) -> tuple[Raw, Raw]:
     """Train and test part of the torchvision dataset with class name `name` in folder `root`.
 
+    Upper and lower case of the name do not matter. A dataset that still lies in an archive of its
+    folder (cifar-10-batches-py.tar.xz) is unpacked into a cache first.
+
     Returns:
         For each part the images, uint8 [n, channels, height, width], and the labels, int64 [n].
+        Where images differ in shape, an object array [n] of uint8 [channels, height, width].
 
     Raises:
         SnakegymError: unknown dataset, missing root, a root without the dataset's files, or no torchvision.
-        Where images differ in shape, an object array [n] of uint8 [channels, height, width].
     """
     kind = _dataset_class(name)
     if root is None:
@@ -32,11 +36,14 @@ def load_vision(name: str, root: str | None) -> tuple[Raw, Raw]:
         raise SnakegymError(
             f"field 'data.root': found '{root}', expected an existing folder with dataset '{name}'"
         )
+    if folder := getattr(kind, "base_folder", ""):
+        root = str(unpacked(Path(root), folder))
     return _part(kind, name, root, train=True), _part(kind, name, root, train=False)
 
 
 def _dataset_class(name: str) -> type[Any]:
     datasets = import_torchvision().datasets
+    name = {n.lower(): n for n in datasets.__all__}.get(name.lower(), name)
     if name not in datasets.__all__ or not _parts(getattr(datasets, name)):
         usable = sorted(n for n in datasets.__all__ if _parts(getattr(datasets, n)))
         raise SnakegymError(
@@ -75,7 +82,7 @@ def _part(kind: Any, name: str, root: str, *, train: bool) -> Raw:
 
 
 def _arrays(dataset: Any) -> Raw:
-    """Images, [n, height, width] or [n, height, width, channels], and labels, int64 [n]."""
+    """Images, [n, height, width], [n, height, width, channels] or objects [n], and labels, int64 [n]."""
     if hasattr(dataset, "data") and np.ndim(getattr(dataset, "targets", ())) == 1:
         return np.asarray(dataset.data), np.asarray(dataset.targets, dtype=np.int64)
     samples = [dataset[i] for i in range(len(dataset))]  # many times slower, and always right

@@ -1,0 +1,58 @@
+"""The frameworks by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from snakegym.errors import SnakegymError
+from snakegym.frameworks.accelerated import AcceleratedFL
+from snakegym.frameworks.base import Framework
+from snakegym.frameworks.centralised import Centralised
+from snakegym.frameworks.fedavg import FedAvg
+from snakegym.frameworks.problem import Problem
+from snakegym.frameworks.snake import SnakeLearning
+from snakegym.frameworks.split import SplitLearning
+from snakegym.frameworks.splitfed import SplitFed
+from snakegym.frameworks.walking import RandomWalkingSnakes
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A framework that can be named."""
+
+    title: str
+    """In tables and pictures."""
+    make: Callable[[Problem], Framework]
+
+
+FRAMEWORKS: dict[str, Entry] = {
+    "centralised": Entry("Centralised", Centralised),
+    "fedavg": Entry("FedAvg", FedAvg),
+    "accelerated-fl": Entry("Accelerated FL", AcceleratedFL),
+    "split": Entry("Split Learning", SplitLearning),
+    "splitfed": Entry("SplitFed", SplitFed),
+    "splitfed-v2": Entry("SplitFed, one server part", partial(SplitFed, shared_server=True)),
+    "random-walking-snakes": Entry("Random Walking Snakes", RandomWalkingSnakes),
+    "snake-p2p": Entry("Snake Learning, P2P", partial(SnakeLearning, mode="p2p")),
+    "snake-cs": Entry("Snake Learning, CS", partial(SnakeLearning, mode="cs")),
+    "snake-random": Entry("Snake, random order", partial(SnakeLearning, order="random")),
+    "snake-reverse": Entry("Snake, reverse order", partial(SnakeLearning, order="reverse")),
+    "snake-interrupted": Entry("Snake, fifth layer interrupted", partial(SnakeLearning, interrupted=True)),
+    "snake-rotating": Entry("Snake, rotating nodes", partial(SnakeLearning, rotate=True)),
+}
+ALIASES = {"snake": "snake-p2p", "centralized": "centralised", "rws": "random-walking-snakes"}
+
+
+def framework_name(name: str) -> str:
+    """The full name of a framework. Raises SnakegymError if there is none of that name."""
+    full = ALIASES.get(name, name)
+    if full not in FRAMEWORKS:
+        raise SnakegymError(f"framework: found '{name}', expected one of {', '.join(FRAMEWORKS)}")
+    return full
+
+
+def make_framework(name: str, problem: Problem) -> Framework:
+    """The framework of that name, at its start on the problem. Raises SnakegymError for another name."""
+    return FRAMEWORKS[framework_name(name)].make(problem)

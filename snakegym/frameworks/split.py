@@ -1,0 +1,47 @@
+"""Split learning.
+
+Gupta and Raskar 2018, "Distributed learning of deep neural network over multiple agents",
+DOI 10.1016/j.jnca.2018.05.003.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from snakegym.control.records import PCE
+from snakegym.frameworks.cut import CUT, CutFramework
+from snakegym.frameworks.ledger import Ledger
+from snakegym.frameworks.pipeline import train_pipeline
+from snakegym.frameworks.problem import Problem
+
+
+class SplitLearning(CutFramework):
+    """One node after the other trains with the server, and hands its layers to the next.
+
+    The nodes' part of the model goes from node to node (the paper's peer-to-peer mode); the server
+    goes on with its own part.
+    """
+
+    def __init__(self, problem: Problem, cut: int = CUT) -> None:
+        super().__init__(problem, cut)
+        self._holder = PCE
+
+    def _train(self, ledger: Ledger) -> float:
+        problem, now, losses = self.problem, ledger.start_s, []
+        for node in range(problem.n_nodes):
+            now = ledger.send(self._holder, node, self.client_bytes, now)
+            job = problem.job(self.state, node, self.rounds, problem.all_layers)
+            result = train_pipeline(problem.model, job, self.parts)
+            self.state, self._holder = result.state, node
+            losses.append(result.loss)
+            now = self._converse(ledger, node, now)
+        self._count_round()
+        return float(np.average(losses, weights=problem.samples))
+
+    def _journal(self) -> dict[str, Any]:
+        return {"holder": self._holder}
+
+    def _replay(self, journal: dict[str, Any]) -> None:
+        self._holder = int(journal["holder"])
