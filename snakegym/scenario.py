@@ -126,6 +126,14 @@ class LearningConfig(Section):
     quantise_frozen: bool = False
     """Whether a node keeps the layers that it does not train as int8."""
 
+    @property
+    def teacher_passes(self) -> int:
+        """Forward passes of a teacher over a node's samples, all before the first batch.
+
+        Its outputs never change, so one pass serves all epochs unless each sees the samples anew.
+        """
+        return 1 if self.augmentation is None else self.epochs
+
     def rate(self, cycle: int) -> float:
         """Learning rate of a cycle, counted from 0.
 

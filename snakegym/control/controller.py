@@ -33,6 +33,7 @@ from snakegym.control.records import (
     Transfer,
     own_part,
 )
+from snakegym.control.teaching import Teaching
 from snakegym.control.view import Bools, Floats, LayersView, ProcessView
 from snakegym.data.datasets import Dataset
 from snakegym.data.divergence import js_distance
@@ -119,6 +120,8 @@ class ProcessController:
         self._samples = np.array([len(i) for i in data.indices])
         self._recent_labels = np.average(data.labels, axis=0, weights=self._samples)
         self._divergence = js_distance(data.labels, self._recent_labels)
+        self._teaching = Teaching(scenario.learning, profile, data.labels, self._samples)
+        self._teaching.compare(self._recent_labels)
         self._now = network.measure(0.0, scenario.network.measure_window_s)
         self.pool.review(self._now, 0.0)
 
@@ -215,17 +218,20 @@ class ProcessController:
             config=learning,
             learning_rate=learning.rate(self.cycle.index),
             seed=int(self._rng.integers(2**31)),
+            distil=bool(self._teaching.on[node]),
         )
+        teacher_flops = self._teaching.flops[node] if training.distils else 0.0
         upload = None if self._peer_to_peer else Transfer(node, PCE, self.caches.trained_bytes(layer))
         return Job(
             assignment=Assignment(node, layer),
             start_s=self.clock_s,
             receive=Transfer(self._holder, node, self.caches.missing_bytes(node)),
-            flops=float(self._layer_flops[layer]) * training.n_samples,
+            flops=float(self._layer_flops[layer]) * training.n_samples + teacher_flops,
             send=upload,
             training=training,
             metric=self.metric,
             forced_share=forced.share if forced is not None and forced.layer == layer else None,
+            teacher_flops=teacher_flops,
         )
 
     def _advance(self, costs: Costs) -> None:
@@ -265,6 +271,7 @@ class ProcessController:
         trained = shares @ self._data.labels[nodes]
         self._recent_labels = LABEL_MEMORY * self._recent_labels + (1 - LABEL_MEMORY) * trained
         self._divergence = js_distance(self._data.labels, self._recent_labels)
+        self._teaching.compare(self._recent_labels)
 
     def _record(self, job: Job, outcome: Outcome) -> Hop:
         own = own_part(job, outcome.phases, outcome.delivered, outcome.batches)
@@ -286,7 +293,13 @@ class ProcessController:
 
     def _look(self) -> ProcessView:
         nodes = look_at_nodes(
-            self.network, self._now, self.pool, self.caches, self._samples, self._divergence
+            self.network,
+            self._now,
+            self.pool,
+            self.caches,
+            self._samples,
+            self._divergence,
+            self._teaching,
         )
         open_layers = self.cycle.open_layers()
         holder_sends = self._holder == PCE or bool(self._can_send()[self._holder])

@@ -65,7 +65,11 @@ def run_together(executors: Sequence[SimulatedExecutor], jobs: Sequence[Job]) ->
             ]
         )
     )
-    updates = [_aggregate(job, ps, [next(results) for _ in ps]) for job, ps in zip(jobs, phases, strict=True)]
+    updates = []
+    for executor, job, planned in zip(executors, jobs, phases, strict=True):
+        own = [next(results) for _ in planned]
+        done = [_charged(executor.network, *x) for x in zip(job.members, planned, own, strict=True)]
+        updates.append(_aggregate(job, done, own))
     metrics = iter(engine.evaluate([state for state, *_ in updates if state is not None], validation))
     return [
         _outcome(job, loss, parts, state, next(metrics).accuracy if state is not None else job.metric)
@@ -100,4 +104,21 @@ def _outcome(job: Job, loss: float, parts: list[Part], state: ModelState | None,
 
 
 def _batches(job: Job, phases: Phases) -> int:
-    return job.training.batches_within(phases.trained_share * job.training.n_samples)
+    """Batches that fitted into the work done, which begins with the teacher's."""
+    teacher = job.teacher_flops / job.flops
+    share = max(0.0, phases.trained_share - teacher) / (1 - teacher)
+    return job.training.batches_within(share * job.training.n_samples)
+
+
+def _charged(network: Network, job: Job, phases: Phases, result: TrainingResult) -> Phases:
+    """The phases, simulated again with the work really done if the node stopped early by itself.
+
+    What a node learns does not depend on how long it takes, so it may be trained before its time is
+    known; and it leaves at the end of an epoch, before anything that would interrupt it later.
+    """
+    if result.batches >= _batches(job, phases):
+        return phases
+    teacher = job.teacher_flops / job.flops
+    share = teacher + (1 - teacher) * result.batches / job.training.n_batches
+    done = simulate(network, replace(job, flops=share * job.flops, forced_share=None))
+    return replace(done, trained_share=share * done.trained_share)

@@ -51,8 +51,8 @@ def expected_rates(view: ProcessView) -> Rates:
 
 def hop_flops(view: ProcessView) -> Floats:
     """[n_nodes, n_middle]: FLOPs of a whole hop on each node and layer."""
-    flops: Floats = np.outer(view.nodes.samples * view.epochs, view.layers.flops)
-    return flops
+    training: Floats = np.outer(view.nodes.samples * view.epochs, view.layers.flops)
+    return training + view.nodes.teacher_flops[:, None]
 
 
 def upload_bytes(view: ProcessView) -> Floats:

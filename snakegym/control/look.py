@@ -7,6 +7,7 @@ import numpy as np
 from snakegym.control.caches import LayerCaches
 from snakegym.control.pool import NodePool
 from snakegym.control.records import PCE
+from snakegym.control.teaching import Teaching
 from snakegym.control.view import Bools, Floats, Ints, NodesView, ProcessView
 from snakegym.network.network import Measurement, Network
 
@@ -18,6 +19,7 @@ def look_at_nodes(
     caches: LayerCaches,
     samples: Ints,
     divergence: Floats,
+    teaching: Teaching,
 ) -> NodesView:
     """The nodes as measured."""
     in_pool = pool.members()
@@ -36,6 +38,9 @@ def look_at_nodes(
         battery=pool.battery(),
         samples=samples,
         divergence=divergence,
+        distils=teaching.on,
+        teacher_flops=teaching.flops * teaching.on,
+        teacher_bytes=teaching.n_bytes * teaching.on,
         visits=pool.visits.copy(),
         interruptions=pool.interruptions.copy(),
         last_gain=pool.last_gain.copy(),
@@ -58,7 +63,7 @@ def legal_assignments(
 
     Args:
         nodes: as they are now.
-        layer_memory: [n_middle] bytes that a hop needs.
+        layer_memory: [n_middle] bytes that a hop needs if it does not distil.
         open_layers: [n_middle].
         holder: of the latest model.
         holder_can_send: if not, nobody can fetch the model, and only its holder could go on with it.
@@ -66,7 +71,7 @@ def legal_assignments(
     able = nodes.reachable
     if holder != PCE and not holder_can_send:
         able = able & (np.arange(len(able)) == holder)
-    fits: Bools = nodes.memory_bytes[:, None] >= layer_memory
+    fits: Bools = nodes.memory_bytes[:, None] >= layer_memory + nodes.teacher_bytes[:, None]
     return fits & able[:, None] & open_layers
 
 

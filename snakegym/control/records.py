@@ -68,7 +68,7 @@ class Job:
     receive: Transfer
     """The layers whose current version the node lacks; 0 bytes if it lacks none."""
     flops: float
-    """Of the whole local training."""
+    """Of the whole local training, a teacher's included."""
     send: Transfer | None
     """CS mode: the upload of first, assigned and last layer; None in P2P mode."""
     training: LocalTraining
@@ -78,6 +78,8 @@ class Job:
     """Where the scenario has this training interrupted: the share of it that is done by then."""
     companions: tuple[Job, ...] = ()
     """CS mode: what further nodes do at the same time, each with an upload of its own."""
+    teacher_flops: float = 0.0
+    """Those of `flops` that come before the first batch: the teacher's, where the node distils."""
 
     @property
     def members(self) -> tuple[Job, ...]:

@@ -41,6 +41,12 @@ class NodesView:
     """Training samples the node holds."""
     divergence: Floats
     """Jensen-Shannon distance (base 2, in [0, 1]) of the node's labels from those trained recently."""
+    distils: Bools
+    """Whether a hop would distil: the node's labels diverge beyond the scenario's threshold."""
+    teacher_flops: Floats
+    """FLOPs that distilling adds to a hop; 0 where the node would not distil."""
+    teacher_bytes: Floats
+    """Memory that distilling adds to a hop's; 0 where the node would not distil."""
     visits: Ints
     """Hops the node has done in this process."""
     interruptions: Ints

@@ -66,16 +66,6 @@ class LocalTraining:
         """Samples of the whole hop: the node's own times the epochs."""
         return len(self.indices) * self.config.epochs
 
-    @property
-    def teacher_passes(self) -> int:
-        """Forward passes of the teacher over the node's samples, all before the first batch.
-
-        Its outputs never change, so one pass serves all epochs unless each sees the samples anew.
-        """
-        if not self.distils:
-            return 0
-        return 1 if self.config.augmentation is None else self.config.epochs
-
     def batches_within(self, n_samples: float) -> int:
         """How many batches fit completely into the first `n_samples` samples of the hop."""
         epochs, rest = divmod(n_samples, len(self.indices))

@@ -119,7 +119,7 @@ def test_teacher_sees_each_sample_once_or_each_view(model, augmentation):
     SequentialEngine(model).train([job])
     teacher = [mode for mode in modes if not mode]
     assert modes[: len(teacher)] == teacher  # all of it before the first batch
-    assert len(teacher) == job.teacher_passes * len(job.indices)
+    assert len(teacher) == job.config.teacher_passes * len(job.indices)
     assert len(modes) == len(teacher) + job.n_samples
 
 

@@ -1,0 +1,131 @@
+"""What switches of local training do to a hop's decision, time and memory."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from snakegym.control.controller import ProcessController
+from snakegym.control.executor import SimulatedExecutor
+from snakegym.control.forecast import forecast
+from snakegym.control.records import Assignment
+from snakegym.control.service import load_service
+from snakegym.data.divergence import divergence
+from snakegym.network.network import NodeProfile, constant_network
+from snakegym.scenario import LearningConfig, load_scenario
+
+N = 4
+
+
+def start(memory=8e6, interrupt=None, **learning) -> tuple[ProcessController, SimulatedExecutor]:
+    base = load_scenario("default")
+    config = base.model_copy(
+        update={
+            "network": base.network.model_copy(update={"mode": "cs", "nodes": N}),
+            "process": base.process.model_validate({**base.process.model_dump(), "interrupt": interrupt}),
+            "learning": LearningConfig.model_validate({**base.learning.model_dump(), **learning}),
+        }
+    )
+    service = load_service(config)
+    drawn, executor = service.start(np.random.default_rng(0))
+    profiles = [NodeProfile(f"n{i}", 1e7 * (i + 1), memory, 0.3, 0.5) for i in range(N)]
+    network = constant_network(profiles, 0.5, 1e6, 2e6, rtt_s=0.1)
+    controller = ProcessController(
+        config, service.profile, network, drawn._data, drawn.state, drawn.metric, np.random.default_rng(1)
+    )
+    return controller, SimulatedExecutor(network, executor.engine, executor.validation)
+
+
+def hop(controller, executor, node, layer):
+    job = controller.dispatch(Assignment(node, layer))
+    return job, controller.complete(job, executor.run(job))
+
+
+@pytest.mark.parametrize("measure", ["js", "kl"])
+def test_divergence_switches_distillation_on_per_node_and_hop(measure):
+    plain, _ = start()
+    threshold = float(np.median(divergence(measure, plain._data.labels, plain._recent_labels)))
+    controller, executor = start(distillation={"threshold": threshold, "measure": measure})
+    assert controller.view().nodes.distils.sum() == N / 2
+    for layer in range(5):
+        nodes = controller.view().nodes
+        known = divergence(measure, controller._data.labels, controller._recent_labels)
+        assert (nodes.distils == (known >= threshold)).all()
+        if measure == "js":
+            assert (nodes.divergence == known).all()
+        job, _ = hop(controller, executor, layer % N, layer)
+        assert job.training.distil == nodes.distils[layer % N]
+
+
+def test_off_unless_configured():
+    for controller, _ in (start(), start(distillation={"threshold": 0, "weight": 0})):
+        nodes = controller.view().nodes
+        assert not nodes.distils.any()
+        assert not nodes.teacher_flops.any()
+        assert not nodes.teacher_bytes.any()
+        assert not controller.dispatch(Assignment(0, 0)).training.distil
+
+
+def test_the_teacher_is_charged_and_forecast():
+    controller, executor = start(distillation={"threshold": 0})
+    plain, _ = start()
+    view = controller.view()
+    expected = forecast(view)
+    forward = load_service("default").profile.forward_flops.sum()
+    assert view.nodes.teacher_flops == pytest.approx(view.nodes.samples * forward)
+    assert (view.nodes.teacher_bytes == view.nodes.samples * 10 * 4).all()
+    job, done = hop(controller, executor, 1, 2)
+    without = plain.dispatch(Assignment(1, 2))
+    assert job.flops == pytest.approx(without.flops + view.nodes.samples[1] * forward)
+    assert done.costs.time_s == pytest.approx(expected.time_s[1, 2])
+    assert done.costs.energy_j == pytest.approx(expected.energy_j[1, 2])
+    assert done.batches == job.training.n_batches
+
+
+def test_soft_targets_need_room():
+    memory = float(load_service("default").profile.hop_memory(LearningConfig()).max()) + 1
+    assert start(memory=memory)[0].view().legal.all()
+    assert not start(memory=memory, distillation={"threshold": 0})[0].view().legal.all()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9])
+def test_an_interrupted_teacher_leaves_less_for_training(share):
+    controller, executor = start(
+        distillation={"threshold": 0}, interrupt={"layer": 0, "share": share}, batch_size=1
+    )
+    job, done = hop(controller, executor, 0, 0)
+    trained = max(0.0, share * job.flops - job.teacher_flops) / (job.flops - job.teacher_flops)
+    assert done.batches == pytest.approx(trained * job.training.n_batches, abs=1)
+
+
+@pytest.mark.parametrize("distillation", [None, {"threshold": 0}])
+def test_early_exit_is_charged_by_the_batches_trained(distillation):
+    early = {"patience": 1, "min_improvement": 1e3}  # the second epoch is always one too many
+    controller, executor = start(epochs=6, early_exit=early, distillation=distillation)
+    expected, executor_2 = start(epochs=2, distillation=distillation)
+    job, done = hop(controller, executor, 1, 2)
+    _, short = hop(expected, executor_2, 1, 2)
+    assert done.batches == short.batches == 2 * job.training.batches_per_epoch
+    assert done.metric == short.metric
+    assert done.costs.time_s == pytest.approx(short.costs.time_s)
+    assert done.costs.energy_j == pytest.approx(short.costs.energy_j)
+    assert done.phases.interrupted is None
+    training = job.flops - job.teacher_flops
+    assert done.phases.trained_share == pytest.approx((job.teacher_flops + training / 3) / job.flops)
+
+
+def test_early_exit_before_an_interruption_is_none():
+    early = {"patience": 1, "min_improvement": 1e3}
+    controller, executor = start(epochs=4, early_exit=early, interrupt={"layer": 0, "share": 0.6})
+    _, done = hop(controller, executor, 0, 0)
+    assert done.phases.interrupted is None
+    assert done.delivered
+    controller, executor = start(epochs=4, early_exit=early, interrupt={"layer": 0, "share": 0.3})
+    _, done = hop(controller, executor, 0, 0)
+    assert done.phases.interrupted == "compute"
+
+
+def test_quantised_layers_need_less_memory():
+    plain, int8 = start()[0].view(), start(quantise_frozen=True)[0].view()
+    assert (int8.layers.memory_bytes < plain.layers.memory_bytes).all()
+    assert (int8.layers.flops == plain.layers.flops).all()
