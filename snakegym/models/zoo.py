@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from torch import nn
 
+from snakegym.data.torchvision_shim import import_torchvision
 from snakegym.errors import SnakegymError
 from snakegym.models.blocks import ResidualLinear, convolution, dense
 from snakegym.models.layered import LayeredModel
@@ -46,6 +47,13 @@ class Vgg11Options(Section):
     """`none` is the network as published; in short trials on CIFAR-10 both learned alike."""
     hidden: Count = 512
     """Features of the two hidden fully connected layers at width 1."""
+
+
+class TorchvisionVgg11Options(Section):
+    """Options of `torchvision-vgg11`."""
+
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    """In the two hidden fully connected layers, while they are trained."""
 
 
 def build_model(config: ModelConfig, input_shape: Shape, n_classes: int) -> LayeredModel:
@@ -112,6 +120,24 @@ def _vgg11(options: Vgg11Options, input_shape: Shape, n_classes: int) -> list[nn
     return [*convolutions, dense(side, hidden), dense(hidden, hidden), nn.Linear(hidden, n_classes)]
 
 
+def _torchvision_vgg11(
+    options: TorchvisionVgg11Options, input_shape: Shape, n_classes: int
+) -> list[nn.Module]:
+    """VGG-11 as torchvision defines it, with 4096 features in its hidden layers: 129 million parameters."""
+    _require_images("torchvision-vgg11", input_shape, 32)
+    if input_shape[0] != 3:
+        raise SnakegymError(f"model 'torchvision-vgg11': found {input_shape[0]} channels, expected 3")
+    models = import_torchvision().models
+    network = models.vgg11(num_classes=n_classes, dropout=options.dropout, init_weights=False)
+    return _cut([*network.features, network.avgpool, nn.Flatten(), *network.classifier])
+
+
+def _cut(modules: list[nn.Module]) -> list[nn.Module]:
+    """Layers, each of which begins at a convolution or a fully connected layer."""
+    starts = [i for i, module in enumerate(modules) if isinstance(module, nn.Conv2d | nn.Linear)]
+    return [nn.Sequential(*modules[a:b]) for a, b in pairwise([*starts, len(modules)])]
+
+
 def _require_images(name: str, shape: Shape, side: int) -> None:
     if len(shape) != 3 or min(shape[1:]) < side:
         raise SnakegymError(
@@ -131,6 +157,7 @@ def _describe(error: ValidationError, name: str, options: type[Section]) -> str:
 
 _ZOO: dict[str, tuple[type[Section], Callable[[Any, Shape, int], list[nn.Module]]]] = {
     "mlp": (MlpOptions, _mlp),
+    "torchvision-vgg11": (TorchvisionVgg11Options, _torchvision_vgg11),
     "vgg": (VggOptions, _vgg),
     "vgg11": (Vgg11Options, _vgg11),
 }

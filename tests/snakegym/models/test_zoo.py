@@ -28,7 +28,43 @@ def test_models_map_samples_to_logits(name, options, shape, middle):
 
 
 def test_every_model_is_tried():
-    assert {case[0] for case in CASES} == set(list_models())
+    assert {case[0] for case in CASES} | {"torchvision-vgg11"} == set(list_models())
+
+
+def torchvision_vgg11(device):
+    pytest.importorskip("PIL")
+    with torch.device(device):
+        return build_model(ModelConfig(name="torchvision-vgg11"), (3, 32, 32), 10)
+
+
+def test_torchvisions_vgg11_has_its_eleven_layers():
+    """Sizes from table 1 of arXiv:1409.1556 (column A), and torchvision's hidden layers of 4096."""
+    model = torchvision_vgg11("meta")
+    shapes = [[tuple(p.shape) for p in layer.parameters() if p.ndim > 1] for layer in model.layers]
+    outputs = [64, 128, 256, 256, 512, 512, 512, 512, 4096, 4096, 10]
+    inputs = [3, 64, 128, 256, 256, 512, 512, 512, 512 * 7 * 7, 4096, 4096]
+    kernels = [(3, 3)] * 8 + [()] * 3
+    assert shapes == [[(o, i, *k)] for o, i, k in zip(outputs, inputs, kernels, strict=True)]
+    assert model.n_middle == 9
+    assert sum(p.numel() for p in model.parameters()) == 132_863_336 - 990 * 4097  # 1000 classes as published
+
+
+@pytest.mark.slow
+def test_torchvisions_vgg11_computes_what_torchvision_does(monkeypatch):
+    from snakegym.models import zoo
+
+    whole = []
+    torchvision = zoo.import_torchvision()
+    original = torchvision.models.vgg11
+    monkeypatch.setattr(torchvision.models, "vgg11", lambda **kw: whole.append(original(**kw)) or whole[0])
+    model = torchvision_vgg11("cpu").eval()
+    x = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(model(x), whole[0].eval()(x))
+
+
+def test_torchvisions_vgg11_takes_colour_images_alone():
+    with pytest.raises(SnakegymError, match="found 1 channels, expected 3"):
+        build_model(ModelConfig(name="torchvision-vgg11"), (1, 32, 32), 10)
 
 
 def test_vgg11_at_width_1_is_vgg11():
