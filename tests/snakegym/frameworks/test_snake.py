@@ -1,0 +1,150 @@
+"""Snake Learning as a framework: the controller's process with the nodes in turn."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from snakegym.errors import SnakegymError
+from snakegym.frameworks.fedavg import FedAvg
+from snakegym.frameworks.snake import FIFTH_LAYER, SnakeLearning
+from snakegym.learning.jobs import LocalTraining
+from snakegym.network.network import NodeProfile, constant_network
+
+NODES = (5, 6, 7, 8)
+
+
+def hops(framework):
+    return [(note["node"], note["layer"]) for note in framework.checkpoint().journal["hops"]]
+
+
+def same(a, b):
+    pairs = zip(a.layers, b.layers, strict=True)
+    return all(torch.equal(x[name], y[name]) for x, y in pairs for name in x)
+
+
+def test_nodes_and_layers_come_in_turn(make_problem):
+    framework = SnakeLearning(make_problem(NODES, middle=4))
+    for _ in range(2):
+        framework.round()
+    assert hops(framework) == [(0, 0), (1, 1), (2, 2), (3, 3)] * 2
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"order": "reverse"}, [(0, 3), (1, 2), (2, 1), (3, 0)] * 2),
+        ({"rotate": True}, [(0, 0), (1, 1), (2, 2), (3, 3), (1, 0), (2, 1), (3, 2), (0, 3)]),
+    ],
+)
+def test_other_orders(make_problem, options, expected):
+    framework = SnakeLearning(make_problem(NODES), **options)
+    for _ in range(2):
+        framework.round()
+    assert hops(framework) == expected
+
+
+def test_random_order_trains_every_layer_once_a_cycle(make_problem):
+    framework = SnakeLearning(make_problem(NODES), order="random")
+    for _ in range(4):
+        framework.round()
+    layers = [layer for _, layer in hops(framework)]
+    cycles = [layers[i : i + 4] for i in range(0, 16, 4)]
+    assert all(sorted(cycle) == [0, 1, 2, 3] for cycle in cycles)
+    assert len({tuple(cycle) for cycle in cycles}) > 1
+
+
+def test_a_round_is_serpentine_training_by_hand(make_problem):
+    """Each hop trains first, one middle and last layer on its node's samples from where the last ended."""
+    problem = make_problem(NODES)
+    framework = SnakeLearning(problem)
+    seeds = []
+    train = problem.engine.train
+
+    def spy(jobs):
+        seeds.extend(job.seed for job in jobs)
+        return train(jobs)
+
+    problem.engine.train = spy
+    record = framework.round()
+    state = problem.initial
+    for node, seed in enumerate(seeds):
+        job = LocalTraining(
+            state,
+            node,
+            problem.nodes.train,
+            problem.nodes.indices[node],
+            problem.scenario.learning,
+            0.05,
+            seed,
+        )
+        state = train([job])[0].state
+    assert same(framework.state, state)
+    assert record.passes == 2
+    assert record.synchronisations == 0
+
+
+def test_bytes_peer_to_peer_by_hand(make_problem):
+    """At first every node needs the whole model; later all but the middle layer that it alone trains."""
+    problem = make_problem(NODES)
+    framework = SnakeLearning(problem, "p2p")
+    first, second = framework.round(), framework.round()
+    model, middle = problem.profile.n_bytes.sum(), problem.profile.n_bytes[1:-1].sum()
+    assert first.n_bytes == 4 * model
+    assert second.n_bytes == 4 * model - middle
+    assert first.messages == second.messages == 4
+
+
+def test_bytes_through_the_server_by_hand(make_problem):
+    """In addition every node uploads what it trained: first, its middle and last layer."""
+    problem = make_problem(NODES)
+    framework = SnakeLearning(problem, "cs")
+    first, second = framework.round(), framework.round()
+    sizes = problem.profile.n_bytes
+    model, middle, ends = sizes.sum(), sizes[1:-1].sum(), sizes[0] + sizes[-1]
+    assert first.n_bytes == 4 * model + middle + 4 * ends
+    assert second.n_bytes == 4 * model + 4 * ends
+    assert first.messages == second.messages == 8
+    fedavg = FedAvg(problem).round()
+    assert fedavg.n_bytes == 8 * model
+    assert second.n_bytes / fedavg.n_bytes == pytest.approx(0.5 * (1 + ends / model))
+
+
+def test_how_the_model_travels_does_not_change_it(make_problem):
+    problem = make_problem(NODES)
+    frameworks = [SnakeLearning(problem, mode) for mode in ("p2p", "cs")]
+    for framework in frameworks:
+        framework.round()
+        framework.round()
+    assert same(frameworks[0].state, frameworks[1].state)
+
+
+def test_an_interrupted_layer_is_never_trained_and_the_process_goes_on(make_problem):
+    problem = make_problem((4, 5, 6, 7, 8), middle=5)
+    framework = SnakeLearning(problem, interrupted=True)
+    record = framework.round()
+    framework.round()
+    assert [layer for _, layer in hops(framework)] == [0, 1, 2, 3, 4] * 2
+    untouched = [i for i in range(7) if framework.state.layers[i] is problem.initial.layers[i]]
+    assert untouched == [FIFTH_LAYER + 1]
+    assert record.passes == pytest.approx(2 * (30 - 7) / 30)
+
+
+def test_memory_and_flops_are_those_of_the_heaviest_hop(make_problem):
+    problem = make_problem(NODES)
+    record = SnakeLearning(problem).round()
+    memory = problem.profile.hop_memory(problem.scenario.learning)
+    flops = problem.profile.training_flops()
+    assert record.node_memory_bytes == memory.max()
+    assert record.all_flops == pytest.approx(sum(2 * n * f for n, f in zip(NODES, flops, strict=True)))
+    fedavg = FedAvg(problem).round()
+    assert record.node_memory_bytes < fedavg.node_memory_bytes
+    assert record.node_flops < fedavg.node_flops
+
+
+def test_a_node_that_never_fits_is_an_error(make_problem):
+    problem = make_problem(NODES)
+    profiles = [NodeProfile(f"n{i}", 1e3, 1e6 if i else 10.0, 1.0, 1.0) for i in range(4)]
+    tight = replace(problem, network=constant_network(profiles, 0.5, 8e3, 16e3))
+    with pytest.raises(SnakegymError, match="node 0"):
+        SnakeLearning(tight).round()
