@@ -2,9 +2,9 @@
 
 Weights of products (linear layers and convolutions) are kept as int8 with one scale per output
 channel, symmetric about 0, which is the usual scheme for weights (Krishnamoorthi 2018,
-arXiv:1806.08342, section 2). They are cast up to float32 one product at a time, in the forward and
-again in the backward pass, and computed with in float32: low precision products are many times
-slower on a CPU. Nothing of this ever leaves the node, which hands on trained layers alone.
+arXiv:1806.08342, section 2). They are cast up to float32 a few output channels at a time, in the
+forward and again in the backward pass, and computed with in float32: low precision products are many
+times slower on a CPU. Nothing of this ever leaves the node, which hands on trained layers alone.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from torch.nn.grad import conv2d_input
 
 from snakegym.models.layered import LayeredModel
 from snakegym.models.state import LayerState, ModelState
+from snakegym.network.costs import CAST_BYTES
 
 SCALE = ".scale"
 """Suffix of the name under which the scales of an int8 weight stand in a layer's state."""
@@ -103,7 +104,7 @@ def _forward(module: nn.Linear | nn.Conv2d, values: Tensor, scale: Tensor, input
 
 
 class _Product(torch.autograd.Function):
-    """A product whose float32 weight lives only while it is computed, forward and backward.
+    """A product whose float32 weight lives only block by block while it is computed, forward and backward.
 
     Autograd alone would keep every float32 weight from the forward to the backward pass.
     """
@@ -112,20 +113,43 @@ class _Product(torch.autograd.Function):
     def forward(ctx: Any, inputs: Tensor, values: Tensor, scale: Tensor, module: Any) -> Tensor:
         ctx.save_for_backward(values, scale)
         ctx.shape, ctx.module = inputs.shape, module
-        weight = dequantise(values, scale)
-        if isinstance(module, nn.Linear):
-            return functional.linear(inputs, weight, module.bias)
-        return functional.conv2d(inputs, weight, module.bias, **_geometry(module))
+        bias = module.bias
+        parts = []
+        for block in _blocks(module, values):
+            weight, own = dequantise(values[block], scale[block]), None if bias is None else bias[block]
+            if isinstance(module, nn.Linear):
+                parts.append(functional.linear(inputs, weight, own))
+            else:
+                parts.append(functional.conv2d(inputs, weight, own, **_geometry(module)))
+        return torch.cat(parts, _channels(module))
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
-        (gradient,) = gradients
-        weight = dequantise(*ctx.saved_tensors)
-        if isinstance(ctx.module, nn.Linear):
-            return gradient @ weight, None, None, None
-        geometry = _geometry(ctx.module)
-        to_inputs = conv2d_input(ctx.shape, weight, gradient, **geometry)  # type: ignore[no-untyped-call]
-        return to_inputs, None, None, None
+        module = ctx.module
+        values, scale = ctx.saved_tensors
+        total = torch.zeros(ctx.shape, device=scale.device)
+        for block in _blocks(module, values):
+            weight = dequantise(values[block], scale[block])
+            own = gradients[0].narrow(_channels(module), block.start, len(weight))
+            if isinstance(module, nn.Linear):
+                total += own @ weight
+            else:
+                total += conv2d_input(ctx.shape, weight, own, **_geometry(module))  # type: ignore[no-untyped-call]
+        return total, None, None, None
+
+
+def _blocks(module: nn.Linear | nn.Conv2d, values: Tensor) -> list[slice]:
+    """Output channels that are cast up together: at most `CAST_BYTES` of float32, at least one channel."""
+    n = len(values)
+    step = max(1, CAST_BYTES // (4 * values[0].numel()))
+    if isinstance(module, nn.Conv2d) and module.groups > 1:
+        step = n  # a group's outputs and inputs go together
+    return [slice(start, min(start + step, n)) for start in range(0, n, step)]
+
+
+def _channels(module: nn.Module) -> int:
+    """Dimension of the outputs that counts the channels."""
+    return -1 if isinstance(module, nn.Linear) else 1
 
 
 def _geometry(module: nn.Conv2d) -> dict[str, Any]:

@@ -22,6 +22,9 @@ LABEL_BYTES: Final = 8
 Quantity = TypeVar("Quantity", float, NDArray[np.float64])
 """A number, or an array of them (broadcast)."""
 
+CAST_BYTES: Final = 2**22
+"""What int8 weights are cast up to float32 in: 4 MiB are a large product for a CPU, and a small layer."""
+
 OPTIMIZER_SLOTS: Final = {"sgd": 0, "rmsprop": 1, "adam": 2}
 """State tensors that an optimiser keeps per parameter tensor: plain SGD none, RMSprop the mean
 square, Adam both moments (Kingma & Ba, arXiv:1412.6980)."""
@@ -87,8 +90,8 @@ def hop_memory(
 
     All weights, plus a gradient and the optimiser's state for every trained parameter, plus the
     activations that are kept for the backward pass: those of the first trained layer and of all
-    layers after it, for a whole batch. Frozen layers that are kept smaller are cast up one at a
-    time, which takes room for the largest.
+    layers after it, for a whole batch. Frozen layers that are kept smaller are cast up in blocks of
+    at most `CAST_BYTES`, one at a time.
 
     Args:
         parameter_bytes: per layer of the whole model, first to last.
@@ -103,7 +106,8 @@ def hop_memory(
     activations = batch_size * sum(activation_bytes[min(trained) :])
     weights = weight_bytes(parameter_bytes, trained, frozen_bytes)
     if frozen_bytes is not None:
-        weights += max((size for i, size in enumerate(parameter_bytes) if i not in trained), default=0.0)
+        largest = max((size for i, size in enumerate(parameter_bytes) if i not in trained), default=0.0)
+        weights += min(CAST_BYTES, largest)
     return float(weights + updated + activations)
 
 

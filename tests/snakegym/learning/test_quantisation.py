@@ -6,6 +6,7 @@ from hypothesis.extra.numpy import arrays
 from torch import nn
 
 from snakegym.data.datasets import Dataset
+from snakegym.learning import quantisation
 from snakegym.learning.jobs import LocalTraining
 from snakegym.learning.quantisation import (
     SCALE,
@@ -19,6 +20,7 @@ from snakegym.learning.sequential import SequentialEngine
 from snakegym.models.layered import LayeredModel
 from snakegym.models.profile import profile_model
 from snakegym.models.zoo import build_model
+from snakegym.network.costs import hop_memory
 from snakegym.scenario import LearningConfig, ModelConfig
 
 MODELS = [("mlp", {"width": 16, "middle": 3}, (1, 8, 8)), ("vgg", {"width": 4}, (1, 8, 8))]
@@ -84,6 +86,21 @@ def test_outputs_and_gradients_are_those_of_the_weights_cast_up(model):
     torch.testing.assert_close(found, expected)
     for a, b in zip(gradients, by_autograd, strict=True):
         torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize("size", [4, 300, 5000])
+def test_blocks_make_no_difference(model, size, monkeypatch):
+    task = job(model, quantise_frozen=True)
+    (whole,) = SequentialEngine(model).train([task])
+    monkeypatch.setattr(quantisation, "CAST_BYTES", size)
+    (blocks,) = SequentialEngine(model).train([task])
+    assert blocks.loss == pytest.approx(whole.loss, rel=1e-5)
+
+
+def test_a_large_frozen_layer_needs_little_room():
+    """4 MiB for the block, whatever the layer's size; the formula by hand."""
+    found = hop_memory([10, 4e8, 10], [0, 0, 0], (0, 2), 1, "sgd", frozen_bytes=[10, 1e8, 10])
+    assert found == 20 + 1e8 + 20 + 2**22
 
 
 def test_strides_groups_and_gaps_are_kept():
@@ -154,7 +171,7 @@ def test_stored_bytes_are_those_of_the_formula(model):
         assert n_bytes < profile.weight_bytes(LearningConfig())[middle] == profile.n_bytes.sum()
 
 
-def test_memory_falls_by_what_int8_saves_less_the_largest_layer_cast_up(model):
+def test_memory_falls_by_what_int8_saves_less_what_is_cast_up(model):
     profile = profile_model(model, (1, 8, 8))
     plain, int8 = LearningConfig(), LearningConfig(quantise_frozen=True)
     saved = profile.hop_memory(plain) - profile.hop_memory(int8)
