@@ -55,9 +55,9 @@ class Hyperparameters:
 class TrainConfig:
     """Train a scheduler by reinforcement learning.
 
-    Leaves in the run folder: config.json, checkpoints/latest.zip, best.zip (best on validation
-    traces), progress.csv, learning_curve.png and wandb/. `snakegym evaluate --scheduler FOLDER`
-    uses the best one.
+    Leaves in the run folder: config.json, traces.json (what was used), checkpoints/latest.zip,
+    best.zip (best on validation traces), progress.csv, learning_curve.png and wandb/.
+    `snakegym evaluate --scheduler FOLDER` uses the best one.
     """
 
     out: Path
@@ -73,7 +73,9 @@ class TrainConfig:
     resume: bool = False
     """Go on with the run in --out from its last checkpoint; --timesteps may be raised."""
     traces: Folder = None
-    """Folder with traces of your own (link/*.csv and compute/*.csv) instead of the scenario's."""
+    """Folder with traces of your own, in any known format, instead of the scenario's (`snakegym traces`)."""
+    skip_bad_traces: bool = False
+    """Go on without the files in it that cannot be used, after naming them."""
     layer_order: LayerOrder | None = None
     """Who chooses the layer: free (the scheduler) or a fixed order; default: as the scenario says."""
     n_envs: int = 1
@@ -131,7 +133,9 @@ class EvaluateConfig:
     seed: int = 0
     """Seeds the episodes: episode i is the same for every scheduler."""
     traces: Folder = None
-    """Folder with traces of your own (link/*.csv and compute/*.csv) instead of the scenario's."""
+    """Folder with traces of your own, in any known format, instead of the scenario's (`snakegym traces`)."""
+    skip_bad_traces: bool = False
+    """Go on without the files in it that cannot be used, after naming them."""
     layer_order: LayerOrder | None = None
     """Who chooses the layer: free (the scheduler) or a fixed order; default: as the scenario says."""
     jobs: Int = None

@@ -17,9 +17,18 @@ from training.config import EvaluateConfig
 from training.episodes import EpisodeRecord
 from training.partial import PartialResults
 from training.progress import progress
+from training.used import MANIFEST, write_manifest
 from training.workers import Stage, Task, open_workers
 
-FILES = ("evaluation.json", "evaluation.csv", "accuracy.png", "costs.png", "gantt.png", "returns.png")
+FILES = (
+    "evaluation.json",
+    "evaluation.csv",
+    MANIFEST,
+    "accuracy.png",
+    "costs.png",
+    "gantt.png",
+    "returns.png",
+)
 PARTIAL = "partial.jsonl"
 
 
@@ -36,6 +45,7 @@ def evaluate(config: EvaluateConfig) -> None:
     check_folder(config.out, header["request"])
     runfolder.make_folder(config.out)
     with runfolder.locked(config.out):
+        write_manifest(config.out, env)
         records = _play_all(stage, header)
         baseline = choose_baseline(records)
         title = (

@@ -35,8 +35,9 @@ def tidy_paths(items: Iterable[tuple[Origin, Recording]]) -> dict[str, Recording
     for origin, recording in items:
         name = recording.name
         if origin.format != "tidy":
-            parts = (origin.source, origin.scenario, recording.name)
-            name = "_".join(part.replace("_", "-") for part in parts if part)
+            # Hyphens would make what follows them a detail of the scenario.
+            parts = (origin.source, origin.scenario.replace("-", "_"), recording.name.replace("_", "-"))
+            name = "_".join(filter(None, parts))
         path = f"{recording.kind}/{name}.csv"
         if path in files:
             raise SnakegymError(

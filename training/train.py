@@ -25,6 +25,7 @@ from training.checkpoints import TrainingState, load_checkpoint, read_state
 from training.config import TrainConfig
 from training.seeding import derive_seed
 from training.tracking import start_tracker
+from training.used import scenario_of, write_manifest
 from training.validation import Validator
 
 FREE_TO_CHANGE = ("timesteps", "eval_every", "checkpoint_every", "wandb")
@@ -66,6 +67,7 @@ def train(config: TrainConfig) -> None:
     runfolder.make_folder(config.out)
     with runfolder.locked(config.out):
         run = _begin(config, scenario, described, env, model)
+        write_manifest(config.out, make_env(config, "train"), validation_env)
         validator = Validator(
             validation_env, config.eval_episodes, config.seed, config.algo == "maskable-ppo"
         )
@@ -75,7 +77,8 @@ def train(config: TrainConfig) -> None:
 
 def make_env(config: TrainConfig, split: Split) -> SerpentineEnv:
     """An environment as the run wants it. Raises SnakegymError for bad scenarios and traces."""
-    return SerpentineEnv(config.scenario, split=split, traces=config.traces, layer_order=config.layer_order)
+    scenario = scenario_of(config.scenario, config.skip_bad_traces)
+    return SerpentineEnv(scenario, split=split, traces=config.traces, layer_order=config.layer_order)
 
 
 def hyperparameters(config: TrainConfig) -> dict[str, Any]:
@@ -93,7 +96,7 @@ def hyperparameters(config: TrainConfig) -> dict[str, Any]:
 def describe(config: TrainConfig, scenario: Scenario) -> dict[str, Any]:
     """What config.json says: the options, and the scenario in full."""
     options = asdict(config) | {"scenario": scenario.model_dump(mode="json")}
-    del options["out"], options["resume"]
+    del options["out"], options["resume"], options["skip_bad_traces"]
     if config.traces is not None:
         options["traces"] = str(Path(config.traces).resolve())
     return options

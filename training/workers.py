@@ -19,6 +19,7 @@ from envs.serpentine import SerpentineEnv
 from snakegym.errors import SnakegymError
 from training.config import EvaluateConfig
 from training.episodes import EpisodeRecord, episode_seed, play_scheduler
+from training.used import scenario_of
 
 EPISODES_WORTH_A_PROCESS = 20
 """A process takes seconds to start: with fewer episodes each, one does it sooner."""
@@ -46,7 +47,10 @@ class Stage:
         torch.set_num_threads(1)
         self.config = config
         self.env = SerpentineEnv(
-            config.scenario, split=config.split, traces=config.traces, layer_order=config.layer_order
+            scenario_of(config.scenario, config.skip_bad_traces),
+            split=config.split,
+            traces=config.traces,
+            layer_order=config.layer_order,
         )
         self.schedulers: dict[str, Scheduler] = {
             spec: make_scheduler(spec, self.env.scenario) for spec in config.scheduler

@@ -46,6 +46,7 @@ def test_a_run_leaves_what_it_promises(train: Run, tmp_path: Path, algo: str) ->
     run = tmp_path / "run"
     assert {p.name for p in run.iterdir()} == {
         "config.json",
+        "traces.json",
         "checkpoints",
         "best.zip",
         "progress.csv",

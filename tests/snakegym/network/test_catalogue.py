@@ -1,0 +1,337 @@
+import csv
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import warnings
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from snakegym.control.service import load_service
+from snakegym.errors import SnakegymError
+from snakegym.network import catalogue as catalogue_module
+from snakegym.network.cache import Store
+from snakegym.network.catalogue import scan
+from snakegym.network.library import load_library
+from snakegym.network.splits import content_key, split_of
+from snakegym.network.summary import summarise
+from snakegym.scenario import TraceConfig
+
+SPLITS = ("train", "validation", "test")
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("SNAKEGYM_CACHE", str(tmp_path / "cache"))
+    forget()
+    yield
+    forget()
+
+
+def forget():
+    """What another process would not know."""
+    catalogue_module._recent.clear()
+
+
+def make_folder(root: Path, n: int = 30, seed: int = 0) -> Path:
+    rng = np.random.default_rng(seed)
+    for kind, column in (("link", "downlink_mbps"), ("compute", "cpu_available_fraction")):
+        (root / kind).mkdir(parents=True)
+        for i in range(n):
+            rows = [f"{t},{v}" for t, v in enumerate(rng.random(6).round(4))]
+            (root / kind / f"src_{'ab'[i % 2]}_{i:02d}.csv").write_text(
+                f"time_s,{column}\n" + "\n".join(rows) + "\n"
+            )
+    return root
+
+
+def by_path(library):
+    return {t.origin.path: t for t in (*library.links, *library.computes)}
+
+
+def test_no_file_is_in_two_splits(tmp_path):
+    config = TraceConfig(source=str(make_folder(tmp_path / "t")))
+    parts = [set(by_path(load_library(config, split=split))) for split in SPLITS]
+    assert sum(map(len, parts)) == len(set().union(*parts)) == 60
+    whole = load_library(config)
+    for split, part in zip(SPLITS, parts, strict=True):
+        assert set(by_path(whole.split(split))) == part
+
+
+def test_no_real_file_is_in_two_splits(shared_data):
+    config = TraceConfig(source=str(shared_data))
+    parts = [{e["sha256"] for e in load_library(config, split=s).manifest()} for s in SPLITS]
+    assert not (parts[0] & parts[1] | parts[0] & parts[2] | parts[1] & parts[2])
+
+
+contents = st.lists(st.binary(max_size=40), min_size=1, max_size=30, unique=True)
+
+
+@given(contents, contents)
+def test_a_split_is_a_matter_of_content_alone(some, others):
+    before = {c: split_of(content_key(c)) for c in some}
+    after = {c: split_of(content_key(c)) for c in [*others, *some]}
+    assert before == {c: after[c] for c in some}
+    for content in some:
+        assert split_of(content_key(content.replace(b"\n", b"\r\n"))) == before[content]
+
+
+@settings(max_examples=8)
+@given(st.data())
+def test_adding_moving_and_renaming_files_moves_no_other(tmp_path_factory, data):
+    root = make_folder(tmp_path_factory.mktemp("traces") / "before", n=20, seed=data.draw(st.integers(0, 99)))
+    config = TraceConfig(source=str(root))
+    before = {e["sha256"]: e["split"] for e in load_library(config).manifest()}
+    make_folder(root / "link" / "added", n=data.draw(st.integers(1, 5)), seed=1000)
+    shutil.rmtree(root / "link" / "added" / "compute")
+    moved = data.draw(st.sampled_from(sorted((root / "link").glob("*.csv"))))
+    (root / "link" / "deeper").mkdir()
+    moved.rename(root / "link" / "deeper" / "another-name.csv")
+    new_root = root.with_name("after")
+    root.rename(new_root)
+    after = {e["sha256"]: e["split"] for e in load_library(config, str(new_root)).manifest()}
+    assert before.items() <= after.items()
+    assert len(after) > len(before)
+
+
+def test_rules_and_formats_do_not_move_a_trace(tmp_path):
+    root = make_folder(tmp_path / "t")
+    usual = load_library(TraceConfig(source=str(root))).manifest()
+    other = load_library(TraceConfig(source=str(root), gap_s=1, missing_direction="same")).manifest()
+    assert [(e["path"], e["split"]) for e in usual] == [(e["path"], e["split"]) for e in other]
+
+
+def test_strata_are_met_in_expectation():
+    splits = [split_of(content_key(f"{i}".encode())) for i in range(20_000)]
+    for stratum in range(5):
+        part = splits[stratum::5]
+        for split, share in zip(SPLITS, (0.6, 0.2, 0.2), strict=True):
+            deviation = np.sqrt(len(part) * share * (1 - share))
+            assert abs(part.count(split) - len(part) * share) < 4 * deviation
+
+
+@pytest.fixture(scope="session")
+def opened():
+    """Files that were opened, while it is switched on; an audit hook stays for good."""
+    record, on = [], [False]
+
+    def hook(event, args):
+        if on[0] and event == "open" and isinstance(args[0], str | bytes):
+            record.append(os.fsdecode(args[0]))
+
+    sys.addaudithook(hook)
+
+    @contextmanager
+    def watch():
+        record.clear()
+        on[0] = True
+        yield record
+        on[0] = False
+
+    return watch
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_an_environment_opens_nothing_of_other_splits(tmp_path, opened, split):
+    """Who meets a folder first reads all files to know their content; later only one split is read."""
+    root = make_folder(tmp_path / "folder")
+    expected = set(by_path(load_library(TraceConfig(source=str(root))).split(split)))
+    packs = Store(str(root.resolve()), "").load()["packs"]
+    forget()
+    with opened() as files:
+        service = load_service("default", split, str(root))
+        service.start(np.random.default_rng(0))
+    assert set(by_path(service.library)) == expected
+    assert not [f for f in files if str(root) in f]
+    assert {Path(f).name for f in files if f.endswith(".npy")} == {packs[split]["file"]}
+
+
+def test_what_is_cached_is_what_is_read(tmp_path, monkeypatch):
+    config = TraceConfig(source=str(make_folder(tmp_path / "t")))
+    read = load_library(config)
+    forget()
+    monkeypatch.setattr(catalogue_module, "sniff", None)  # nothing may be parsed
+    again = load_library(config)
+    assert again.manifest() == read.manifest()
+    for a, b in zip(read.links, again.links, strict=True):
+        assert a.digest == b.digest
+
+
+def test_only_what_changed_is_read_again(tmp_path, monkeypatch):
+    root = make_folder(tmp_path / "t")
+    config = TraceConfig(source=str(root))
+    load_library(config)
+    seen, sniff = [], catalogue_module.sniff
+    monkeypatch.setattr(catalogue_module, "sniff", lambda path: seen.append(path.name) or sniff(path))
+    forget()
+    (root / "link" / "src_a_00.csv").write_text("time_s,downlink_mbps\n0,1\n1,2\n2,3\n")
+    (root / "link" / "src_b_01.csv").unlink()
+    (root / "link" / "new_x_1.csv").write_text("time_s,downlink_mbps\n0,7\n")
+    library = load_library(config)
+    assert sorted(seen) == ["new_x_1.csv", "src_a_00.csv"]
+    assert len(library.links) == 30
+    assert by_path(library)["link/src_a_00.csv"].downlink.values.tolist() == [1e6, 2e6, 3e6]
+
+
+@pytest.mark.parametrize("harm", ["delete", "truncate", "garbage"])
+def test_a_damaged_cache_is_made_again(tmp_path, harm):
+    config = TraceConfig(source=str(make_folder(tmp_path / "t")))
+    expected = load_library(config).manifest()
+    for file in (tmp_path / "cache" / "traces").iterdir():
+        if harm == "delete" and file.suffix == ".npy":
+            file.unlink()
+        elif harm != "delete":
+            file.write_bytes(file.read_bytes()[:50] if harm == "truncate" else b"{}")
+    forget()
+    assert load_library(config).manifest() == expected
+
+
+def test_without_a_cache_all_works(tmp_path, monkeypatch):
+    config = TraceConfig(source=str(make_folder(tmp_path / "t")))
+    expected = load_library(config).manifest()
+    (tmp_path / "a-file").write_text("")
+    for place in ("", str(tmp_path / "a-file" / "below")):
+        monkeypatch.setenv("SNAKEGYM_CACHE", place)
+        forget()
+        assert load_library(config).manifest() == expected
+
+
+def test_old_numbers_are_deleted(tmp_path):
+    root = make_folder(tmp_path / "t")
+    for i in range(3):
+        (root / "link" / "x.csv").write_text(f"time_s,downlink_mbps\n0,{i}\n")
+        load_library(TraceConfig(source=str(root)))
+    assert len(list((tmp_path / "cache" / "traces").glob("*.npy"))) == 3
+    assert len(list((tmp_path / "cache" / "traces").glob("*.json"))) == 1
+
+
+def test_bad_files_are_all_named_and_skipped_only_on_demand(tmp_path):
+    root = make_folder(tmp_path / "t")
+    good = (root / "link" / "src_a_00.csv").read_text()
+    (root / "link" / "cut.csv").write_text(good[: len(good) // 2])
+    (root / "link" / "nan.csv").write_text(good.replace(good.split(",")[-1], "nan\n"))
+    (root / "compute" / "empty.csv").write_text("")
+    with pytest.raises(SnakegymError) as error:
+        load_library(TraceConfig(source=str(root)), split="train")
+    message = str(error.value)
+    assert "3 of 63 files cannot be used" in message
+    assert "compute/empty.csv: found an empty file" in message
+    assert "link/cut.csv, line" in message
+    assert "link/nan.csv, line 7: downlink_mbps is 'nan'" in message
+    assert "\n" not in message
+    with pytest.warns(UserWarning, match=r"link/nan\.csv, line 7"):
+        library = load_library(TraceConfig(source=str(root), skip_bad=True))
+    assert len(library.links) == len(library.computes) == 30
+    # Files that no glob names do not matter.
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(load_library(TraceConfig(source=str(root), link="src_*", compute="src_*")).links) == 30
+
+
+def test_missing_directions_by_rule(tmp_path):
+    root = make_folder(tmp_path / "t")
+    same = load_library(TraceConfig(source=str(root), missing_direction="same")).links[0]
+    np.testing.assert_array_equal(same.uplink.values, same.downlink.values)
+    half = load_library(TraceConfig(source=str(root), uplink_ratio=0.5)).links[0]
+    np.testing.assert_allclose(half.uplink.values, half.downlink.values / 2, atol=1e-3)
+    with pytest.raises(
+        SnakegymError, match=r"30 of 60 .*link/src_a_00.csv: .*no measured uplink, expected both"
+    ):
+        load_library(TraceConfig(source=str(root), missing_direction="refuse"))
+
+
+def test_a_gap_is_what_the_rules_say(tmp_path):
+    root = make_folder(tmp_path / "t")
+    (root / "link" / "gap.csv").write_text("time_s,downlink_mbps\n0,1\n1,2\n2,3\n13,4\n")
+    for gap_s, expected in ((9.5, [1, 2, 3, 0, 4]), (10.0, [1, 2, 3, 4])):
+        library = load_library(TraceConfig(source=str(root), gap_s=gap_s, link="gap"))
+        assert (library.links[0].downlink.values / 1e6).tolist() == expected
+
+
+def test_kinds_must_be_in_their_folders(tmp_path):
+    root = make_folder(tmp_path / "t")
+    shutil.copy(root / "compute" / "src_a_00.csv", root / "link" / "wrong.csv")
+    (refused,) = scan(root).refused
+    assert refused.reason == "link/wrong.csv: found a compute trace, expected link traces in link/"
+
+
+def test_flat_folders_globs_and_companions(shared_data):
+    config = TraceConfig(source=str(shared_data / "original"))
+    library = load_library(config)
+    assert (len(library.links), len(library.computes)) == (13, 6)
+    by_glob = load_library(config.model_copy(update={"link": "norway-hsdpa/*|S20UPM*", "compute": "vm_*"}))
+    assert (len(by_glob.links), len(by_glob.computes)) == (5, 3)
+    pair = next(e for e in library.manifest() if e["name"] == "Verizon-LTE-short")
+    assert pair["path"] == "mahimahi/Verizon-LTE-short.down"
+    content = (shared_data / "original" / pair["path"]).read_bytes()
+    assert pair["sha256"] == hashlib.sha256(content).hexdigest()
+    assert pair["format"] == "mahimahi"
+
+
+def test_an_uplink_that_comes_later_is_noticed(tmp_path):
+    (tmp_path / "t").mkdir()
+    (tmp_path / "t" / "a.down").write_text("0\n400\n1000\n")
+    (tmp_path / "t" / "b").write_text("5\n3\n")
+    config = TraceConfig(source=str(tmp_path / "t"))
+    before = load_library(config)
+    (tmp_path / "t" / "a.up").write_text("0\n400\n800\n1000\n")
+    after = load_library(config)
+    assert len(before.links) == len(after.links) == 1
+    assert after.links[0].uplink.values == pytest.approx(36e3)
+    assert after.manifest()[0]["split"] == before.manifest()[0]["split"]
+
+
+def test_a_forced_format(tmp_path):
+    (tmp_path / "t").mkdir()
+    (tmp_path / "t" / "ambiguous").write_text("3\n4\n")
+    assert scan(tmp_path / "t").refused
+    assert not scan(tmp_path / "t", "planetlab").refused
+
+
+@pytest.mark.parametrize("kind", ["link", "compute"])
+def test_summaries_agree_with_the_manifests(shared_data, kind):
+    with (shared_data / kind / "MANIFEST.csv").open() as file:
+        rows = {row["file"].removesuffix(".csv"): row for row in csv.DictReader(file)}
+    items = list(scan(shared_data / kind).recordings())
+    assert len(items) == len(rows)
+    mean = "mean_mbps" if kind == "link" else "mean_avail"
+    for origin, recording in items:
+        summary, row = summarise([(origin, recording)], 10), rows[recording.name]
+        assert summary.samples == int(row["n_samples"])
+        assert summary.mean == pytest.approx(float(row[mean]), abs=1e-4)
+        assert summary.max_gap_s == pytest.approx(float(row["max_gap_s"]), abs=0.06)
+        assert summary.duration_s == pytest.approx(float(row["duration_s"]), abs=0.06)
+    total = summarise(items, 10)
+    assert sum(total.splits.values()) == total.traces == len(rows)
+    weighted = sum(float(r[mean]) * int(r["n_samples"]) for r in rows.values()) / total.samples
+    assert total.mean == pytest.approx(weighted, abs=1e-4)
+
+
+LOAD = """
+import sys, time
+from snakegym.network.library import load_library
+from snakegym.scenario import TraceConfig
+start = time.process_time()
+library = load_library(TraceConfig(source=sys.argv[1]))
+for split in ("train", "validation", "test"):
+    library.split(split)
+print(time.process_time() - start, len(library.links), len(library.computes))
+"""
+
+
+@pytest.mark.slow
+def test_loading_everything_is_quick(shared_data):
+    """Processor time, since other programs may be running."""
+    command = [sys.executable, "-c", LOAD, str(shared_data)]
+    cold, warm = (
+        subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() for _ in range(2)
+    )
+    assert cold[1:] == warm[1:] == ["342", "546"]
+    assert float(cold[0]) < 5
+    assert float(warm[0]) < 0.5

@@ -1,0 +1,174 @@
+import json
+import re
+import shutil
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from snakegym.network.library import load_library
+from snakegym.scenario import TraceConfig
+
+
+@pytest.fixture
+def folder(tmp_path):
+    rng = np.random.default_rng(0)
+    for kind, column in (("link", "downlink_mbps"), ("compute", "cpu_available_fraction")):
+        (tmp_path / "data" / kind).mkdir(parents=True)
+        for i in range(30):
+            rows = [f"{t},{v}" for t, v in enumerate(rng.uniform(0.2, 1, 60).round(3))]
+            text = "\n".join([f"time_s,{column}", *rows, ""])
+            (tmp_path / "data" / kind / f"lab_walk_{i:02d}.csv").write_text(text)
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def spoilt(folder):
+    good = (folder / "link" / "lab_walk_00.csv").read_text()
+    (folder / "link" / "cut.csv").write_text(good[: len(good) // 2])
+    (folder / "link" / "nan.csv").write_text(re.sub("\n5,.*", "\n5,nan", good))
+    (folder / "link" / "empty.csv").write_text("")
+    return folder
+
+
+BAD = ("link/cut.csv, line", "link/nan.csv, line 7: ", "link/empty.csv: found an empty file")
+
+
+@pytest.mark.parametrize(("kind", "count"), [("link", "342"), ("compute", "546")])
+def test_inspect_of_one_kind(snakegym, shared_data, kind, count):
+    status, out, err = snakegym("traces", "inspect", shared_data / kind)
+    assert status == 0, err
+    total = next(line for line in out.splitlines() if line.strip().startswith("all"))
+    assert total.split()[1] == count
+    assert "No file would be refused." in out
+
+
+def test_inspect_shows_strata_directions_gaps_and_splits(snakegym, folder):
+    (folder / "link" / "sea_ferry_1.csv").write_text("time_s,uplink_mbps\n0,1\n1,2\n2,3\n100,4\n")
+    status, out, _ = snakegym("traces", "inspect", folder, "--gap-s", "20")
+    assert status == 0
+    row = next(line for line in out.splitlines() if line.startswith(" sea")).split()
+    assert row[1:3] == ["ferry", "1"]
+    assert "0/0/1" in row
+    assert "98" in row
+    assert "0.03" in row  # 97 s out, in hours
+    assert "none in" in out
+
+
+def test_inspect_names_what_would_be_refused(snakegym, spoilt):
+    status, out, _ = snakegym("traces", "inspect", spoilt)
+    assert status == 0
+    assert "3 files would be refused" in out
+    for reason in BAD:
+        assert reason in out
+
+
+def test_list(snakegym, folder):
+    status, out, _ = snakegym("traces", "list", folder, "--split", "test", "--match", "link/*")
+    assert status == 0
+    rows = [line.split() for line in out.splitlines() if line.startswith(" lab")]
+    expected = load_library(TraceConfig(source=str(folder)), split="test").links
+    assert [row[0] for row in rows] == [t.name for t in expected]
+    assert all(row[1:6] == ["tidy", "lab", "walk", "test", "downlink"] for row in rows)
+
+
+def test_generated_traces_read_back_identically(snakegym, tmp_path):
+    status, _, err = snakegym(
+        "traces", "generate", "--out", "made", "--links", 7, "--computes", 5, "--seed", 3
+    )
+    assert status == 0, err
+    built_in = load_library(TraceConfig(generator={"links": 7, "computes": 5, "seed": 3}))
+    read = load_library(TraceConfig(source=str(tmp_path / "made")))
+    for a, b in zip((*built_in.links, *built_in.computes), (*read.links, *read.computes), strict=True):
+        assert a.name == b.name
+        assert a.digest == b.digest
+
+
+def test_converted_traces_are_the_same(snakegym, shared_data, tmp_path):
+    source = shared_data / "original"
+    status, _, err = snakegym("traces", "convert", source, "--out", "tidy")
+    assert status == 0, err
+    before = load_library(TraceConfig(source=str(source)))
+    after = load_library(TraceConfig(source=str(tmp_path / "tidy")))
+    key = lambda t: t.digest  # noqa: E731
+    for a, b in (
+        *zip(sorted(before.links, key=key), sorted(after.links, key=key), strict=True),
+        *zip(sorted(before.computes, key=key), sorted(after.computes, key=key), strict=True),
+    ):
+        assert a.digest == b.digest
+        assert (a.origin.source, a.origin.scenario) == (b.origin.source, b.origin.scenario)
+    assert {t.rtt_s for t in before.links} == {t.rtt_s for t in after.links}
+
+
+def test_convert_and_generate_overwrite_nothing(snakegym, folder, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine").write_text("precious")
+    for command in (("convert", folder), ("generate",)):
+        status, _, err = snakegym("traces", *command, "--out", "out")
+        assert status == 2
+        assert "found mine in it, expected a new or an empty folder" in err
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["mine"]
+    assert not list(tmp_path.glob(".*.out"))
+
+
+def test_convert_refuses_bad_files_unless_told(snakegym, spoilt, tmp_path):
+    status, _, err = snakegym("traces", "convert", spoilt, "--out", "out")
+    assert status == 2
+    assert all(reason in err for reason in BAD)
+    assert not (tmp_path / "out").exists()
+    with pytest.warns(UserWarning, match="3 of 63 files"):
+        assert snakegym("traces", "convert", spoilt, "--out", "out", "--skip-bad-traces")[0] == 0
+    assert len(list((tmp_path / "out" / "link").iterdir())) == 30
+
+
+@pytest.mark.parametrize("match", ["*", "lab_walk_00"])
+def test_plot(snakegym, folder, tmp_path, match):
+    status, _, err = snakegym("traces", "plot", folder, "--match", match, "--out", "picture.png")
+    assert status == 0, err
+    picture = imread(tmp_path / "picture.png")
+    assert min(picture.shape[:2]) > 300
+    assert picture.std() > 0.02
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("inspect", "nowhere"), "'nowhere' is no folder"),
+        (("plot", "data", "--match", "x"), "found no trace called 'x'"),
+        (("list", "data", "--format", "xml"), "unknown trace format 'xml'"),
+        (("inspect", "data", "--gap-s", "-1"), "--gap-s: found -1"),
+        (("plot", "data", "--out", "no/folder.png"), "found no folder no"),
+    ],
+)
+@pytest.mark.usefixtures("folder")
+def test_mistakes_are_named(snakegym, arguments, message):
+    status, _, err = snakegym("traces", *arguments)
+    assert status == 2
+    assert message in err
+    assert "Traceback" not in err
+
+
+def test_an_evaluation_says_what_it_used(snakegym, tiny, spoilt, tmp_path):
+    options = ("--scheduler", "serpentine", "--scenario", tiny, "--episodes", 1, "--traces", spoilt)
+    options = (*options, "--out", "out")
+    status, _, err = snakegym("evaluate", *options)
+    assert status == 2
+    assert all(reason in err for reason in BAD)
+    assert not (tmp_path / "out").exists()
+    with pytest.warns(UserWarning, match="are left out"):
+        status, _, err = snakegym("evaluate", *options, "--skip-bad-traces")
+    assert status == 0, err
+    used = json.loads((tmp_path / "out" / "traces.json").read_text())
+    assert {entry["split"] for entry in used} == {"test"}
+    assert {entry["kind"] for entry in used} == {"link", "compute"}
+    for entry in used:
+        assert (spoilt / entry["path"]).is_file()
+        assert entry["format"] == "tidy"
+        assert entry["hours"] == pytest.approx(60 / 3600)
+
+
+def test_converted_folders_move_as_one(snakegym, folder, tmp_path):
+    (tmp_path / "empty").mkdir()
+    assert snakegym("traces", "convert", folder / "link", "--out", "empty")[0] == 0
+    assert sorted(p.name for p in (tmp_path / "empty").iterdir()) == ["link"]
+    shutil.rmtree(tmp_path / "empty")
