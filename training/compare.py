@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from snakegym.data.vision import locate_vision
 from snakegym.errors import SnakegymError
 from snakegym.frameworks.registry import FRAMEWORKS
 from training.compare_config import CompareConfig, Comparison
@@ -29,6 +30,9 @@ def compare(config: CompareConfig) -> None:
     make_folder(config.out)
     with locked(config.out):
         _claim(config.out, comparison)
+        data = comparison.scenario.data
+        if data.dataset != "digits":
+            locate_vision(data.dataset, data.root)  # unpacks it once, before several processes look for it
         runner = Runner(comparison, config.out / "runs", config.device)
         make_folder(runner.folder)
         try:

@@ -39,22 +39,25 @@ def report(out: Path, comparison: Comparison, results: Sequence[Result]) -> None
     """Summarise finished pieces: compare.json, table.txt, pictures, and the table on the screen."""
     groups = _groups(results)
     summary = {name: _summary(pieces) for name, pieces in groups.items()}
+    relative = _relative(groups)
     write_json(
         out / "compare.json",
         {
             "comparison": comparison.identity(),
             "summary": {n: {k: asdict(e) for k, e in m.items()} for n, m in summary.items()},
-            "relative_to_fedavg": _relative(groups),
+            "relative_to_fedavg": {n: {k: asdict(e) for k, e in m.items()} for n, m in relative.items()},
             "results": list(results),
         },
         indent=None,
     )
     screen = console()
-    table = _table(comparison, summary, groups)
-    screen.print(table)
+    tables = [_table(comparison, summary, groups)]
+    if len(relative) > 1:
+        tables.append(_ratios(relative))
+    screen.print(*tables)
     screen.print("[dim]mean over seeds, 95 % bootstrap interval below; simulated costs of all nodes[/dim]")
     with screen.capture() as captured:
-        screen.print(table)
+        screen.print(*tables)
     write_text(out / "table.txt", captured.get())
     for name in draw(out, groups):
         screen.print(f"[dim]{out / name}[/dim]")
@@ -95,15 +98,15 @@ def _summary(pieces: Sequence[Result]) -> dict[str, Estimate]:
     return {key: estimate([f[key] for f in finals]) for key in MEASURES}
 
 
-def _relative(groups: Groups) -> dict[str, dict[str, Any]]:
+def _relative(groups: Groups) -> dict[str, dict[str, Estimate]]:
     """Per framework and measure the mean ratio to FedAvg on the same seeds."""
     base = {piece["seed"]: final(piece) for piece in groups.get(BASELINE, [])}
-    relative: dict[str, dict[str, Any]] = {}
+    relative: dict[str, dict[str, Estimate]] = {}
     for name, pieces in groups.items():
         pairs = [(final(p), base[p["seed"]]) for p in pieces if p["seed"] in base]
         if pairs:
             relative[name] = {
-                key: asdict(estimate([own[key] / other[key] for own, other in pairs]))
+                key: estimate([own[key] / other[key] for own, other in pairs])
                 for key in MEASURES
                 if all(other[key] for _, other in pairs)
             }
@@ -124,8 +127,33 @@ def _table(comparison: Comparison, summary: Mapping[str, Mapping[str, Estimate]]
     for column in columns:
         table.add_column(escape(column.title), justify="right", no_wrap=True)
     for name, measures in summary.items():
-        table.add_row(escape(FRAMEWORKS[name].title), *(cell(measures[c.key], c) for c in columns))
+        table.add_row(escape(FRAMEWORKS[name].title), *(_cell(measures[c.key], c) for c in columns))
     return table
+
+
+def _ratios(relative: Mapping[str, Mapping[str, Estimate]]) -> Any:
+    """What each framework reaches and costs in per cent of FedAvg's."""
+    columns = [
+        Column("test_accuracy", "Test\naccuracy %", 100, 1),
+        Column("n_bytes", "Bytes\n%", 100, 1),
+        Column("node_memory_bytes", "Memory of\na node %", 100, 1),
+        Column("node_flops_per_round", "Busiest\nnode %", 100, 1),
+        Column("time_s", "Simulated\ntime %", 100, 0),
+        Column("energy_j", "Energy\n%", 100, 0),
+    ]
+    table = plain_table("In per cent of FedAvg's on the same seeds")
+    table.add_column("Framework", no_wrap=True)
+    for column in columns:
+        table.add_column(column.title, justify="right", no_wrap=True)
+    for name, measures in relative.items():
+        if name != BASELINE:
+            table.add_row(escape(FRAMEWORKS[name].title), *(_cell(measures[c.key], c) for c in columns))
+    return table
+
+
+def _cell(e: Estimate, column: Column) -> str:
+    """Value and interval; the value alone where all seeds agree."""
+    return cell(Estimate(e.value, None, None) if e.low == e.high else e, column).rstrip()
 
 
 def _columns(summary: Mapping[str, Mapping[str, Estimate]]) -> list[Column]:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, NamedTuple
 
 import torch
@@ -108,9 +109,10 @@ class Runner:
         try:
             saved = torch.load(path, map_location="cpu", weights_only=True)
             return {"layers": saved["layers"], **json.loads(saved["text"])}
-        except (OSError, RuntimeError, KeyError, ValueError) as error:
+        except (OSError, RuntimeError, KeyError, ValueError, UnpicklingError) as error:
+            reason = type(error).__name__
             raise SnakegymError(
-                f"{path}: cannot read this checkpoint ({error}): delete it to start over"
+                f"{path}: cannot read this checkpoint ({reason}): delete it to start over"
             ) from None
 
     def _checkpoint(self, piece: Piece) -> Path:

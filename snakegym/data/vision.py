@@ -29,6 +29,16 @@ def load_vision(name: str, root: str | None) -> tuple[Raw, Raw]:
     Raises:
         SnakegymError: unknown dataset, missing root, a root without the dataset's files, or no torchvision.
     """
+    kind, folder = _dataset_class(name), locate_vision(name, root)
+    return _part(kind, name, folder, train=True), _part(kind, name, folder, train=False)
+
+
+def locate_vision(name: str, root: str | None) -> str:
+    """The folder to give to torchvision: `root`, or where its archive was unpacked to.
+
+    Raises:
+        SnakegymError: unknown dataset, missing root, or no torchvision.
+    """
     kind = _dataset_class(name)
     if root is None:
         raise SnakegymError(f"field 'data.root': found none, expected the folder that holds dataset '{name}'")
@@ -36,9 +46,8 @@ def load_vision(name: str, root: str | None) -> tuple[Raw, Raw]:
         raise SnakegymError(
             f"field 'data.root': found '{root}', expected an existing folder with dataset '{name}'"
         )
-    if folder := getattr(kind, "base_folder", ""):
-        root = str(unpacked(Path(root), folder))
-    return _part(kind, name, root, train=True), _part(kind, name, root, train=False)
+    folder = getattr(kind, "base_folder", "")
+    return str(unpacked(Path(root), folder)) if folder else root
 
 
 def _dataset_class(name: str) -> type[Any]:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from snakegym.data.augmentation import batch_inputs
 from snakegym.learning.jobs import LocalTraining, TrainingResult
 from snakegym.learning.sequential import batches, make_optimizer, private_randomness, unfrozen
 from snakegym.models.layered import LayeredModel
@@ -34,7 +35,7 @@ def train_pipeline(model: LayeredModel, job: LocalTraining, parts: Sequence[rang
         optimizers = [make_optimizer(job.config, p, job.learning_rate) for p in parameters]
         modules = [[model.layers[i] for i in part] for part in parts]
         total = torch.zeros((), device=job.data.targets.device)
-        for inputs, targets in _batches(job, generator):
+        for inputs, targets in _samples(job, generator):
             total += forward_backward(modules, inputs, targets)
             for held, optimizer in zip(parameters, optimizers, strict=True):
                 step(held, optimizer, job.config.clip_norm)
@@ -61,7 +62,7 @@ def train_with_local_loss(
         optimizers = [make_optimizer(job.config, p, job.learning_rate) for p in (own, others)]
         near, far = [model.layers[i] for i in client], [model.layers[i] for i in server]
         losses = torch.zeros(2, device=job.data.targets.device)
-        for inputs, targets in _batches(job, generator):
+        for inputs, targets in _samples(job, generator):
             smashed = _forward(near, inputs)
             local = functional.cross_entropy(head(smashed), targets)
             final = functional.cross_entropy(_forward(far, smashed.detach()), targets)
@@ -113,9 +114,12 @@ def _loaded(model: LayeredModel, job: LocalTraining) -> Iterator[torch.Generator
         yield generator
 
 
-def _batches(job: LocalTraining, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-    for index in batches(job, job.n_batches, generator):
-        yield job.data.inputs.index_select(0, index), job.data.targets.index_select(0, index)
+def _samples(job: LocalTraining, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+    """Inputs and targets of every batch, as the engine would take them."""
+    order = list(batches(job, job.n_batches, generator))
+    views = batch_inputs(job.data.inputs, order, job.config.augmentation, job.seed)
+    for inputs, index in zip(views, order, strict=True):
+        yield inputs, job.data.targets.index_select(0, index)
 
 
 def _copied(layer: LayerState) -> dict[str, Tensor]:
