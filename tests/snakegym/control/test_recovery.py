@@ -1,0 +1,152 @@
+"""P2P: the model is with its last node, which may be lost with it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from snakegym.control.records import PCE, Recovery
+from snakegym.network.network import Network, NodeProfile, constant_network
+from snakegym.network.traces import LinkTrace, Trace
+
+PROFILE = NodeProfile("n", 1e7, 8e6, 0.3, 0.5)
+
+
+def network_where(links: dict[int, Trace]) -> Network:
+    """Four equal nodes on constant links, but for those given."""
+    up = Trace("c", [0], [1e6])
+    return Network(
+        [PROFILE] * 4,
+        [Trace("c", [0], [1.0])] * 4,
+        [LinkTrace("l", links.get(n, up), links.get(n, up), 0.1) for n in range(4)],
+    )
+
+
+def dies_at(time_s: float, back_s: float = 1e5) -> Trace:
+    return Trace("d", [0, time_s, back_s], [1e6, 0.0, 1e6], back_s + 1e5)
+
+
+def equal(a, b) -> bool:
+    return all(torch.equal(x[k], y[k]) for x, y in zip(a.layers, b.layers, strict=True) for k in x)
+
+
+def wait_until(controller, time_s: float) -> None:
+    while controller.clock_s < time_s:
+        controller.wait()
+
+
+def test_a_lost_holder_is_given_up_and_the_latest_copy_taken(start, hop):
+    controller, executor = start(network=network_where({2: dies_at(30)}), pool={"recovery_s": 10}, wait_s=4)
+    hop(controller, executor, 0, 0)
+    hop(controller, executor, 1, 1)
+    kept, metric = controller.state, controller.metric
+    hop(controller, executor, 2, 2)
+    assert controller.cycle.index == 1, "three layers: the cycle is complete"
+    hop(controller, executor, 2, 0)
+    assert controller.clock_s < 30
+    wait_until(controller, 30)
+    view = controller.view()
+    assert view.holder == 2
+    assert not view.legal.any(), "nobody can fetch the model, and its holder is out of reach"
+    out = controller.clock_s
+    wait_until(controller, out + 10)
+    view = controller.view()
+    assert controller.recoveries == [Recovery(controller.clock_s, lost=2, source=1, hops_lost=2)]
+    assert (view.holder, view.metric) == (1, metric)
+    assert controller.state is kept
+    assert view.layers.open.all(), "layer 0 of this cycle was lost with its holder"
+    assert view.legal[[0, 1, 3]].all()
+    assert view.nodes.missing_bytes[1] == 0
+    assert view.nodes.missing_bytes[0] == view.layer_bytes[[0, 2, -1]].sum(), "what node 1 had trained"
+
+
+def test_what_the_lost_holder_had_is_no_current_version_when_it_returns(start, hop):
+    controller, executor = start(
+        network=network_where({1: dies_at(10, 60)}), pool={"recovery_s": 5}, wait_s=5
+    )
+    hop(controller, executor, 0, 0)
+    hop(controller, executor, 1, 1)
+    assert controller.clock_s < 10
+    wait_until(controller, 25)
+    assert controller.recoveries[0].source == 0
+    hop(controller, executor, 0, 1)
+    wait_until(controller, 60)
+    view = controller.view()
+    assert view.nodes.reachable[1]
+    # First, layer 1 and last were trained by both, but from different models.
+    assert view.nodes.missing_bytes[1] == view.layer_bytes[[0, 2, -1]].sum()
+
+
+def test_without_any_copy_the_pc_starts_again(start, hop):
+    controller, executor = start(network=network_where({1: dies_at(10)}), pool={"recovery_s": 5})
+    initial, metric = controller.state, controller.metric
+    hop(controller, executor, 1, 0)
+    wait_until(controller, 25)
+    assert controller.recoveries[0].source == PCE
+    view = controller.view()
+    assert (view.holder, view.metric) == (PCE, metric)
+    assert equal(controller.state, initial)
+    assert hop(controller, executor, 3, 0).sender == PCE
+
+
+def test_a_holder_that_comes_back_in_time_keeps_the_model(start, hop):
+    controller, executor = start(
+        network=network_where({1: dies_at(10, 22)}), pool={"recovery_s": 20}, wait_s=5
+    )
+    hop(controller, executor, 1, 0)
+    wait_until(controller, 60)
+    assert controller.recoveries == []
+    assert controller.view().holder == 1
+
+
+def test_by_default_an_unreachable_holder_is_waited_for(start, hop):
+    controller, executor = start(network=network_where({1: dies_at(10)}))
+    hop(controller, executor, 1, 0)
+    wait_until(controller, 300)
+    assert controller.recoveries == []
+    assert not controller.view().legal.any()
+
+
+def test_a_dead_battery_is_given_up_at_once(start, hop):
+    profiles = [replace(PROFILE, battery_j=1e-6), PROFILE, PROFILE, PROFILE]
+    controller, executor = start(network=constant_network(profiles, 1, 1e6, 1e6))
+    hop(controller, executor, 1, 0)
+    hop(controller, executor, 0, 1)
+    assert controller.recoveries == [Recovery(controller.clock_s, lost=0, source=1, hops_lost=1)]
+    assert controller.view().layers.open.tolist() == [False, True, True]
+
+
+def test_a_holder_that_left_the_pool_still_hands_on(start, hop):
+    controller, executor = start(pool={"max_epochs": 2})
+    hop(controller, executor, 1, 0)
+    view = controller.view()
+    assert not view.nodes.in_pool[1]
+    assert not view.legal[1].any()
+    assert view.legal[[0, 2, 3], 1:].all()
+    assert hop(controller, executor, 0, 1).sender == 1
+    assert controller.recoveries == []
+
+
+@pytest.mark.parametrize("forced", [0.0, 0.5])
+@pytest.mark.parametrize("mode", ["p2p", "cs"])
+def test_a_forced_interruption_happens_in_every_cycle_and_the_process_goes_on(start, hop, mode, forced):
+    controller, executor = start(mode, interrupt={"layer": 1, "share": forced})
+    for _ in range(2):
+        for layer in range(3):
+            before = controller.state
+            done = hop(controller, executor, layer, layer)
+            whole = controller._job(layer, layer).training.n_batches
+            if layer != 1:
+                assert (done.phases.interrupted, done.batches) == (None, whole)
+                continue
+            assert (done.phases.interrupted, done.phases.reason) == ("compute", "node")
+            assert done.phases.trained_share == pytest.approx(forced)
+            assert done.batches <= whole * forced + 1
+            assert done.delivered == (forced > 0)
+            assert equal(before, controller.state) == (forced == 0)
+    assert controller.cycle.index == 2
+    assert controller.cycle.times_trained[1] == (2 if forced else 0)
+    assert np.isfinite(controller.spent.time_s)
