@@ -1,0 +1,180 @@
+"""The stacked engine: jobs of many processes trained together, with an ensemble dimension."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Hashable, Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from snakegym.data.datasets import Dataset
+from snakegym.errors import SnakegymError
+from snakegym.learning.jobs import Engine, Evaluation, LocalTraining, TrainingResult
+from snakegym.learning.sequential import EVALUATION_CHUNK, SequentialEngine, trained_layers
+from snakegym.learning.stacked_lockstep import Lockstep, ParameterStack, Task
+from snakegym.models.layered import LayeredModel
+from snakegym.models.stacked import StackedModel
+from snakegym.models.state import ModelState
+
+EngineKind = Literal["sequential", "stacked"]
+
+CPU_MEMBERS = 16
+"""Jobs in one stack on a CPU: more would only spill its caches."""
+CPU_FLOATS, GPU_FLOATS = 2**25, 2**30
+"""Parameters and kept activations of one stack, at most."""
+
+_log = logging.getLogger("snakegym")
+
+
+def make_engine(model: LayeredModel, kind: EngineKind = "sequential") -> Engine:
+    """The engine of that kind for a model.
+
+    Raises:
+        SnakegymError: unknown kind.
+    """
+    if kind == "sequential":
+        return SequentialEngine(model)
+    if kind == "stacked":
+        return StackedEngine(model)
+    raise SnakegymError(f"engine: found '{kind}', expected sequential or stacked")
+
+
+class StackedEngine:
+    """Trains many jobs of one architecture together; results are the sequential engine's up to rounding.
+
+    What has no stacked form (a module, an option of local training) goes through the sequential
+    engine, which is logged once; so does what gains nothing from being stacked. Two threads must
+    not share an engine.
+
+    Args:
+        model: the architecture; what it has loaded does not matter.
+        device: where to compute. States come back to where they came from.
+    """
+
+    def __init__(self, model: LayeredModel, device: str | torch.device = "cpu") -> None:
+        self.device = torch.device(device)
+        self._sequential = SequentialEngine(model)
+        self._logged: set[str] = set()
+        self._shapes = [{name: t.shape for name, t in layer.items()} for layer in model.state().layers]
+        self._moved: dict[int, tuple[Dataset, Tensor, Tensor]] = {}
+        self._stacked: StackedModel | None = None
+        try:
+            self._stacked = StackedModel(model)
+        except SnakegymError as error:
+            self._fall_back(str(error))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> StackedEngine:
+        return self
+
+    def train(self, jobs: Sequence[LocalTraining]) -> list[TrainingResult]:
+        """One result a job, in order; every job starts from its own state.
+
+        Raises:
+            SnakegymError: a job whose middle layer, samples or state do not fit.
+        """
+        groups: dict[Hashable, list[tuple[int, Task]]] = {}
+        results: dict[int, TrainingResult] = {}
+        for i, job in enumerate(jobs):
+            task = self._task(job)
+            if task is None:
+                results[i] = self._sequential.train([job])[0]
+            else:
+                groups.setdefault((id(job.data), job.config.optimizer), []).append((i, task))
+        for group in groups.values():
+            group.sort(key=lambda entry: -entry[1].budget)  # stacks of jobs of like length
+            width = self._width(group[0][1].job.data, max(task.job.config.batch_size for _, task in group))
+            for start in range(0, len(group), width):
+                places, tasks = zip(*group[start : start + width], strict=True)
+                results.update(zip(places, self._train(tasks), strict=True))
+        return [results[i] for i in range(len(jobs))]
+
+    def evaluate(self, states: Sequence[ModelState], data: Dataset) -> list[Evaluation]:
+        """Accuracy and mean cross entropy of every state over all samples of `data`, in order."""
+        model = self._stacked
+        if model is None or not model.accepts(data.inputs) or not all([self._check(s, data) for s in states]):
+            return self._sequential.evaluate(states, data)
+        width = self._width(data, min(len(data), EVALUATION_CHUNK))
+        with torch.no_grad():
+            return [
+                evaluation
+                for start in range(0, len(states), width)
+                for evaluation in self._evaluate(model, states[start : start + width], data)
+            ]
+
+    def _evaluate(self, model: StackedModel, states: Sequence[ModelState], data: Dataset) -> list[Evaluation]:
+        inputs, targets = self._here(data)
+        bound = model.bind(ParameterStack(model, states, set(), self.device).weights)
+        loss = torch.zeros(len(states), device=self.device, dtype=inputs.dtype)
+        right = torch.zeros(len(states), device=self.device, dtype=torch.int64)
+        for start in range(0, len(data), EVALUATION_CHUNK):
+            labels = targets[start : start + EVALUATION_CHUNK].expand(len(states), -1)
+            outputs = model.predict(
+                model.broadcast(inputs[start : start + EVALUATION_CHUNK], len(states)), bound
+            )
+            losses = functional.cross_entropy(outputs.flatten(0, 1), labels.flatten(), reduction="none")
+            loss += losses.view(labels.shape).sum(1)
+            right += (outputs.argmax(2) == labels).sum(1)
+        n = len(data)
+        return [Evaluation(a / n, b / n) for a, b in zip(loss.tolist(), right.tolist(), strict=True)]
+
+    def _train(self, tasks: Sequence[Task]) -> list[TrainingResult]:
+        assert self._stacked is not None
+        with torch.no_grad():
+            return Lockstep(self._stacked, tasks, self.device).run(*self._here(tasks[0].job.data))
+
+    def _task(self, job: LocalTraining) -> Task | None:
+        """The job made ready for a stack; None if it has to go through the sequential engine."""
+        trained = tuple(sorted(set(trained_layers(self._sequential.model, job))))
+        budget = job.n_batches if job.max_batches is None else min(job.max_batches, job.n_batches)
+        model = self._stacked
+        if model is None or budget <= 0 or not any(model.names[i] for i in trained):
+            return None
+        if not job.plain:
+            self._fall_back("distillation, augmentation, early exit and quantisation have no stacked form")
+        elif not model.accepts(job.data.inputs):
+            self._fall_back(f"inputs of {job.data.inputs.ndim} dimensions have no stacked form")
+        elif self._check(job.state, job.data):
+            return Task(job, trained, budget)
+        else:
+            self._fall_back("states of another type than the samples have no stacked form")
+        return None
+
+    def _check(self, state: ModelState, data: Dataset) -> bool:
+        """Whether state and samples are of one type; raises SnakegymError if the state is not the model's."""
+        model = self._sequential.model
+        fits = len(state) == model.n_layers and all(
+            len(layer) == len(expected)
+            and all(n in layer and layer[n].shape == s for n, s in expected.items())
+            for layer, expected in zip(state.layers, self._shapes, strict=True)
+        )
+        if not fits:
+            model.load(state)  # says what does not
+        kind = data.inputs.dtype
+        return kind.is_floating_point and all(
+            t.dtype == kind for layer in state.layers for t in layer.values()
+        )
+
+    def _width(self, data: Dataset, batch: int) -> int:
+        """Members of one stack, for batches of that size."""
+        assert self._stacked is not None
+        parameters, activations = self._stacked.floats(tuple(data.inputs.shape[1:]))
+        each = parameters + activations * batch
+        if self.device.type == "cpu":
+            return max(1, min(CPU_MEMBERS, CPU_FLOATS // each))
+        return max(1, GPU_FLOATS // each)
+
+    def _here(self, data: Dataset) -> tuple[Tensor, Tensor]:
+        """Inputs and targets on the device."""
+        if data.inputs.device == self.device:
+            return data.inputs, data.targets
+        if id(data) not in self._moved:
+            self._moved[id(data)] = (data, data.inputs.to(self.device), data.targets.to(self.device))
+        return self._moved[id(data)][1:]
+
+    def _fall_back(self, reason: str) -> None:
+        if reason not in self._logged:
+            self._logged.add(reason)
+            _log.warning("stacked engine: %s: trained one after the other", reason)

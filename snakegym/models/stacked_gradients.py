@@ -1,0 +1,111 @@
+"""Which gradients a stack needs, and where they go."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from snakegym.models.stacked import StackedModel
+    from snakegym.models.stacked_ops import Operation
+
+
+class GradientPlan:
+    """Gradients of the layers that K members train, written into the rows of one tensor.
+
+    Members may train different layers. Where these are alike and their gradients go to the same
+    columns (seven residual layers, of which everybody trains one), one product serves all.
+
+    Args:
+        model: whose layers they are.
+        weights: per layer its parameters, each [K, *shape].
+        members: per layer who trains it, in rising order.
+        columns: of the gradients of each trained layer with parameters.
+        flat: [K, width], overwritten by every backward pass where something is trained.
+    """
+
+    def __init__(
+        self,
+        model: StackedModel,
+        weights: Sequence[Sequence[Tensor]],
+        members: Sequence[Sequence[int]],
+        columns: Mapping[int, slice],
+        flat: Tensor,
+    ) -> None:
+        self.wanted: dict[int, tuple[_Family, Sequence[int]]] = {}
+        """Operations whose gradients are needed, and by whom."""
+        families: dict[Hashable, _Family] = {}
+        used = dict.fromkeys(columns, 0)
+        for i, (op, own) in enumerate(zip(model.operations, model.split(weights), strict=True)):
+            layer = model.layer_of[i]
+            if not own or not members[layer]:
+                continue
+            start = columns[layer].start + used[layer]
+            used[layer] += sum(w[0].numel() for w in own)
+            key = (-1 if op.joint else i, start, tuple(w.shape for w in own))
+            family = families.setdefault(key, _Family(op, own, start))
+            family.members += members[layer]
+            self.wanted[i] = (family, members[layer])
+        self._families = list(families.values())
+        for family in self._families:
+            family.settle(flat)
+        self.lowest = min(self.wanted, default=len(model.operations))
+        """Nobody needs a gradient below this operation."""
+
+    def collect(self, operation: int, grad: Tensor, evidence: Tensor) -> None:
+        """Takes what the gradients of a wanted operation are made from."""
+        family, members = self.wanted[operation]
+        family.collect(members, grad, evidence)
+
+    def finish(self) -> None:
+        """Forms the gradients for which all has been collected by now."""
+        for family in self._families:
+            family.finish()
+
+
+class _Family:
+    """Operations of which no member trains two, with gradients of one form in the same columns."""
+
+    def __init__(self, op: Operation, weights: Sequence[Tensor], start: int) -> None:
+        self.members: list[int] = []
+        self._op, self._weights, self._start = op, weights, start
+
+    def settle(self, flat: Tensor) -> None:
+        """All members are known: decides where their gradients go."""
+        order = sorted(self.members)
+        self._everybody = len(order) == len(flat)
+        self._rows = torch.tensor(order, device=flat.device)
+        self._place = {k: place for place, k in enumerate(order)}
+        self._pending: list[tuple[Tensor, Tensor] | None] = [None] * len(order)
+        self._weights = [w[: len(order)] for w in self._weights]
+        self._targets = []
+        start = self._start
+        for weight in self._weights:
+            part = flat[:, start : (start := start + weight[0].numel())]
+            self._targets.append(part.view(len(flat), *weight.shape[1:]))
+
+    def collect(self, members: Sequence[int], grad: Tensor, evidence: Tensor) -> None:
+        axis = self._op.axis
+        if len(members) == grad.shape[axis]:
+            self._write(grad, evidence)
+            return
+        for k in members:
+            self._pending[self._place[k]] = grad.select(axis, k), evidence.select(axis, k)
+
+    def finish(self) -> None:
+        pending = [pair for pair in self._pending if pair is not None]
+        if pending:
+            grads, evidence = zip(*pending, strict=True)
+            self._pending = [None] * len(self._pending)
+            self._write(torch.stack(grads, self._op.axis), torch.stack(evidence, self._op.axis))
+
+    def _write(self, grad: Tensor, evidence: Tensor) -> None:
+        gradients = self._op.gradients(grad, evidence, self._weights)
+        for target, gradient in zip(self._targets, gradients, strict=True):
+            if self._everybody:
+                target.copy_(gradient)
+            else:
+                target.index_copy_(0, self._rows, gradient)
