@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -18,12 +16,9 @@ from numpy.typing import NDArray
 
 from training.checkpoints import Row
 from training.episodes import EpisodeRecord
-from training.runfolder import replacing
+from training.figures import DASHES, PALETTE, legend_right, new_figure
 from training.statistics import Estimate
 
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
-"""Okabe and Ito's colours, distinguishable with any kind of colour vision."""
-DASHES: tuple[str, ...] = ("-", "--", "-.", ":")
 COSTS = {"time": "#0072B2", "energy": "#E69F00", "bytes": "#009E73", "illegal": "#D55E00"}
 RECEIVE, SEND, MISHAP = "#c8c8c8", "#6e6e6e", "#D55E00"
 GRID = 200
@@ -34,16 +29,9 @@ Records = Mapping[str, Sequence[EpisodeRecord]]
 """Per scheduler its episodes."""
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Write a PNG in one step."""
-    with replacing(path) as temporary:
-        # Without the metadata that says which version drew it, the same figure is the same file.
-        figure.savefig(temporary, dpi=140, bbox_inches="tight", metadata={"Software": None})
-
-
 def learning_curve(curve: Sequence[Row], best_timesteps: int) -> Figure:
     """Return and accuracy over the steps of training; the best model on validation traces is marked."""
-    figure, axes = _figure(2, height=3.2)
+    figure, axes = new_figure(2, height=3.2)
     for ax, column, label in zip(
         axes, ("return", "accuracy"), ("Return", "Validation accuracy"), strict=True
     ):
@@ -63,7 +51,7 @@ def learning_curve(curve: Sequence[Row], best_timesteps: int) -> Figure:
 
 def accuracy_over_time(records: Records) -> Figure:
     """Median validation accuracy over simulated time, with the band of the middle half."""
-    figure, (ax,) = _figure(1)
+    figure, (ax,) = new_figure(1)
     end = max(r["time_s"] for episodes in records.values() for r in episodes)
     grid = np.linspace(0, end, GRID)
     for i, (label, episodes) in enumerate(records.items()):
@@ -77,13 +65,13 @@ def accuracy_over_time(records: Records) -> Figure:
     ax.set_title(
         "Median and middle half of the episodes; an episode that is over keeps its last value", fontsize=9
     )
-    _legend_right(ax)
+    legend_right(ax)
     return figure
 
 
 def cost_breakdown(records: Records) -> Figure:
     """What the gain in accuracy cost, as the reward counts it: mean terms per episode."""
-    figure, (ax,) = _figure(1, height=max(2.2, 1.2 + 0.45 * len(records)))
+    figure, (ax,) = new_figure(1, height=max(2.2, 1.2 + 0.45 * len(records)))
     places = np.arange(len(records))
     left = np.zeros(len(records))
     for term, colour in COSTS.items():
@@ -98,13 +86,13 @@ def cost_breakdown(records: Records) -> Figure:
     ax.set(xlabel="Reward units, mean per episode", yticks=places, yticklabels=list(records))
     ax.invert_yaxis()
     ax.axvline(0, color="black", lw=0.8)
-    _legend_right(ax)
+    legend_right(ax)
     return figure
 
 
 def returns(records: Records, estimates: Mapping[str, Estimate]) -> Figure:
     """Every episode's return, with interquartile mean and interval."""
-    figure, (ax,) = _figure(1, height=max(2.2, 1.2 + 0.45 * len(records)))
+    figure, (ax,) = new_figure(1, height=max(2.2, 1.2 + 0.45 * len(records)))
     for i, (label, episodes) in enumerate(records.items()):
         colour = PALETTE[i % len(PALETTE)]
         values = [r["total_reward"] for r in episodes]
@@ -125,7 +113,7 @@ def gantt(records: Records, n_nodes: int, n_middle: int) -> Figure:
     """The first episode of each scheduler: which node did what when."""
     legend_height = 0.2 * (n_middle + 4)
     height = max(0.7 + 0.2 * n_nodes, legend_height / len(records))
-    figure, axes = _figure(len(records), height=height, columns=1, width=10)
+    figure, axes = new_figure(len(records), height=height, columns=1, width=10)
     end = max(episodes[0]["time_s"] for episodes in records.values()) / 60
     colours = layer_colours(n_middle)
     for ax, (label, episodes) in zip(axes, records.items(), strict=True):
@@ -185,31 +173,6 @@ def _accuracy_at(record: EpisodeRecord, times: NDArray[np.float64]) -> NDArray[n
 def _series(curve: Sequence[Row], column: str) -> tuple[list[float], list[float]]:
     points = [(row["timesteps"], row[column]) for row in curve if column in row]
     return [float(x) for x, _ in points], [float(y) for _, y in points]
-
-
-def _figure(
-    n_axes: int, height: float = 3.6, columns: int | None = None, width: float | None = None
-) -> tuple[Figure, list[Axes]]:
-    columns = columns or n_axes
-    rows = -(-n_axes // columns)
-    figure = Figure(figsize=(width or (7 if n_axes == 1 else 10), height * rows), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes: list[Axes] = list(figure.subplots(rows, columns, squeeze=False).flat)
-    for ax in axes:
-        ax.spines[["top", "right"]].set_visible(False)
-        ax.grid(True, color="#e5e5e5", lw=0.6)
-        ax.set_axisbelow(True)
-    return figure, axes
-
-
-def _legend_right(ax: Axes, handles: Sequence[Artist] | None = None) -> None:
-    ax.legend(
-        handles=ax.get_legend_handles_labels()[0] if handles is None else handles,
-        loc="upper left",
-        bbox_to_anchor=(1.01, 1.0),
-        frameon=False,
-        fontsize=8,
-    )
 
 
 def _legend_below(figure: Figure, handles: Sequence[Artist], labels: Sequence[str]) -> None:

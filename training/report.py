@@ -87,6 +87,7 @@ def as_csv(records: Records) -> str:
 def write_pictures(folder: Path, records: Records, n_nodes: int, n_middle: int) -> list[str]:
     """Draw everything; the names of the files."""
     from training import plots
+    from training.figures import save
 
     figures = {
         "accuracy.png": plots.accuracy_over_time(records),
@@ -95,7 +96,7 @@ def write_pictures(folder: Path, records: Records, n_nodes: int, n_middle: int) 
         "returns.png": plots.returns(records, {k: v["total_reward"] for k, v in summarise(records).items()}),
     }
     for name, figure in figures.items():
-        plots.save(figure, folder / name)
+        save(figure, folder / name)
     return list(figures)
 
 

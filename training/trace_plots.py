@@ -13,7 +13,7 @@ from snakegym.network.catalogue import KINDS
 from snakegym.network.formats.base import Kind
 from snakegym.network.summary import Items, main_values, strata
 from snakegym.network.traces import LinkTrace, Trace
-from training.plots import PALETTE
+from training.figures import PALETTE
 
 LABELS: dict[Kind, str] = {"link": "Mbit/s", "compute": "Free share of the compute"}
 OUT = "#D55E00"

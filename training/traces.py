@@ -114,7 +114,7 @@ def convert(command: ConvertTraces) -> None:
 
 def plot(command: PlotTraces) -> None:
     """Draw the traces of a folder as one picture."""
-    from training.plots import save
+    from training.figures import save
     from training.trace_plots import distributions, over_time
 
     _, loaded = _load(command, command)

@@ -206,7 +206,8 @@ def _resumable(run: Run) -> Iterator[None]:
 
 
 def _report(run: Run) -> None:
-    from training.plots import learning_curve, save
+    from training.figures import save
+    from training.plots import learning_curve
 
     state = run.state
     save(learning_curve(state.curve, state.best_timesteps), run.folder / "learning_curve.png")
