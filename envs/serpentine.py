@@ -21,6 +21,7 @@ from snakegym.control.records import Job, Outcome
 from snakegym.control.service import load_service
 from snakegym.control.view import ProcessView
 from snakegym.errors import SnakegymError
+from snakegym.learning.stacked import EngineKind
 from snakegym.scenario import LayerOrder, Scenario, Split, load_scenario
 
 StepResult = tuple[Encoded, float, bool, bool, dict[str, Any]]
@@ -73,6 +74,7 @@ class SerpentineEnv(gym.Env[Encoded, np.int64]):
     * `traces`: folder with `link/*.csv` and `compute/*.csv` instead of the scenario's source.
     * `layer_order`: `free`, `serpentine`, `reverse` or `random` instead of the scenario's.
     * `render_mode`: `ansi` or `rgb_array`.
+    * `engine`: `sequential`, or `stacked`, which pays where several environments are trained together.
 
     ## Info
     `action_mask`, `rewards`, `metric`, `spent` (`time_s`, `energy_j`, `n_bytes`), `hops`, `waits`,
@@ -93,11 +95,12 @@ class SerpentineEnv(gym.Env[Encoded, np.int64]):
         traces: str | None = None,
         layer_order: LayerOrder | None = None,
         render_mode: str | None = None,
+        engine: EngineKind = "sequential",
     ) -> None:
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise SnakegymError(f"render_mode: found '{render_mode}', expected ansi, rgb_array or None")
         self.scenario = _with_order(load_scenario(scenario), layer_order)
-        self.service = load_service(self.scenario, split, traces)
+        self.service = load_service(self.scenario, split, traces, engine)
         self.render_mode = render_mode
         n_nodes, n_middle = self.scenario.network.nodes, self.service.profile.n_middle
         self.codec = ActionCodec(n_nodes, n_middle, self.scenario.process.layer_order)

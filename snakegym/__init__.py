@@ -17,4 +17,8 @@ __version__ = "0.1.0"
 with suppress(ModuleNotFoundError):  # learning itself does without: `snakegym compare` on a bare GPU machine
     from gymnasium import register
 
-    register(id="snakegym/Serpentine-v0", entry_point="envs.serpentine:SerpentineEnv")
+    register(
+        id="snakegym/Serpentine-v0",
+        entry_point="envs.serpentine:SerpentineEnv",
+        vector_entry_point="envs.vector:SerpentineVectorEnv",
+    )

@@ -131,10 +131,13 @@ class ProcessController:
 
     @property
     def ended(self) -> str:
-        """Why the process is over: `target`, `time`, `energy` or `hops`; empty while it goes on."""
+        """Why the process is over: `target`, `time`, `energy` or `hops`; empty while it goes on.
+
+        It goes on at least until something was decided, even if the untrained model meets the target.
+        """
         process = self.scenario.process
         budget = process.budget
-        if process.target is not None and self.metric >= process.target:
+        if process.target is not None and self.clock_s > 0 and self.metric >= process.target:
             return "target"
         if self.clock_s >= budget.time_s:
             return "time"

@@ -16,7 +16,7 @@ from snakegym.data.datasets import DataParts, load_data
 from snakegym.data.partition import partition
 from snakegym.errors import SnakegymError
 from snakegym.learning.jobs import Engine
-from snakegym.learning.sequential import SequentialEngine
+from snakegym.learning.stacked import EngineKind, make_engine
 from snakegym.models.layered import LayeredModel
 from snakegym.models.profile import ModelProfile, profile_model
 from snakegym.models.zoo import build_model
@@ -69,7 +69,10 @@ class Service:
 
 
 def load_service(
-    scenario: str | Path | Scenario, split: Split = "train", traces: str | None = None
+    scenario: str | Path | Scenario,
+    split: Split = "train",
+    traces: str | None = None,
+    engine: EngineKind = "sequential",
 ) -> Service:
     """Load (once in a program) what a scenario needs.
 
@@ -78,14 +81,15 @@ def load_service(
         split: the traces to use: `train`, `validation` or `test`.
         traces: folder of traces that replaces the scenario's own source. A scenario whose source is
             `folder` takes it from here, else from $SNAKEGYM_DATA.
+        engine: what trains: `sequential`, or `stacked` for processes that are trained together.
 
     Raises:
-        SnakegymError: whatever is wrong with scenario, dataset, model, traces or budget.
+        SnakegymError: whatever is wrong with scenario, dataset, model, traces, budget or engine.
     """
     if split not in ("train", "validation", "test"):
         raise SnakegymError(f"split: found '{split}', expected train, validation or test")
     loaded = load_scenario(scenario)
-    return _load(loaded.model_dump_json(), split, _trace_folder(loaded, traces))
+    return _load(loaded.model_dump_json(), split, _trace_folder(loaded, traces), engine)
 
 
 def _trace_folder(scenario: Scenario, traces: str | None) -> str | None:
@@ -95,21 +99,21 @@ def _trace_folder(scenario: Scenario, traces: str | None) -> str | None:
     if not folder:
         raise SnakegymError(
             f"scenario '{scenario.name}' replays measured traces: found neither a folder (traces=..., "
-            "--traces FOLDER) nor $SNAKEGYM_DATA, expected one with link/*.csv and compute/*.csv; "
-            f"`snakegym scenarios show {scenario.name}` says where public ones are"
+            "--traces FOLDER) nor $SNAKEGYM_DATA, expected one with link and compute traces; "
+            f"{scenario.name}.yaml and docs/scenarios.md say where public ones are"
         )
     return folder
 
 
 @lru_cache(maxsize=16)
-def _load(scenario_json: str, split: Split, traces: str | None) -> Service:
+def _load(scenario_json: str, split: Split, traces: str | None, engine: EngineKind) -> Service:
     scenario = Scenario.model_validate_json(scenario_json)
     data = load_data(scenario.data)
     model = build_model(scenario.model, data.input_shape, data.n_classes)
     profile = profile_model(model, data.input_shape)
     _check_feasible(scenario, data, profile)
     library = load_library(scenario.network.traces, traces, split)
-    return Service(scenario, data, model, profile, SequentialEngine(model), library)
+    return Service(scenario, data, model, profile, make_engine(model, engine), library)
 
 
 def _check_feasible(scenario: Scenario, data: DataParts, profile: ModelProfile) -> None:

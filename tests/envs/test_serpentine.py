@@ -223,7 +223,7 @@ def test_invariants_under_random_legal_and_illegal_actions(data, seed):
 @pytest.mark.parametrize(
     ("kwargs", "message"),
     [
-        ({"scenario": "nowhere"}, "unknown scenario 'nowhere': expected one of default"),
+        ({"scenario": "nowhere"}, "unknown scenario 'nowhere': expected one of .*default"),
         ({"split": "holdout"}, "split: found 'holdout', expected train, validation or test"),
         ({"traces": "/tmp/no-such-traces"}, "no-such-traces"),
         ({"layer_order": "zigzag"}, "layer_order: found 'zigzag'"),

@@ -1,0 +1,35 @@
+"""The vectorised environment as Stable-Baselines3 wants it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stable_baselines3.common.vec_env import DummyVecEnv
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
+
+from envs.vector import make_members, prepare_step
+
+
+class SerpentineVecEnv(DummyVecEnv):
+    """`n_envs` processes as SB3's `VecEnv`, whose hops are trained together in every step.
+
+    All else is `DummyVecEnv` with as many `SerpentineEnv`: seeds (`seed(7)` gives 7, 8, 9 …), immediate
+    resets with `terminal_observation` and `TimeLimit.truncated`, `env_method("action_masks")`. It may be
+    wrapped in VecMonitor and VecNormalize; wrappers of single environments have no place in it.
+
+    Args:
+        n_envs: how many, at least 1.
+        kwargs: of `SerpentineEnv`; `engine` is `stacked` unless given.
+
+    Raises:
+        SnakegymError: an argument is wrong.
+    """
+
+    def __init__(self, n_envs: int, **kwargs: Any) -> None:
+        self.members = make_members(n_envs, **kwargs)
+        super().__init__([lambda m=m: m for m in self.members])  # type: ignore[misc]
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Finish the step whose actions `step_async` got. Raises what `prepare_step` raises."""
+        prepare_step(self.members, self.actions)
+        return super().step_wait()

@@ -1,0 +1,147 @@
+"""Several environments in step, whose networks are trained together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from gymnasium.error import ResetNeeded
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from numpy.typing import ArrayLike, NDArray
+
+from envs.encoder import Encoded
+from envs.serpentine import SerpentineEnv, StepResult
+from snakegym.control.executor import run_together
+from snakegym.control.records import Outcome
+from snakegym.errors import SnakegymError
+
+BatchedStep = tuple[Encoded, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]
+
+
+class Member(SerpentineEnv):
+    """An environment whose step can be prepared: begun and trained together with others'.
+
+    A prepared step is finished by the next `step`, so that whoever loops over environments (gymnasium,
+    Stable-Baselines3) need not know; an unprepared one is done by the environment alone.
+    """
+
+    _prepared = False
+    _outcome: Outcome | None = None
+
+    def prepare(self, outcome: Outcome | None) -> None:
+        """Supply the outcome of the job that `begin` gave (None if it gave none)."""
+        self._prepared, self._outcome = True, outcome
+
+    def reset(self, **kwargs: Any) -> tuple[Encoded, dict[str, Any]]:
+        """As of any environment; forgets a prepared step."""
+        self._prepared, self._outcome = False, None
+        return super().reset(**kwargs)
+
+    def step(self, action: np.int64 | int) -> StepResult:
+        """Finish the prepared step, whose action was given when it began; else do a whole one."""
+        if not self._prepared:
+            return super().step(action)
+        outcome, self._prepared, self._outcome = self._outcome, False, None
+        return self.finish(outcome)
+
+
+def make_members(n: int, **kwargs: Any) -> list[Member]:
+    """Environments that can be trained together.
+
+    Args:
+        n: how many, at least 1.
+        kwargs: of `SerpentineEnv`; `engine` is `stacked` unless given.
+
+    Raises:
+        SnakegymError: `n` is below 1, or an argument is wrong.
+    """
+    if n < 1:
+        raise SnakegymError(f"num_envs: found {n}, expected 1 or more")
+    return [Member(**{"engine": "stacked", **kwargs}) for _ in range(n)]
+
+
+def prepare_step(members: Sequence[Member], actions: ArrayLike) -> None:
+    """Begin a step of every member and train all their jobs in one call of their engine.
+
+    Args:
+        members: of one service, none of whose episodes is over.
+        actions: integers [n], one for each member.
+
+    Raises:
+        SnakegymError: an action is not in the action space; then no member has begun.
+    """
+    if not members:
+        return
+    jobs = [m.begin(a) for m, a in zip(members, checked_actions(members, actions), strict=True)]
+    busy = [(m.executor, job) for m, job in zip(members, jobs, strict=True) if job is not None]
+    outcomes = iter(run_together([e for e, _ in busy], [job for _, job in busy]) if busy else ())
+    for member, job in zip(members, jobs, strict=True):
+        member.prepare(None if job is None else next(outcomes))
+
+
+def checked_actions(members: Sequence[Member], actions: ArrayLike) -> list[int]:
+    """The actions as integers. Raises SnakegymError if they are not one action for each member."""
+    found, n_actions = np.asarray(actions), members[0].codec.n_actions
+    fits = found.shape == (len(members),) and found.dtype.kind in "iu"
+    if not fits or found.min() < 0 or found.max() >= n_actions:
+        raise SnakegymError(
+            f"actions: found {found.tolist()!r:.200}, expected {len(members)} integers in [0, {n_actions})"
+        )
+    return [int(a) for a in found]
+
+
+class SerpentineVectorEnv(SyncVectorEnv):
+    """`num_envs` processes at once: `gym.make_vec("snakegym/Serpentine-v0", num_envs=16)`.
+
+    What gymnasium's `SyncVectorEnv` of as many `SerpentineEnv` gives, step by step, but the
+    hops of one step are trained and evaluated together by the stacked engine. Observations are
+    batched along a first axis, rewards are float64 [num_envs], infos as gymnasium groups them.
+    `action_masks()` and `info["action_mask"]` are [num_envs, n_actions].
+
+    ## Arguments
+    * `num_envs`: how many.
+    * `autoreset_mode`: what follows an episode that ended: `NextStep` (default; the next step resets it
+      and ignores its action), `SameStep` (reset at once, the last observation and info under `final_obs`
+      and `final_info`) or `Disabled` (call `reset(options={"reset_mask": mask})`).
+    * `engine`: `stacked` (default), or `sequential`: exactly the numbers of single environments, slower.
+    * all arguments of `SerpentineEnv`.
+
+    ## Seeding
+    `reset(seed=7)` seeds the environments 7, 8, 9 …; a list seeds each on its own.
+    """
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        *,
+        autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
+        **kwargs: Any,
+    ) -> None:
+        self.members = make_members(num_envs, **kwargs)
+        super().__init__([lambda m=m: m for m in self.members], autoreset_mode=_mode(autoreset_mode))  # type: ignore[misc]
+
+    def step(self, actions: Any) -> BatchedStep:
+        """One step of all environments. Raises what `prepare_step` raises, and ResetNeeded."""
+        actions = checked_actions(self.members, actions)
+        over = [bool(member.controller.ended) for member in self.members]
+        if self.autoreset_mode is not AutoresetMode.NEXT_STEP and any(over):
+            raise ResetNeeded(
+                f"the episodes of environments {np.flatnonzero(over).tolist()} are over: call reset() with "
+                "their reset_mask"
+            )
+        going = [i for i, ended in enumerate(over) if not ended]
+        prepare_step([self.members[i] for i in going], [actions[i] for i in going])
+        return super().step(np.array(actions))
+
+    def action_masks(self) -> NDArray[np.bool_]:
+        """Bool [num_envs, n_actions]: legal actions."""
+        return np.stack([member.action_masks() for member in self.members])
+
+
+def _mode(mode: str | AutoresetMode) -> AutoresetMode:
+    try:
+        return AutoresetMode(mode)
+    except ValueError:
+        expected = ", ".join(m.value for m in AutoresetMode)
+        raise SnakegymError(f"autoreset_mode: found {mode!r}, expected {expected}") from None
