@@ -196,9 +196,10 @@ def nominal_costs(
 
 
 def _print_rules(env: SerpentineEnv, config: CheckScenario, records: dict[str, list[EpisodeRecord]]) -> None:
+    from training.groups import group
     from training.report import summarise
 
-    summary = summarise(records)
+    summary = summarise(group(records))
     title = f"Fixed rules on {config.episodes} {config.split} episodes of scenario '{env.scenario.name}'"
     print_measures(console(), title, summary, unit_columns(summary))
 

@@ -15,6 +15,7 @@ from snakegym.errors import SnakegymError
 from training import report, runfolder
 from training.config import EvaluateConfig
 from training.episodes import EpisodeRecord
+from training.groups import trainings
 from training.partial import PartialResults
 from training.progress import progress
 from training.used import MANIFEST, write_manifest
@@ -28,6 +29,7 @@ FILES = (
     "costs.png",
     "gantt.png",
     "returns.png",
+    "report.html",
 )
 PARTIAL = "partial.jsonl"
 
@@ -47,14 +49,14 @@ def evaluate(config: EvaluateConfig) -> None:
     with runfolder.locked(config.out):
         write_manifest(config.out, env)
         records = _play_all(stage, header)
-        baseline = choose_baseline(records)
+        analysis = report.analyse(records, header["trained"], header["scenario"])
         title = (
             f"{config.episodes} {config.split} episodes of scenario '{env.scenario.name}', seed {config.seed}"
         )
-        files = report.write_files(config.out, header, records, baseline)
-        files += report.write_pictures(config.out, records, env.codec.n_nodes, env.codec.n_middle)
+        files = report.write_files(config.out, header, records, analysis)
+        files += report.write_pictures(config.out, analysis, env.codec.n_nodes, env.codec.n_middle)
         (config.out / PARTIAL).unlink(missing_ok=True)
-    report.print_tables(title, records, baseline)
+    report.print_tables(title, analysis)
     print(f"written to {config.out}{os.sep}: {', '.join(files)}")
 
 
@@ -72,6 +74,7 @@ def describe(config: EvaluateConfig, env: SerpentineEnv) -> dict[str, Any]:
             "layer_order": config.layer_order,
         },
         "scenario": env.scenario.model_dump(mode="json"),
+        "trained": trainings(config.scheduler),
         "weights": {spec: digest for spec in config.scheduler if (digest := _digest(spec))},
     }
 
@@ -94,11 +97,6 @@ def check_folder(out: Path, request: dict[str, Any]) -> None:
         difference = runfolder.first_difference(request, asked)
         if difference:
             raise SnakegymError(f"{out}: holds another evaluation: {difference}; choose another --out")
-
-
-def choose_baseline(records: report.Records) -> str:
-    """The first scheduler that was not trained, else the first."""
-    return next((label for label in records if label in list_schedulers()), next(iter(records)))
 
 
 def _play_all(stage: Stage, header: dict[str, Any]) -> dict[str, list[EpisodeRecord]]:

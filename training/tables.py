@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from training.statistics import Estimate
+from training.targets import TimeToTarget
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,10 @@ class Column:
     factor: float = 1.0
     """From the stored unit to the printed one."""
     digits: int = 2
+
+
+PROBABILITY = Column("probability", "P", 1, 2)
+SHARE = Column("share", "Share %", 100, 0)
 
 
 def console() -> Console:
@@ -96,31 +101,68 @@ def plain_table(title: str) -> Table:
 
 
 def paired_table(
-    title: str, paired: Mapping[str, Mapping[str, Estimate]], columns: Sequence[Column]
+    title: str,
+    paired: Mapping[str, Mapping[str, Estimate]],
+    improvement: Mapping[str, Mapping[str, Estimate]],
+    columns: Sequence[Column],
 ) -> Table:
-    """Differences to a baseline; those whose interval excludes 0 are marked."""
+    """Differences to a baseline, marked where the interval excludes 0, and probabilities of improvement."""
     table = plain_table(title)
     table.add_column("Scheduler", no_wrap=True)
     for column in columns:
-        table.add_column(column.title.replace("\n", " "), justify="right", no_wrap=True)
+        name = column.title.replace("\n", " ")
+        table.add_column(name, justify="right", no_wrap=True)
+        table.add_column(f"P({name.removesuffix(' %')})", justify="right", no_wrap=True)
     for label, measures in paired.items():
-        table.add_row(escape(label), *(_difference(measures[c.key], c) for c in columns))
+        cells = [
+            text
+            for c in columns
+            for text in (_difference(measures[c.key], c), _in_line(improvement[label][c.key], PROBABILITY))
+        ]
+        table.add_row(escape(label), *cells)
     return table
 
 
-def _difference(e: Estimate, column: Column) -> str:
-    mark = "*" if e.excludes_zero else " "
-    return f"{e.value * column.factor:+.{column.digits}f}{mark}  [dim]{_interval(e, column)}[/dim]"
+def target_table(target: float, times: Mapping[str, TimeToTarget]) -> Table:
+    """How often and how soon a validation accuracy is reached; a bound is marked as one."""
+    column = time_column(times)
+    table = plain_table(f"Time to {target:.0%} validation accuracy")
+    table.add_column("Scheduler", no_wrap=True)
+    table.add_column("Episodes that reach it %", justify="right", no_wrap=True)
+    table.add_column(column.title.replace("\n", " "), justify="right", no_wrap=True)
+    for label, t in times.items():
+        bound = "≥ " if t.is_bound else ""
+        table.add_row(escape(label), _in_line(t.share, SHARE), bound + _in_line(t.time_s, column))
+    return table
 
 
-def cell(e: Estimate, column: Column) -> str:
-    """Value and, on a second line, interval."""
-    value, interval = f"{e.value * column.factor:.{column.digits}f}", _interval(e, column)
-    return f"{value}\n[dim]{interval}[/dim]" if interval else value
+def time_column(times: Mapping[str, TimeToTarget]) -> Column:
+    """How the times to a target are printed."""
+    return _scaled("time_s", "Time", max(t.time_s.value for t in times.values()), ((60, "min"), (1, "s")), 3)
 
 
-def _interval(e: Estimate, column: Column) -> str:
+def number(e: Estimate, column: Column, sign: str = "") -> str:
+    """The value in the column's unit; `sign` as in a format specification."""
+    return f"{e.value * column.factor:{sign}.{column.digits}f}"
+
+
+def interval(e: Estimate, column: Column) -> str:
+    """The interval in the column's unit; nothing if there is none."""
     if e.low is None or e.high is None:
         return ""
     low, high = e.low * column.factor, e.high * column.factor
     return f"{low:.{column.digits}f} … {high:.{column.digits}f}"
+
+
+def cell(e: Estimate, column: Column) -> str:
+    """Value and, on a second line, interval."""
+    bounds = interval(e, column)
+    return f"{number(e, column)}\n[dim]{bounds}[/dim]" if bounds else number(e, column)
+
+
+def _difference(e: Estimate, column: Column) -> str:
+    return f"{number(e, column, '+')}{'*' if e.excludes_zero else ' '}  [dim]{interval(e, column)}[/dim]"
+
+
+def _in_line(e: Estimate, column: Column) -> str:
+    return f"{number(e, column)}  [dim]{interval(e, column)}[/dim]"

@@ -115,7 +115,16 @@ def test_numbers_of_an_episode_agree(evaluate: Run, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("without_pictures")
 def test_the_table_names_schedulers_and_units(evaluate: Run) -> None:
     _, out, _ = evaluate("out")
-    for text in ("serpentine", "random", "Return", "accuracy %", "Hops", "Difference to serpentine", "95 %"):
+    for text in (
+        "serpentine",
+        "random",
+        "Return",
+        "accuracy %",
+        "Hops",
+        "Compared with serpentine",
+        "P(Return)",
+        "95 %",
+    ):
         assert text in out
 
 
