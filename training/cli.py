@@ -1,4 +1,4 @@
-"""The command line `snakegym`: train, evaluate, compare, scenarios."""
+"""The command line `snakegym`: train, evaluate, compare, experiment, scenarios."""
 
 from __future__ import annotations
 
@@ -11,14 +11,25 @@ import tyro
 from snakegym.errors import SnakegymError
 from training.compare_config import CompareConfig
 from training.config import CheckScenario, EvaluateConfig, ListScenarios, ShowScenario, TrainConfig
+from training.experiment_config import ExperimentConfig
 from training.traces_config import ParsedTraces, Traces
 
-Command = TrainConfig | EvaluateConfig | CompareConfig | ListScenarios | CheckScenario | ShowScenario | Traces
+Command = (
+    TrainConfig
+    | EvaluateConfig
+    | CompareConfig
+    | ExperimentConfig
+    | ListScenarios
+    | CheckScenario
+    | ShowScenario
+    | Traces
+)
 
 Parsed = (
     Annotated[TrainConfig, tyro.conf.subcommand("train")]
     | Annotated[EvaluateConfig, tyro.conf.subcommand("evaluate")]
     | Annotated[CompareConfig, tyro.conf.subcommand("compare")]
+    | Annotated[ExperimentConfig, tyro.conf.subcommand("experiment")]
     | Annotated[ListScenarios, tyro.conf.subcommand("scenarios")]
     | Annotated[Traces, tyro.conf.subcommand("traces")]
 )
@@ -89,6 +100,10 @@ def run(command: Command) -> None:
             from training.compare import compare
 
             compare(command)
+        case ExperimentConfig():
+            from training.experiment import experiment
+
+            experiment(command)
         case CheckScenario():
             from training.check import check
 

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from snakegym.errors import SnakegymError
+from training.cli import main
+from training.experiment import FILES, SHARES, kept
+from training.experiment_config import ExperimentConfig
+
+
+def test_kept_is_the_ratio_of_the_means_with_a_paired_interval():
+    normal = np.linspace(0.8, 0.95, 10)
+    same = kept(normal * 0.9, normal)
+    assert (same.ratio, same.low, same.high) == pytest.approx((0.9, 0.9, 0.9)), "pairs leave no spread"
+    noisy = kept(normal * (0.9 + 0.05 * np.array([1, -1] * 5)), normal)
+    assert noisy.low < noisy.ratio < noisy.high
+    assert noisy.high - noisy.low < 0.1
+
+
+def test_the_interruption_experiment_writes_what_it_prints(tmp_path: Path, capsys):
+    out = tmp_path / "e"
+    main(["experiment", "interruption", "--seeds", "2", "--cycles", "1", "--out", str(out)])
+    printed = capsys.readouterr().out
+    assert sorted(p.name for p in out.iterdir()) == sorted(FILES)
+    document = json.loads((out / FILES[0]).read_text())
+    for data in ("iid", "dirichlet"):
+        runs = document["runs"][data]
+        assert set(runs) == {"normal", *SHARES}
+        for name in SHARES:
+            pairs = zip(runs[name], runs["normal"], strict=True)
+            assert all(a["validation"][0] == b["validation"][0] for a, b in pairs), "the same initial models"
+            ratio = np.mean([r["test"] for r in runs[name]]) / np.mean([r["test"] for r in runs["normal"]])
+            assert document["kept"][data][name]["ratio"] == pytest.approx(ratio)
+            assert f"{ratio:.1%}" in printed
+    (out / "mine.txt").write_text("")
+    with pytest.raises(SystemExit):
+        main(["experiment", "interruption", "--seeds", "2", "--out", str(out)])
+    assert "mine.txt" in capsys.readouterr().err
+
+
+def test_an_interval_needs_two_seeds():
+    with pytest.raises(SnakegymError, match="--seeds: found 1"):
+        ExperimentConfig("interruption", Path("x"), seeds=1).validate()
