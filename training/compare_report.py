@@ -46,7 +46,7 @@ def report(out: Path, comparison: Comparison, results: Sequence[Result]) -> None
             "comparison": comparison.identity(),
             "summary": {n: {k: asdict(e) for k, e in m.items()} for n, m in summary.items()},
             "relative_to_fedavg": {n: {k: asdict(e) for k, e in m.items()} for n, m in relative.items()},
-            "results": list(results),
+            "results": [_slim(result) for result in results],
         },
         indent=None,
     )
@@ -84,6 +84,18 @@ def final(result: Result) -> dict[str, float]:
         "time_s": total("time_s"),
         "energy_j": total("energy_j"),
     }
+
+
+def _slim(result: Result) -> dict[str, Any]:
+    """A piece with a list a measure instead of a record a round; what every hop did stays in runs/."""
+    rounds = result["rounds"]
+    columns = {key: [_rounded(r[key]) for r in rounds] for key in rounds[0]}
+    return {**{k: v for k, v in result.items() if k != "journal"}, "rounds": columns}
+
+
+def _rounded(value: float | None) -> float | None:
+    """Seven significant digits: a third of the size, and more than single precision knows."""
+    return None if value is None else float(f"{value:.7g}")
 
 
 def _groups(results: Sequence[Result]) -> Groups:
