@@ -20,6 +20,7 @@ from training.tables import Column, cell, console, plain_table
 Result = Mapping[str, Any]
 Groups = dict[str, list[Result]]
 BASELINE = "fedavg"
+WITH_INTERVAL = ("test_accuracy", "time_s", "energy_j")
 
 MEASURES = (
     "test_accuracy",
@@ -55,7 +56,9 @@ def report(out: Path, comparison: Comparison, results: Sequence[Result]) -> None
     if len(relative) > 1:
         tables.append(_ratios(relative))
     screen.print(*tables)
-    screen.print("[dim]mean over seeds, 95 % bootstrap interval below; simulated costs of all nodes[/dim]")
+    screen.print(
+        "[dim]interquartile mean over seeds, 95 % bootstrap interval below; costs are simulated[/dim]"
+    )
     with screen.capture() as captured:
         screen.print(*tables)
     write_text(out / "table.txt", captured.get())
@@ -164,15 +167,17 @@ def _ratios(relative: Mapping[str, Mapping[str, Estimate]]) -> Any:
 
 
 def _cell(e: Estimate, column: Column) -> str:
-    """Value and interval; the value alone where all seeds agree."""
-    return cell(Estimate(e.value, None, None) if e.low == e.high else e, column).rstrip()
+    """Value and interval; the value alone where seeds hardly matter."""
+    known = column.key in WITH_INTERVAL and e.low != e.high
+    return cell(e if known else Estimate(e.value, None, None), column).rstrip()
 
 
 def _columns(summary: Mapping[str, Mapping[str, Estimate]]) -> list[Column]:
     def unit(key: str, title: str, steps: Sequence[tuple[float, str]]) -> Column:
         typical = float(np.median([m[key].value for m in summary.values()]))
         size, name = next(((s, n) for s, n in steps if typical >= s), steps[-1])
-        return Column(key, f"{title}\n{name}", 1 / size, 2 if typical / size < 100 else 0)
+        digits = 2 if typical < 10 * size else 1 if typical < 100 * size else 0
+        return Column(key, f"{title}\n{name}", 1 / size, digits)
 
     sizes = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B"))
     flops = ((1e12, "TFLOP"), (1e9, "GFLOP"), (1e6, "MFLOP"), (1.0, "FLOP"))
@@ -181,7 +186,7 @@ def _columns(summary: Mapping[str, Mapping[str, Estimate]]) -> list[Column]:
         unit("bytes_per_round", "Bytes\na round", sizes),
         unit("n_bytes", "Bytes\nin total", sizes),
         unit("node_memory_bytes", "Memory\nof a node", sizes),
-        unit("node_flops_per_round", "Busiest node\na round", flops),
+        unit("node_flops_per_round", "Busiest\nnode", flops),
         Column("synchronisations_per_round", "Synchron-\nisations", 1, 0),
         unit("time_s", "Simulated\ntime", ((86400.0, "days"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))),
         unit("energy_j", "Energy", ((1e6, "MJ"), (1e3, "kJ"), (1.0, "J"))),

@@ -7,24 +7,47 @@ DOI 10.1109/MCOM.005.2400282.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 
 from snakegym.control.controller import ProcessController
-from snakegym.control.executor import SimulatedExecutor
-from snakegym.control.records import Assignment, Hop, Outcome, Phases
+from snakegym.control.executor import Executor, SimulatedExecutor
+from snakegym.control.records import Assignment, Hop, Job, Outcome, Phases
 from snakegym.errors import SnakegymError
 from snakegym.frameworks.base import Framework
 from snakegym.frameworks.ledger import Ledger
 from snakegym.frameworks.problem import Problem
+from snakegym.network.simulator import simulate
 from snakegym.scenario import ForcedInterruption, LayerOrder, Mode
 
 NEVER_S = 1e12
 """A budget that is never used up: rounds are counted instead."""
 FIFTH_LAYER = 3
 """The middle layer that is the fifth of the whole model; the first is no middle layer."""
+GIVEN_UP_S = 10.0
+"""After how long the Process Controller gives up a node that was interrupted."""
+
+
+class Interrupting:
+    """Carries hops out, but gives a node up `GIVEN_UP_S` after it received a job that is to be interrupted.
+
+    The network of a comparison has a timeout that is as good as infinite, so it cannot say when.
+    """
+
+    def __init__(self, executor: SimulatedExecutor) -> None:
+        self._executor = executor
+
+    def run(self, job: Job) -> Outcome:
+        """One hop."""
+        if job.forced_share is None:
+            return self._executor.run(job)
+        received = simulate(self._executor.network, replace(job, flops=0.0, send=None, forced_share=None))
+        phases = replace(
+            received, compute_s=GIVEN_UP_S, trained_share=0.0, interrupted="compute", update_sent=False
+        )
+        return Outcome(phases, job.training.state, False, 0, math.nan, job.metric)
 
 
 class SnakeLearning(Framework):
@@ -67,7 +90,8 @@ class SnakeLearning(Framework):
         network = base.network.model_copy(update={"mode": mode})
         self._scenario = base.model_copy(update={"process": process, "network": network})
         self._rotate = rotate
-        self._executor = SimulatedExecutor(problem.network, problem.engine, problem.data.validation)
+        simulated = SimulatedExecutor(problem.network, problem.engine, problem.data.validation)
+        self._executor: Executor = Interrupting(simulated) if interrupted else simulated
         self._controller = self._start()
         self._hops: list[dict[str, Any]] = []
 

@@ -128,6 +128,7 @@ def test_an_interrupted_layer_is_never_trained_and_the_process_goes_on(make_prob
     untouched = [i for i in range(7) if framework.state.layers[i] is problem.initial.layers[i]]
     assert untouched == [FIFTH_LAYER + 1]
     assert record.passes == pytest.approx(2 * (30 - 7) / 30)
+    assert record.time_s < 1.1 * SnakeLearning(problem).round().time_s  # ten seconds instead of training
 
 
 def test_memory_and_flops_are_those_of_the_heaviest_hop(make_problem):
