@@ -35,7 +35,7 @@ class GradientPlan:
         columns: Mapping[int, slice],
         flat: Tensor,
     ) -> None:
-        self.wanted: dict[int, tuple[_Family, Sequence[int]]] = {}
+        self.wanted: dict[int, tuple[_Family, list[int]]] = {}
         """Operations whose gradients are needed, and by whom."""
         families: dict[Hashable, _Family] = {}
         used = dict.fromkeys(columns, 0)
@@ -46,14 +46,19 @@ class GradientPlan:
             start = columns[layer].start + used[layer]
             used[layer] += sum(w[0].numel() for w in own)
             key = (-1 if op.joint else i, start, tuple(w.shape for w in own))
-            family = families.setdefault(key, _Family(op, own, start))
+            family = families.setdefault(key, _Family(op, own, flat, start))
             family.members += members[layer]
-            self.wanted[i] = (family, members[layer])
+            self.wanted[i] = (family, list(members[layer]))
         self._families = list(families.values())
-        for family in self._families:
-            family.settle(flat)
         self.lowest = min(self.wanted, default=len(model.operations))
         """Nobody needs a gradient below this operation."""
+        self.narrow(len(flat))
+
+    def narrow(self, n: int) -> None:
+        """From now on there are only the first n members."""
+        self.wanted = {i: (f, [k for k in members if k < n]) for i, (f, members) in self.wanted.items()}
+        for family in self._families:
+            family.narrow(n)
 
     def collect(self, operation: int, grad: Tensor, evidence: Tensor) -> None:
         """Takes what the gradients of a wanted operation are made from."""
@@ -69,43 +74,39 @@ class GradientPlan:
 class _Family:
     """Operations of which no member trains two, with gradients of one form in the same columns."""
 
-    def __init__(self, op: Operation, weights: Sequence[Tensor], start: int) -> None:
+    def __init__(self, op: Operation, weights: Sequence[Tensor], flat: Tensor, start: int) -> None:
         self.members: list[int] = []
-        self._op, self._weights, self._start = op, weights, start
-
-    def settle(self, flat: Tensor) -> None:
-        """All members are known: decides where their gradients go."""
-        order = sorted(self.members)
-        self._everybody = len(order) == len(flat)
-        self._rows = torch.tensor(order, device=flat.device)
-        self._place = {k: place for place, k in enumerate(order)}
-        self._pending: list[tuple[Tensor, Tensor] | None] = [None] * len(order)
-        self._weights = [w[: len(order)] for w in self._weights]
+        self._op, self._weights = op, weights
         self._targets = []
-        start = self._start
-        for weight in self._weights:
+        for weight in weights:
             part = flat[:, start : (start := start + weight[0].numel())]
-            self._targets.append(part.view(len(flat), *weight.shape[1:]))
+            self._targets.append(part.view(weight.shape))
+
+    def narrow(self, n: int) -> None:
+        self.members = sorted(k for k in self.members if k < n)
+        everybody = len(self.members) == n
+        self._rows = None if everybody else torch.tensor(self.members, device=self._targets[0].device)
+        self._weights = [w[: len(self.members)] for w in self._weights]
+        self._targets = [t[:n] for t in self._targets]
+        self._pending: dict[int, tuple[Tensor, Tensor]] = {}
 
     def collect(self, members: Sequence[int], grad: Tensor, evidence: Tensor) -> None:
         axis = self._op.axis
         if len(members) == grad.shape[axis]:
             self._write(grad, evidence)
-            return
-        for k in members:
-            self._pending[self._place[k]] = grad.select(axis, k), evidence.select(axis, k)
+        else:
+            self._pending.update((k, (grad.select(axis, k), evidence.select(axis, k))) for k in members)
 
     def finish(self) -> None:
-        pending = [pair for pair in self._pending if pair is not None]
-        if pending:
-            grads, evidence = zip(*pending, strict=True)
-            self._pending = [None] * len(self._pending)
+        if self._pending:
+            grads, evidence = zip(*(self._pending[k] for k in self.members), strict=True)
+            self._pending = {}
             self._write(torch.stack(grads, self._op.axis), torch.stack(evidence, self._op.axis))
 
     def _write(self, grad: Tensor, evidence: Tensor) -> None:
         gradients = self._op.gradients(grad, evidence, self._weights)
         for target, gradient in zip(self._targets, gradients, strict=True):
-            if self._everybody:
+            if self._rows is None:
                 target.copy_(gradient)
             else:
                 target.index_copy_(0, self._rows, gradient)

@@ -164,9 +164,9 @@ class Convolution:
         return saved
 
     def gradients(self, grad: Tensor, evidence: Tensor, weights: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        weight = weights[0]
-        result = self._backward(grad, evidence, weight.flatten(0, 1), [False, True, False])[1]
-        result = result.view(weight.shape)
+        shape = weights[0].shape
+        like = grad.new_empty((shape[0] * shape[1], *shape[2:]))
+        result = self._backward(grad, evidence, like, [False, True, False])[1].view(shape)
         return (result,) if len(weights) == 1 else (result, grad.sum((0, 3, 4)))
 
     def _backward(self, grad: Tensor, x: Tensor, weight: Tensor, wanted: list[bool]) -> Any:
