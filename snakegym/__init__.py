@@ -17,8 +17,10 @@ __version__ = "0.1.0"
 with suppress(ModuleNotFoundError):  # learning itself does without: `snakegym compare` on a bare GPU machine
     from gymnasium import register
 
-    register(
-        id="snakegym/Serpentine-v0",
-        entry_point="envs.serpentine:SerpentineEnv",
-        vector_entry_point="envs.vector:SerpentineVectorEnv",
-    )
+    for _name in ("", "crowd", "flaky", "large", "tidal"):  # what needs no data; "" is the default
+        register(
+            id=f"snakegym/Serpentine{_name.title()}-v0",
+            entry_point="envs.serpentine:SerpentineEnv",
+            vector_entry_point="envs.vector:SerpentineVectorEnv",
+            kwargs={"scenario": _name} if _name else {},
+        )

@@ -1,0 +1,59 @@
+"""The scenarios that ship with snakegym."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from snakegym.control.service import load_service
+from snakegym.errors import SnakegymError
+from snakegym.scenario import Scenario, list_scenarios, load_scenario
+
+MEASURED = ("metro-3g", "pedestrian-5g", "vehicular-5g")
+GENERATED = tuple(name for name in list_scenarios() if name not in MEASURED)
+
+
+def test_all_the_promised_ones_are_there():
+    assert set(list_scenarios()) >= {"default", "tidal", "flaky", "crowd", "large", *MEASURED}
+
+
+@pytest.mark.parametrize("name", list_scenarios())
+def test_each_is_documented_and_survives_serialisation(name):
+    scenario = load_scenario(name)
+    assert scenario.name == name
+    assert scenario.summary
+    assert Scenario.model_validate_json(scenario.model_dump_json()) == scenario
+    page = (Path(__file__).parents[2] / "docs" / "scenarios.md").read_text(encoding="utf-8")
+    assert f"`{name}`" in page
+
+
+@pytest.mark.parametrize("name", GENERATED)
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_generated_ones_serve_every_split_with_a_trace_of_its_own_for_each_node(name, split):
+    service = load_service(name, split)
+    controller, _ = service.start(np.random.default_rng(0))
+    assert controller.view().legal.any()
+    nodes = service.scenario.network.nodes
+    assert len(set(controller.network.link_names)) == nodes
+    assert len(set(controller.network.compute_names)) == nodes
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_measured_ones_say_what_they_need(name, monkeypatch):
+    monkeypatch.delenv("SNAKEGYM_DATA", raising=False)
+    with pytest.raises(SnakegymError, match=r"--traces FOLDER.*\$SNAKEGYM_DATA") as error:
+        load_service(name)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MEASURED)
+def test_measured_ones_find_their_traces_in_every_split(name, shared_data, monkeypatch):
+    monkeypatch.setenv("SNAKEGYM_DATA", str(shared_data))
+    for split in ("train", "validation", "test"):
+        controller, _ = load_service(name, split).start(np.random.default_rng(0))
+        assert controller.view().legal.any()
+    given = load_service(name, "train", str(shared_data))
+    assert given is load_service(name, "train"), "the argument and the variable mean the same"
