@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 
 import torch
@@ -58,12 +57,17 @@ class LayeredModel(nn.Module):
         linear ones (a residual block) may rescale them. The same seed gives the same state; what
         the model has loaded and the global random generator are left alone.
         """
-        fresh = copy.deepcopy(self)  # never written in place: the parameters may be somebody's state
-        with torch.random.fork_rng(devices=[]), torch.no_grad():
-            torch.default_generator.manual_seed(seed)
-            for layer in fresh.layers:
-                _initialise(layer)
-        return fresh.state()
+        before = self.state()
+        # Never written in place: the parameters may be somebody's state.
+        self.load(ModelState(tuple({n: t.clone() for n, t in layer.items()} for layer in before.layers)))
+        try:
+            with torch.random.fork_rng(devices=[]), torch.no_grad():
+                torch.default_generator.manual_seed(seed)
+                for layer in self.layers:
+                    _initialise(layer)
+            return self.state()
+        finally:
+            self.load(before)
 
     def state(self) -> ModelState:
         """What is loaded now, by reference."""
