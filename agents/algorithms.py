@@ -30,6 +30,9 @@ _POLICIES: dict[str, dict[str, Any]] = {
 
 ROLLOUT_STEPS = 512
 """Steps between two updates, over all environments together."""
+SHORTEST_ROLLOUT = 8
+"""Steps of each environment, however many there are: advantages look about 1 / (1 - gamma * gae_lambda) = 4
+steps ahead."""
 
 DEFAULTS: dict[str, Any] = {
     "learning_rate": 1e-3,
@@ -81,4 +84,5 @@ def algorithm_class(name: str) -> type[BaseAlgorithm]:
 
 
 def _rollout(env: Env[Any, Any] | VecEnv) -> int:
-    return ROLLOUT_STEPS // env.num_envs if isinstance(env, VecEnv) else ROLLOUT_STEPS
+    n_envs = env.num_envs if isinstance(env, VecEnv) else 1
+    return max(SHORTEST_ROLLOUT, ROLLOUT_STEPS // n_envs)

@@ -79,7 +79,7 @@ class TrainConfig:
     layer_order: LayerOrder | None = None
     """Who chooses the layer: free (the scheduler) or a fixed order; default: as the scenario says."""
     n_envs: int = 1
-    """Environments played in turn in this process."""
+    """Environments played at a time, in this process; the networks of several are trained together."""
     eval_every: int = 2_000
     """Steps between two evaluations on validation traces."""
     eval_episodes: int = 8

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypedDict
+from collections.abc import Callable, Sequence
+from typing import Any, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
 
 from agents.protocol import Scheduler
 from envs.encoder import Encoded
 from envs.reward import TERMS
-from envs.serpentine import SerpentineEnv
+from envs.serpentine import SerpentineEnv, StepResult
+from envs.vector import Member, prepare_step
 from snakegym.control.records import Hop
 from training.seeding import derive_seed
 
 Choose = Callable[[Encoded], int]
 """From an observation to an action."""
+ChooseTogether = Callable[[Encoded, NDArray[np.bool_]], NDArray[np.int64]]
+"""From n observations, batched, and action masks [n, n_actions] to n actions."""
 
 
 class HopRecord(TypedDict):
@@ -82,33 +88,80 @@ def play(env: SerpentineEnv, choose: Choose, episode: int, seed: int) -> Episode
     """
     observation: Encoded
     observation, info = env.reset(seed=seed)
-    initial = float(info["metric"])
-    rewards = dict.fromkeys(TERMS, 0.0)
-    total, done = 0.0, False
+    tally = _Tally(env, info)
+    done = False
     while not done:
-        observation, reward, terminated, truncated, info = env.step(choose(observation))
-        total += float(reward)
-        done = terminated or truncated
-        for term, value in info["rewards"].items():
-            rewards[term] += float(value)
-    return EpisodeRecord(
-        episode=episode,
-        seed=seed,
-        total_reward=total,
-        rewards=rewards,
-        initial_accuracy=initial,
-        validation_accuracy=float(info["metric"]),
-        test_accuracy=None,
-        time_s=float(info["spent"]["time_s"]),
-        energy_j=float(info["spent"]["energy_j"]),
-        n_bytes=float(info["spent"]["n_bytes"]),
-        hops=int(info["hops"]),
-        interruptions=int(info["interruptions"]),
-        waits=int(info["waits"]),
-        illegal=int(info["illegal"]),
-        ended=str(info["ended"]),
-        trace=[_record(hop) for hop in env.controller.history],
-    )
+        step = env.step(choose(observation))
+        observation, done = step[0], tally.add(step)
+    return tally.record(episode, seed)
+
+
+def play_together(
+    members: Sequence[Member], choose: ChooseTogether, seeds: Sequence[int]
+) -> list[EpisodeRecord]:
+    """One episode of each member, reset with its seed, all trained together.
+
+    Args:
+        members: left at the end of their episodes.
+        choose: the policy; is asked about the members whose episodes still go on.
+        seeds: one for each member; the records are numbered in their order.
+    """
+    starts = [member.reset(seed=seed) for member, seed in zip(members, seeds, strict=True)]
+    tallies = [_Tally(member, info) for member, (_, info) in zip(members, starts, strict=True)]
+    going = [(member, tally, start[0]) for member, tally, start in zip(members, tallies, starts, strict=True)]
+    while going:
+        observations = [observation for *_, observation in going]
+        stacked = {key: np.stack([o[key] for o in observations]) for key in observations[0]}
+        masks = np.stack([member.action_masks() for member, *_ in going])
+        actions = choose(stacked, masks)
+        prepare_step([member for member, *_ in going], actions)
+        steps = [member.step(action) for (member, *_), action in zip(going, actions, strict=True)]
+        going = [
+            (member, tally, step[0])
+            for (member, tally, _), step in zip(going, steps, strict=True)
+            if not tally.add(step)
+        ]
+    return [tally.record(i, seed) for i, (tally, seed) in enumerate(zip(tallies, seeds, strict=True))]
+
+
+class _Tally:
+    """Adds up an episode, from the info of its reset on."""
+
+    def __init__(self, env: SerpentineEnv, info: dict[str, Any]) -> None:
+        self._env, self._info = env, info
+        self._initial = float(info["metric"])
+        self._rewards = dict.fromkeys(TERMS, 0.0)
+        self._total = 0.0
+
+    def add(self, step: StepResult) -> bool:
+        """Book a step; whether it was the last."""
+        _, reward, terminated, truncated, self._info = step
+        self._total += float(reward)
+        for term, value in self._info["rewards"].items():
+            self._rewards[term] += float(value)
+        return terminated or truncated
+
+    def record(self, episode: int, seed: int) -> EpisodeRecord:
+        """Of the whole episode, under that number."""
+        info = self._info
+        return EpisodeRecord(
+            episode=episode,
+            seed=seed,
+            total_reward=self._total,
+            rewards=self._rewards,
+            initial_accuracy=self._initial,
+            validation_accuracy=float(info["metric"]),
+            test_accuracy=None,
+            time_s=float(info["spent"]["time_s"]),
+            energy_j=float(info["spent"]["energy_j"]),
+            n_bytes=float(info["spent"]["n_bytes"]),
+            hops=int(info["hops"]),
+            interruptions=int(info["interruptions"]),
+            waits=int(info["waits"]),
+            illegal=int(info["illegal"]),
+            ended=str(info["ended"]),
+            trace=[_record(hop) for hop in self._env.controller.history],
+        )
 
 
 def accuracy_on_test(env: SerpentineEnv) -> float:

@@ -13,12 +13,13 @@ from typing import Any
 
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
+from stable_baselines3.common.vec_env import VecEnv
 
 from agents.algorithms import algorithm_class, make_algorithm
-from envs.serpentine import SerpentineEnv
+from envs.sb3 import SerpentineVecEnv
+from envs.vector import make_members
 from snakegym.errors import SnakegymError
-from snakegym.scenario import Scenario, Split
+from snakegym.scenario import Scenario
 from training import runfolder
 from training.callbacks import RunRecorder
 from training.checkpoints import TrainingState, load_checkpoint, read_state
@@ -30,6 +31,8 @@ from training.validation import Validator
 
 FREE_TO_CHANGE = ("timesteps", "eval_every", "checkpoint_every", "wandb")
 """Options that may differ when a run is resumed."""
+MOST_MEMBERS = 16
+"""Validation episodes played at a time."""
 
 
 @dataclass
@@ -58,27 +61,31 @@ def train(config: TrainConfig) -> None:
         KeyboardInterrupt: with a line that says how to go on.
     """
     torch.set_num_threads(1)  # more threads only add jitter to models this small
-    env = DummyVecEnv([lambda: make_env(config, "train")] * config.n_envs)
-    validation_env = make_env(config, "validation")
-    scenario = validation_env.scenario
+    settings = env_settings(config)
+    env = SerpentineVecEnv(config.n_envs, split="train", **settings)
+    validation = make_members(min(config.eval_episodes, MOST_MEMBERS), split="validation", **settings)
+    scenario = validation[0].scenario
     described = describe(config, scenario)
     check_folder(config, described)
     model = make_algorithm(config.algo, env, derive_seed(config.seed, "learner"), hyperparameters(config))
     runfolder.make_folder(config.out)
     with runfolder.locked(config.out):
         run = _begin(config, scenario, described, env, model)
-        write_manifest(config.out, make_env(config, "train"), validation_env)
-        validator = Validator(
-            validation_env, config.eval_episodes, config.seed, config.algo == "maskable-ppo"
-        )
+        write_manifest(config.out, env.members[0], validation[0])
+        validator = Validator(validation, config.eval_episodes, config.seed, config.algo == "maskable-ppo")
         _learn(run, validator, described)
     _report(run)
 
 
-def make_env(config: TrainConfig, split: Split) -> SerpentineEnv:
-    """An environment as the run wants it. Raises SnakegymError for bad scenarios and traces."""
-    scenario = scenario_of(config.scenario, config.skip_bad_traces)
-    return SerpentineEnv(scenario, split=split, traces=config.traces, layer_order=config.layer_order)
+def env_settings(config: TrainConfig) -> dict[str, Any]:
+    """Arguments of the run's environments but the split. Raises SnakegymError for a bad scenario."""
+    return {
+        "scenario": scenario_of(config.scenario, config.skip_bad_traces),
+        "traces": config.traces,
+        "layer_order": config.layer_order,
+        # One environment gains nothing by stacking, and its numbers are those of `snakegym evaluate`.
+        "engine": "stacked" if config.n_envs > 1 else "sequential",
+    }
 
 
 def hyperparameters(config: TrainConfig) -> dict[str, Any]:

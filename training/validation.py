@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from envs.encoder import Encoded
-from envs.serpentine import SerpentineEnv
-from training.episodes import EpisodeRecord, episode_seed, play
+from envs.vector import Member
+from training.episodes import EpisodeRecord, episode_seed, play_together
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
@@ -29,26 +31,29 @@ class Validator:
     """Plays the same validation episodes at each call, with the most likely action.
 
     Args:
-        env: of the split `validation`.
+        members: environments of the split `validation`; as many episodes are played at a time.
         episodes: how many.
         seed: of the training run.
         masked: whether the algorithm takes action masks.
     """
 
-    def __init__(self, env: SerpentineEnv, episodes: int, seed: int, masked: bool) -> None:
-        self._env = env
+    def __init__(self, members: Sequence[Member], episodes: int, seed: int, masked: bool) -> None:
+        self._members = members
         self._seeds = [episode_seed(seed, i, "validation") for i in range(episodes)]
         self._masked = masked
 
     def __call__(self, model: BaseAlgorithm) -> dict[str, float]:
         """Means over the episodes: METRICS."""
-        records = [play(self._env, lambda o: self._act(model, o), i, s) for i, s in enumerate(self._seeds)]
-        return means(records)
 
-    def _act(self, model: BaseAlgorithm, observation: Encoded) -> int:
-        masks: dict[str, Any] = {"action_masks": self._env.action_masks()} if self._masked else {}
-        action, _ = model.predict(observation, deterministic=True, **masks)  # type: ignore[arg-type, unused-ignore]
-        return int(action)
+        def act(observations: Encoded, masks: NDArray[np.bool_]) -> NDArray[np.int64]:
+            options: dict[str, Any] = {"action_masks": masks} if self._masked else {}
+            return model.predict(observations, deterministic=True, **options)[0]  # type: ignore[arg-type, unused-ignore]
+
+        records = []
+        for start in range(0, len(self._seeds), len(self._members)):
+            seeds = self._seeds[start : start + len(self._members)]
+            records += play_together(self._members[: len(seeds)], act, seeds)
+        return means(records)
 
 
 def means(records: list[EpisodeRecord]) -> dict[str, float]:

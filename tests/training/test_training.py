@@ -68,17 +68,24 @@ def test_reward_terms_add_up_to_the_return(train: Run, tmp_path: Path) -> None:
     assert sum(terms) == pytest.approx(float(last["train_return"]))
 
 
-def test_training_repeats_itself(train: Run, tmp_path: Path) -> None:
-    train()
+@pytest.mark.parametrize("n_envs", [1, 4])
+def test_training_repeats_itself(train: Run, tmp_path: Path, n_envs: int) -> None:
+    train(n_envs=n_envs)
     (tmp_path / "run").rename(tmp_path / "first")
-    train()
+    train(n_envs=n_envs)
     assert rows(tmp_path / "run") == rows(tmp_path / "first")
 
 
-def test_several_environments(train: Run, tmp_path: Path) -> None:
-    status, _, err = train("--n-envs", 2)
+def test_several_environments_train_and_go_on(train: Run, tmp_path: Path) -> None:
+    status, _, err = train(n_envs=2)
     assert status == 0, err
-    assert rows(tmp_path / "run")[-1]["timesteps"] == "32"
+    before = rows(tmp_path / "run")
+    status, _, err = train("--resume", n_envs=2, timesteps=64)
+    assert status == 0, err
+    after = rows(tmp_path / "run")
+    assert after[: len(before)] == before
+    assert [row["timesteps"] for row in after] == ["0", "16", "32", "48", "64"]
+    assert float(after[-1]["train_hops"]) > 0
 
 
 def test_a_run_is_never_overwritten(train: Run, tmp_path: Path) -> None:
