@@ -23,6 +23,8 @@ EngineKind = Literal["sequential", "stacked"]
 
 CPU_MEMBERS = 16
 """Jobs in one stack on a CPU: more would only spill its caches."""
+CPU_EVALUATION_ROWS = 1200
+"""Members times samples in one evaluation on a CPU, for the same reason."""
 CPU_FLOATS, GPU_FLOATS = 2**25, 2**30
 """Parameters and kept activations of one stack, at most."""
 
@@ -96,7 +98,10 @@ class StackedEngine:
         model = self._stacked
         if model is None or not model.accepts(data.inputs) or not all([self._check(s, data) for s in states]):
             return self._sequential.evaluate(states, data)
-        width = self._width(data, min(len(data), EVALUATION_CHUNK))
+        batch = min(len(data), EVALUATION_CHUNK)
+        width = self._width(data, batch)
+        if self.device.type == "cpu":
+            width = max(1, min(width, CPU_EVALUATION_ROWS // batch))
         with torch.no_grad():
             return [
                 evaluation

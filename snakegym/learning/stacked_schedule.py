@@ -36,28 +36,29 @@ class Schedule:
         lengths = torch.tensor([len(row) for row in rows])
         indices = pad_sequence(rows, batch_first=True).to(device)
         weights = ((torch.arange(indices.shape[1]) < lengths[:, None]) / lengths[:, None]).to(device, dtype)
+        labels = targets[indices].unsqueeze(2)
         self._jobs, self._owners = len(jobs), torch.tensor(owners, device=device)
         self._weights = weights.unsqueeze(2)
         self._logs = torch.zeros_like(self._weights)
-        self._minus_one = torch.full((1, 1, 1), -1.0, device=device, dtype=dtype)
-        self._largest = [int(part.max()) for part in lengths.split_with_sizes(self.active)]
-        labels = targets[indices].unsqueeze(2)
-        columns = (indices, labels, self._weights, self._logs)
-        self._steps = list(zip(*(c.split_with_sizes(self.active) for c in columns), strict=True))
+        largest = [int(part.max()) for part in lengths.split_with_sizes(self.active)]
+        columns = (indices, labels, self._weights, -self._weights, self._logs)
+        parts = zip(*(c.split_with_sizes(self.active) for c in columns), strict=True)
+        self._steps = [
+            step if size == indices.shape[1] else [part[:, :size] for part in step]
+            for step, size in zip(parts, largest, strict=True)
+        ]
 
     def indices(self, step: int) -> Tensor:
         """Samples of the jobs under way, [n, size of the largest batch]."""
         indices: Tensor = self._steps[step][0]
-        return indices[:, : self._largest[step]]
+        return indices
 
     def gradient(self, step: int, outputs: Tensor) -> Tensor:
         """Gradient of each job's mean cross entropy with respect to its outputs [n, size, n_classes]."""
-        size = self._largest[step]
-        _, labels, weights, kept = (part[:, :size] for part in self._steps[step])
-        logs = outputs.log_softmax(2)
-        kept.copy_(logs.gather(2, labels))
-        grad = logs.exp_().scatter_add_(2, labels, self._minus_one.expand_as(labels))
-        return grad.mul_(weights)
+        _, labels, weights, minus, kept = self._steps[step]
+        logs = torch.log_softmax(outputs, 2)
+        torch.gather(logs, 2, labels, out=kept)
+        return logs.exp_().mul_(weights).scatter_add_(2, labels, minus)
 
     def losses(self) -> Tensor:
         """Sum of the losses of the batches of each job, [n_jobs]."""

@@ -70,11 +70,12 @@ class StackedModel:
         return self._floats[shape]
 
     def gather(self, inputs: Tensor, indices: Tensor) -> Tensor:
-        """Samples for each member: those of `inputs` [n, *shape] at `indices` [K, batch]."""
-        if self._images:
-            indices = indices.t()
-        samples = inputs.index_select(0, indices.flatten())
-        return samples.view(*indices.shape, *inputs.shape[1:])
+        """Samples for each member: those of `inputs` [n, *shape] at `indices` [K, batch]; features flat."""
+        samples = inputs.flatten(1)
+        if not self._images:
+            return torch.embedding(samples, indices)
+        indices = indices.t()
+        return torch.embedding(samples, indices).view(*indices.shape, *inputs.shape[1:])
 
     def broadcast(self, inputs: Tensor, members: int) -> Tensor:
         """The same samples [n, *shape] for every member, as a view."""

@@ -76,7 +76,7 @@ class _Family:
 
     def __init__(self, op: Operation, weights: Sequence[Tensor], flat: Tensor, start: int) -> None:
         self.members: list[int] = []
-        self._op, self._weights = op, weights
+        self._op = op
         self._targets = []
         for weight in weights:
             part = flat[:, start : (start := start + weight[0].numel())]
@@ -84,29 +84,26 @@ class _Family:
 
     def narrow(self, n: int) -> None:
         self.members = sorted(k for k in self.members if k < n)
-        everybody = len(self.members) == n
-        self._rows = None if everybody else torch.tensor(self.members, device=self._targets[0].device)
-        self._weights = [w[: len(self.members)] for w in self._weights]
         self._targets = [t[:n] for t in self._targets]
         self._pending: dict[int, tuple[Tensor, Tensor]] = {}
+        self._out, self._rows = self._targets, None
+        if len(self.members) < n:
+            self._out = [torch.empty_like(t[: len(self.members)]) for t in self._targets]
+            self._rows = torch.tensor(self.members, device=self._targets[0].device)
 
     def collect(self, members: Sequence[int], grad: Tensor, evidence: Tensor) -> None:
         axis = self._op.axis
         if len(members) == grad.shape[axis]:
-            self._write(grad, evidence)
+            self._op.gradients(grad, evidence, self._out)
         else:
             self._pending.update((k, (grad.select(axis, k), evidence.select(axis, k))) for k in members)
 
     def finish(self) -> None:
-        if self._pending:
-            grads, evidence = zip(*(self._pending[k] for k in self.members), strict=True)
-            self._pending = {}
-            self._write(torch.stack(grads, self._op.axis), torch.stack(evidence, self._op.axis))
-
-    def _write(self, grad: Tensor, evidence: Tensor) -> None:
-        gradients = self._op.gradients(grad, evidence, self._weights)
-        for target, gradient in zip(self._targets, gradients, strict=True):
-            if self._rows is None:
-                target.copy_(gradient)
-            else:
+        if not self._pending:
+            return
+        grads, evidence = zip(*(self._pending[k] for k in self.members), strict=True)
+        self._pending = {}
+        self._op.gradients(torch.stack(grads, self._op.axis), torch.stack(evidence, self._op.axis), self._out)
+        if self._rows is not None:
+            for target, gradient in zip(self._targets, self._out, strict=True):
                 target.index_copy_(0, self._rows, gradient)

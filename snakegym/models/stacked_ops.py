@@ -46,8 +46,8 @@ class Operation(Protocol):
         """What the gradients with respect to the parameters need, besides that of the output."""
         ...
 
-    def gradients(self, grad: Tensor, evidence: Tensor, weights: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Gradients with respect to `weights`, of which only the shapes matter."""
+    def gradients(self, grad: Tensor, evidence: Tensor, out: Sequence[Tensor]) -> None:
+        """Gradients with respect to the parameters, written to `out`, each [K, *shape]."""
         ...
 
 
@@ -64,7 +64,7 @@ class Plain:
     def evidence(self, saved: Any) -> Tensor:
         raise NotImplementedError
 
-    def gradients(self, grad: Tensor, evidence: Tensor, weights: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    def gradients(self, grad: Tensor, evidence: Tensor, out: Sequence[Tensor]) -> None:
         raise NotImplementedError
 
 
@@ -117,9 +117,10 @@ class Linear:
     def evidence(self, saved: Tensor) -> Tensor:
         return saved
 
-    def gradients(self, grad: Tensor, evidence: Tensor, weights: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        weight = torch.bmm(grad.transpose(1, 2), evidence)
-        return (weight,) if len(weights) == 1 else (weight, grad.sum(1))
+    def gradients(self, grad: Tensor, evidence: Tensor, out: Sequence[Tensor]) -> None:
+        torch.bmm(grad.transpose(1, 2), evidence, out=out[0])
+        if len(out) > 1:
+            out[1].copy_(grad.sum(1))
 
 
 class ResidualLinear(Linear):
@@ -163,11 +164,12 @@ class Convolution:
     def evidence(self, saved: Tensor) -> Tensor:
         return saved
 
-    def gradients(self, grad: Tensor, evidence: Tensor, weights: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        shape = weights[0].shape
-        like = grad.new_empty((shape[0] * shape[1], *shape[2:]))
-        result = self._backward(grad, evidence, like, [False, True, False])[1].view(shape)
-        return (result,) if len(weights) == 1 else (result, grad.sum((0, 3, 4)))
+    def gradients(self, grad: Tensor, evidence: Tensor, out: Sequence[Tensor]) -> None:
+        shape = out[0].shape
+        like = grad.new_empty((shape[0] * shape[1], *shape[2:]))  # nobody looks at the values
+        out[0].copy_(self._backward(grad, evidence, like, [False, True, False])[1].view(shape))
+        if len(out) > 1:
+            out[1].copy_(grad.sum((0, 3, 4)))
 
     def _backward(self, grad: Tensor, x: Tensor, weight: Tensor, wanted: list[bool]) -> Any:
         return _aten.convolution_backward.default(
@@ -213,8 +215,10 @@ class GroupNorm:
         y: Tensor = saved[3]
         return y
 
-    def gradients(self, grad: Tensor, evidence: Tensor, weights: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        return (grad * evidence).sum((0, 3, 4)), grad.sum((0, 3, 4))
+    def gradients(self, grad: Tensor, evidence: Tensor, out: Sequence[Tensor]) -> None:
+        if out:
+            out[0].copy_((grad * evidence).sum((0, 3, 4)))
+            out[1].copy_(grad.sum((0, 3, 4)))
 
 
 class MaxPool(Plain):
