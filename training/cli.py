@@ -1,4 +1,4 @@
-"""The command line `snakegym`: train, evaluate, compare, experiment, scenarios."""
+"""The command line `snakegym`: train, evaluate, report, compare, experiment, scenarios."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from snakegym.errors import SnakegymError
 from training.compare_config import CompareConfig
 from training.config import CheckScenario, EvaluateConfig, ListScenarios, ShowScenario, TrainConfig
 from training.experiment_config import ExperimentConfig
+from training.report_config import ReportConfig
 from training.traces_config import ParsedTraces, Traces
 
 Command = (
     TrainConfig
     | EvaluateConfig
+    | ReportConfig
     | CompareConfig
     | ExperimentConfig
     | ListScenarios
@@ -28,6 +30,7 @@ Command = (
 Parsed = (
     Annotated[TrainConfig, tyro.conf.subcommand("train")]
     | Annotated[EvaluateConfig, tyro.conf.subcommand("evaluate")]
+    | Annotated[ReportConfig, tyro.conf.subcommand("report")]
     | Annotated[CompareConfig, tyro.conf.subcommand("compare")]
     | Annotated[ExperimentConfig, tyro.conf.subcommand("experiment")]
     | Annotated[ListScenarios, tyro.conf.subcommand("scenarios")]
@@ -96,6 +99,10 @@ def run(command: Command) -> None:
             from training.evaluate import evaluate
 
             evaluate(command)
+        case ReportConfig():
+            from training.html import report
+
+            report(command)
         case CompareConfig():
             from training.compare import compare
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -91,10 +91,15 @@ def summarise(groups: Groups) -> Summary:
     return {label: {name: estimate(table(runs, name)) for name in MEASURES} for label, runs in groups.items()}
 
 
-def against(groups: Groups, baseline: str, statistic: Callable[[Floats, Floats], Estimate]) -> Summary:
-    """All other schedulers compared with one, in PAIRED."""
+def against(
+    groups: Groups,
+    baseline: str,
+    statistic: Callable[[Floats, Floats], Estimate],
+    measures: Sequence[str] = PAIRED,
+) -> Summary:
+    """All other schedulers compared with one."""
     return {
-        label: {name: statistic(table(runs, name), table(groups[baseline], name)) for name in PAIRED}
+        label: {name: statistic(table(runs, name), table(groups[baseline], name)) for name in measures}
         for label, runs in groups.items()
         if label != baseline
     }

@@ -12,7 +12,9 @@ Run = Callable[..., tuple[int, str, str]]
 EVALUATE = ("evaluate", "--scheduler", "random", "--out", "out")
 
 
-@pytest.mark.parametrize("command", [[], ["train"], ["evaluate"], ["scenarios"], ["scenarios", "check"]])
+@pytest.mark.parametrize(
+    "command", [[], ["train"], ["evaluate"], ["report"], ["scenarios"], ["scenarios", "check"]]
+)
 def test_every_command_explains_itself(snakegym: Run, command: list[str]) -> None:
     status, out, _ = snakegym(*command, "--help")
     assert status == 0

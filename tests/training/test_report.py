@@ -1,0 +1,231 @@
+"""`snakegym report`: evaluations as one page."""
+
+import json
+import shutil
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from training import html, report
+from training.results import merge, read_evaluation
+
+Run = Callable[..., tuple[int, str, str]]
+VOID = {"meta", "img", "link", "br"}
+
+
+class Page(HTMLParser):
+    """Collects what a test asks of a page, and that its tags are balanced."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.images: list[dict[str, str | None]] = []
+        self.addresses: list[str] = []
+        self.ids: list[str] = []
+        self.refers: list[str] = []
+        self.headings: list[int] = []
+        self.open: list[str] = []
+        self.source = path.read_text(encoding="utf-8")
+        self.feed(self.source)
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag == "img":
+            self.images.append(given)
+        if tag[0] == "h" and tag[1:].isdigit():
+            self.headings.append(int(tag[1:]))
+        self.addresses += [str(given[k]) for k in ("href", "src") if k in given]
+        self.ids += [str(given["id"])] if "id" in given else []
+        self.refers += [str(given["aria-labelledby"])] if "aria-labelledby" in given else []
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+@pytest.fixture
+def folder(snakegym: Run, tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Write an evaluation folder of rules on two short episodes."""
+    monkeypatch.setattr(report, "write_pictures", lambda *_: [])
+    text = Path(tiny).read_text().replace("budget: {time_s: 600, hops: 5}", "budget: {time_s: 20}")
+    Path(tiny).write_text(text)
+
+    def write(name: str, *schedulers: str, seed: int = 0) -> Path:
+        asked = [part for s in schedulers for part in ("--scheduler", s)]
+        status, _, err = snakegym(
+            "evaluate",
+            *asked,
+            "--scenario",
+            tiny,
+            "--episodes",
+            2,
+            "--seed",
+            seed,
+            "--jobs",
+            1,
+            "--out",
+            name,
+        )
+        assert status == 0, err
+        return tmp_path / name
+
+    return write
+
+
+def rewrite(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change evaluation.json."""
+    path = folder / "evaluation.json"
+    data = json.loads(path.read_text())
+    change(data)
+    path.write_text(json.dumps(data))
+
+
+@pytest.fixture
+def without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing takes longer than all the rest."""
+    monkeypatch.setattr(html, "section_pictures", lambda *_: [])
+
+
+def check_structure(page: Page) -> None:
+    """It refers to nothing but itself, and to what there is."""
+    assert all(a.startswith(("#", "data:image/png;base64,")) for a in page.addresses)
+    assert not any(word in page.source for word in ("http:", "https:", "@import", "url("))
+    assert len(set(page.ids)) == len(page.ids)
+    targets = {a[1:] for a in page.addresses if a.startswith("#")} | set(page.refers)
+    assert targets <= set(page.ids)
+    assert page.headings[0] == 1
+    assert all(b - a <= 1 for a, b in zip(page.headings, page.headings[1:], strict=False))
+
+
+def test_the_page_needs_nothing_but_itself(
+    folder: Callable[..., Path], snakegym: Run, tmp_path: Path
+) -> None:
+    folder("one", "serpentine", "random", "fastest")
+    status, out, err = snakegym("report", "one", "--out", "pages/report.html")
+    assert status == 0, err
+    assert "P(Return)" in out
+    page = Page(tmp_path / "pages" / "report.html")
+    check_structure(page)
+    assert len(page.images) == 7
+    assert all(len(str(image["alt"])) > 30 for image in page.images)
+    for text in ("Compared with serpentine", "generated-link"):
+        assert text in page.source
+
+
+@pytest.mark.usefixtures("without_pictures")
+def test_other_episodes_have_a_section_of_their_own(
+    folder: Callable[..., Path], snakegym: Run, tmp_path: Path
+) -> None:
+    folder("one", "serpentine", "random")
+    folder("two", "random", seed=1)
+    assert snakegym("report", "one", "two")[0] == 0
+    page = Page(tmp_path / "report.html")
+    check_structure(page)
+    assert page.headings.count(2) == 4
+    for text in ("Overview", "scenario &#39;tiny&#39;, seed 0", "scenario &#39;tiny&#39;, seed 1"):
+        assert text in page.source
+    assert snakegym("report", "one", "two")[0] == 0
+    assert (tmp_path / "report.html").read_text(encoding="utf-8") == page.source
+
+
+@pytest.mark.usefixtures("without_pictures")
+def test_training_seeds_are_one_row_and_names_are_escaped(
+    folder: Callable[..., Path], snakegym: Run, tmp_path: Path
+) -> None:
+    one = folder("one", "serpentine", "random")
+
+    def pretend(data: dict[str, Any]) -> None:
+        data["episodes"] |= {f"<b>{i}": data["episodes"]["random"] for i in range(2)}
+        data["request"]["scheduler"] += ["<b>0", "<b>1"]
+        data["trained"] = {f"<b>{i}": {"seed": i, "settings": "same"} for i in range(2)}
+
+    rewrite(one, pretend)
+    (one / "traces.json").unlink()
+    assert snakegym("report", "one", "--target", 0.01)[0] == 0
+    page = Page(tmp_path / "report.html")
+    for text in ("&lt;b&gt;* (2 seeds)", "Every training run by itself", "Time to 1% validation accuracy"):
+        assert text in page.source
+    assert "<b>" not in page.source
+
+
+def test_the_same_episodes_are_shown_together(folder: Callable[..., Path], tmp_path: Path) -> None:
+    one, two, other = (
+        folder("one", "serpentine"),
+        folder("two", "random", "serpentine"),
+        folder("other", "random", seed=1),
+    )
+    both, alone = merge([read_evaluation(f) for f in (one, two, other)])
+    assert list(both.records) == ["serpentine", "random"]
+    assert both.folders == (one, two)
+    assert list(alone.records) == ["random"]
+    shutil.copytree(two, tmp_path / "changed")
+    rewrite(tmp_path / "changed", lambda d: d["episodes"]["serpentine"][0].update(total_reward=0.0))
+    assert len(merge([read_evaluation(f) for f in (one, tmp_path / "changed")])) == 2
+
+
+def _nan(data: dict[str, Any]) -> None:
+    data["episodes"]["random"][1]["energy_j"] = float("nan")
+
+
+class TestRefused:
+    """Bad input: one line, and nothing written."""
+
+    def check(self, run: tuple[int, str, str], *named: str) -> None:
+        status, _, err = run
+        assert status == 2
+        assert err.startswith("error: ")
+        assert err.count("\n") == 1
+        for text in named:
+            assert text in err
+
+    def test_what_is_no_evaluation(self, snakegym: Run, tmp_path: Path) -> None:
+        (tmp_path / "empty").mkdir()
+        (tmp_path / "partial").mkdir()
+        (tmp_path / "partial" / "partial.jsonl").touch()
+        self.check(snakegym("report"), "RESULTS")
+        self.check(snakegym("report", "nowhere"), "nowhere: found no evaluation.json")
+        self.check(snakegym("report", "empty"), "empty: found no evaluation.json")
+        self.check(snakegym("report", "partial"), "unfinished")
+        self.check(snakegym("report", "empty", "--target", 90), "--target: found 90")
+        assert not (tmp_path / "report.html").exists()
+
+    @pytest.mark.parametrize(
+        ("change", "named"),
+        [
+            (lambda d: d.pop("request"), "no field 'request'"),
+            (lambda d: d["scenario"].pop("network"), "no field 'network'"),
+            (lambda d: d["episodes"]["random"].pop(), "1 episodes of random"),
+            (lambda d: d["episodes"]["random"][0].pop("time_s"), "no field 'time_s'"),
+            (lambda d: d["episodes"]["random"][0]["trace"][0].update(metric="x"), "evaluation.json"),
+            (_nan, "nan as energy_j"),
+        ],
+    )
+    def test_damaged_evaluations(
+        self,
+        folder: Callable[..., Path],
+        snakegym: Run,
+        tmp_path: Path,
+        change: Callable[[dict[str, Any]], object],
+        named: str,
+    ) -> None:
+        rewrite(folder("one", "random"), change)
+        self.check(snakegym("report", "one"), named)
+        assert not (tmp_path / "report.html").exists()
+
+    def test_a_truncated_file(self, folder: Callable[..., Path], snakegym: Run) -> None:
+        path = folder("one", "random") / "evaluation.json"
+        path.write_bytes(path.read_bytes()[:1000])
+        self.check(snakegym("report", "one"), "evaluation.json: cannot read it as JSON")
+
+    def test_other_files_are_not_overwritten(
+        self, folder: Callable[..., Path], snakegym: Run, tmp_path: Path
+    ) -> None:
+        folder("one", "random")
+        (tmp_path / "thesis.html").write_text("precious")
+        self.check(snakegym("report", "one", "--out", "thesis.html"), "thesis.html: found another file")
+        self.check(snakegym("report", "one", "--out", "one"), "one: ")
+        assert (tmp_path / "thesis.html").read_text() == "precious"
