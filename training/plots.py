@@ -147,6 +147,7 @@ def layer_colours(n_middle: int) -> list[RGBA]:
 
 
 def _gantt_rows(ax: Axes, record: EpisodeRecord, colours: Sequence[RGBA]) -> None:
+    bars: dict[tuple[int, RGBA | str], list[tuple[float, float]]] = {}
     for hop in record["trace"]:
         start = hop["start_s"]
         phases = (
@@ -155,10 +156,14 @@ def _gantt_rows(ax: Axes, record: EpisodeRecord, colours: Sequence[RGBA]) -> Non
             (hop["send_s"], SEND),
         )
         for seconds, colour in phases:
-            ax.broken_barh([(start / 60, seconds / 60)], (hop["node"] - 0.4, 0.8), color=colour, lw=0)
+            if seconds:
+                bars.setdefault((hop["node"], colour), []).append((start / 60, seconds / 60))
             start += seconds
         if hop["interrupted"]:
             ax.plot(start / 60, hop["node"], "x", color=MISHAP, ms=5, mew=1.5)
+    # One artist for all bars of a colour in a row: one a bar takes seconds to draw.
+    for (node, colour), ranges in bars.items():
+        ax.broken_barh(ranges, (node - 0.4, 0.8), color=colour, lw=0)
 
 
 def _accuracy_at(record: EpisodeRecord, times: NDArray[np.float64]) -> NDArray[np.float64]:
