@@ -1,8 +1,10 @@
 """Hops a second: sixteen plain PyTorch loops one after the other, and the same hops by the engines.
 
-Run as `python benchmarks/stacked.py [--rounds N] [--model mlp|vgg] [--json FILE]`. A hop is the
+Run as `python benchmarks/stacked.py [--rounds N] [--model mlp|vgg] [--gpu] [--json FILE]`. A hop is the
 local training of one node of the default scenario and the evaluation of its result. In every round
-everybody takes a turn, so that ratios hold on a noisy machine; times are CPU time of one thread.
+everybody takes a turn, so that ratios hold on a noisy machine; times are CPU time of one thread,
+which with `--gpu` drives a GPU (it waits actively, so that the GPU's time counts too); the plain
+loops then run on the GPU as well.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -83,17 +86,20 @@ def make_jobs(model: LayeredModel, data: Dataset, seed: int) -> list[LocalTraini
     return jobs
 
 
-def measure(name: str, rounds: int) -> dict[str, dict[str, float]]:
+def measure(name: str, rounds: int, device: str) -> dict[str, dict[str, float]]:
     """Milliseconds a hop, and how many times faster than the plain loops (medians over rounds)."""
     parts = load_data(DataConfig())
     data, validation = parts.train, parts.validation
+    there = [Dataset(d.inputs.to(device), d.targets.to(device), d.n_classes) for d in (data, validation)]
 
     def build() -> LayeredModel:
         return build_model(ModelConfig(name=name), parts.input_shape, parts.n_classes)
 
-    plain, sequential, stacked = build(), SequentialEngine(build()), StackedEngine(build())
+    plain, sequential, stacked = build(), SequentialEngine(build()), StackedEngine(build(), device)
     own = plain.initial_state(0)
-    plain.load(ModelState(tuple({n: t.clone() for n, t in layer.items()} for layer in own.layers)))
+    plain.load(
+        ModelState(tuple({n: t.to(device, copy=True) for n, t in layer.items()} for layer in own.layers))
+    )
 
     def together(engine: Engine, size: int) -> Callable[[list[LocalTraining]], tuple[float, float]]:
         def run(jobs: list[LocalTraining]) -> tuple[float, float]:
@@ -104,7 +110,7 @@ def measure(name: str, rounds: int) -> dict[str, dict[str, float]]:
         return run
 
     def loops(jobs: list[LocalTraining]) -> tuple[float, float]:
-        times = [plain_hop(plain, job, validation) for job in jobs]
+        times = [plain_hop(plain, replace(job, data=there[0]), there[1]) for job in jobs]
         return sum(t for t, _ in times) / len(jobs), sum(e for _, e in times) / len(jobs)
 
     runs = {"plain": loops, "sequential": together(sequential, 1)}
@@ -122,8 +128,6 @@ def measure(name: str, rounds: int) -> dict[str, dict[str, float]]:
 
 def reseeded(model: LayeredModel, jobs: list[LocalTraining], extra: int) -> list[LocalTraining]:
     """The same nodes and layers, other parameters and orders: as much work again."""
-    from dataclasses import replace
-
     return [
         replace(job, state=model.initial_state(job.seed + extra), seed=job.seed + 1 + extra) for job in jobs
     ]
@@ -144,11 +148,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--model", default="mlp", choices=("mlp", "vgg"))
+    parser.add_argument("--gpu", action="store_true")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    result = measure(args.model, args.rounds)
-    print(f"{args.model}, one thread, torch {torch.__version__}, medians of {args.rounds} rounds")
+    device = "cuda" if args.gpu else "cpu"
+    result = measure(args.model, args.rounds, device)
+    print(f"{args.model} on {device}, one thread, torch {torch.__version__}, medians of {args.rounds} rounds")
     print(f"{'':12}{'train ms':>10}{'evaluate ms':>13}{'x plain: train':>17}{'evaluate':>10}{'both':>7}")
     for key, row in result.items():
         print(
@@ -157,7 +163,7 @@ def main() -> None:
         )
     if args.json:
         args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps({"model": args.model, **result}, indent=2) + "\n")
+        args.json.write_text(json.dumps({"model": args.model, "device": device, **result}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

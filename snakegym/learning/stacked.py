@@ -98,6 +98,8 @@ class StackedEngine:
         model = self._stacked
         if model is None or not model.accepts(data.inputs) or not all([self._check(s, data) for s in states]):
             return self._sequential.evaluate(states, data)
+        if self.device.type == "cpu" and (model.images or len(states) == 1):
+            return self._sequential.evaluate(states, data)  # 0.6 to 0.9 of its speed if stacked
         batch = min(len(data), EVALUATION_CHUNK)
         width = self._width(data, batch)
         if self.device.type == "cpu":
@@ -127,6 +129,8 @@ class StackedEngine:
 
     def _train(self, tasks: Sequence[Task]) -> list[TrainingResult]:
         assert self._stacked is not None
+        if self.device.type == "cpu" and self._stacked.images and len(tasks) == 1:
+            return self._sequential.train([tasks[0].job])  # 0.9 to 1.0 of its speed if stacked
         with torch.no_grad():
             return Lockstep(self._stacked, tasks, self.device).run(*self._here(tasks[0].job.data))
 

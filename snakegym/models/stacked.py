@@ -37,7 +37,8 @@ class StackedModel:
                 raise SnakegymError(f"layer {i}: {error}") from None
         if not translation.dense:
             raise SnakegymError("a model that ends in images has no stacked form")
-        self._images = translation.input_ndim == 4
+        self.images = translation.input_ndim == 4
+        """Whether the model takes images [n, C, H, W] and has operations on them."""
         self._input_ndim = translation.input_ndim
         self.operations = [op for layer in layers for op in layer]
         """In the order in which they run."""
@@ -72,14 +73,14 @@ class StackedModel:
     def gather(self, inputs: Tensor, indices: Tensor) -> Tensor:
         """Samples for each member: those of `inputs` [n, *shape] at `indices` [K, batch]; features flat."""
         samples = inputs.flatten(1)
-        if not self._images:
+        if not self.images:
             return torch.embedding(samples, indices)
         indices = indices.t()
         return torch.embedding(samples, indices).view(*indices.shape, *inputs.shape[1:])
 
     def broadcast(self, inputs: Tensor, members: int) -> Tensor:
         """The same samples [n, *shape] for every member, as a view."""
-        if self._images:
+        if self.images:
             return inputs.unsqueeze(1).expand(-1, members, *inputs.shape[1:])
         return inputs.expand(members, *inputs.shape)
 

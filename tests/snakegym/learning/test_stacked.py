@@ -301,6 +301,21 @@ def test_options_without_stacked_form_fall_back_job_by_job(caplog):
     assert "no stacked form" in caplog.records[0].getMessage()
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize(("name", "options", "shape"), ZOO)
+def test_on_a_gpu_states_come_back_to_where_they_were(name, options, shape):
+    data = samples(40, shape)
+    model = build_model(ModelConfig(name=name, options=options), shape, 4)
+    jobs = mixed_jobs(model, data)
+    engine = StackedEngine(model, device="cuda")
+    results = engine.train(jobs)
+    assert all(t.device.type == "cpu" for r in results for t in tensors(r.state))
+    assert_close(results, SequentialEngine(copy.deepcopy(model)).train(jobs))
+    states = [r.state for r in results]
+    ours, reference = engine.evaluate(states, data), SequentialEngine(model).evaluate(states, data)
+    assert [e.accuracy for e in ours] == [e.accuracy for e in reference]
+
+
 def test_engines_by_name():
     assert isinstance(make_engine(MODEL), SequentialEngine)
     assert isinstance(make_engine(MODEL, "stacked"), StackedEngine)
