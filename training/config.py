@@ -121,7 +121,8 @@ class EvaluateConfig:
     """
 
     scheduler: tyro.conf.UseAppendAction[tuple[str, ...]]
-    """A registered scheduler or the folder of a training run; repeat it to compare several."""
+    """A registered scheduler or the folder of a training run; repeat it to compare several.
+    Runs that differ in the seed alone count as one scheduler with several training seeds."""
     out: Path
     """Output folder; new, empty, or of the same evaluation."""
     scenario: str = "default"
