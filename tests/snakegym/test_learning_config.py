@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import pytest
@@ -24,4 +25,4 @@ def test_schedules_by_hand():
 def test_rates_start_at_the_learning_rate_fall_and_stay_positive(schedule, cycles, decay):
     found = rates(30, schedule=schedule, cosine_cycles=cycles, decay=decay)
     assert found[0] == 0.1
-    assert all(a >= b > 0 for a, b in zip(found, found[1:], strict=False))
+    assert all(a >= b > 0 for a, b in itertools.pairwise(found))
