@@ -21,9 +21,9 @@ from snakegym.models.state import ModelState
 
 EngineKind = Literal["sequential", "stacked"]
 
-CPU_MEMBERS = 16
-"""Jobs in one stack on a CPU: more would only spill its caches."""
-CPU_EVALUATION_ROWS = 1200
+CPU_MEMBERS = 32
+"""Jobs in one stack on a CPU: beyond that, caches cost more than fewer calls save."""
+CPU_EVALUATION_ROWS = 4600
 """Members times samples in one evaluation on a CPU, for the same reason."""
 CPU_FLOATS, GPU_FLOATS = 2**25, 2**30
 """Parameters and kept activations of one stack, at most."""
@@ -104,7 +104,7 @@ class StackedEngine:
         width = self._width(data, batch)
         if self.device.type == "cpu":
             width = max(1, min(width, CPU_EVALUATION_ROWS // batch))
-        with torch.no_grad():
+        with torch.inference_mode():
             return [
                 evaluation
                 for start in range(0, len(states), width)
@@ -131,8 +131,11 @@ class StackedEngine:
         assert self._stacked is not None
         if self.device.type == "cpu" and self._stacked.images and len(tasks) == 1:
             return self._sequential.train([tasks[0].job])  # 0.9 to 1.0 of its speed if stacked
-        with torch.no_grad():
-            return Lockstep(self._stacked, tasks, self.device).run(*self._here(tasks[0].job.data))
+        inputs, targets = self._here(tasks[0].job.data)
+        with torch.inference_mode():  # spares a fifth of the time of a call that does little
+            lockstep = Lockstep(self._stacked, tasks, self.device)
+            losses = lockstep.run(inputs, targets)
+        return lockstep.results(losses)
 
     def _task(self, job: LocalTraining) -> Task | None:
         """The job made ready for a stack; None if it has to go through the sequential engine."""

@@ -78,8 +78,8 @@ class Lockstep:
         members = [[k for k, task in enumerate(tasks) if i in task.trained] for i in range(len(model.names))]
         self.plan = GradientPlan(model, self.stack.weights, members, self.columns, self.gradients)
 
-    def run(self, inputs: Tensor, targets: Tensor) -> list[TrainingResult]:
-        """Trains all batches and returns one result a task, in order."""
+    def run(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Trains all batches; the sum of the losses of the batches of each task."""
         jobs, budgets = [t.job for t in self.tasks], [t.budget for t in self.tasks]
         schedule = Schedule(jobs, budgets, targets, self.stack.dtype)
         optimizer = self._optimizer()
@@ -97,7 +97,7 @@ class Lockstep:
             norms = torch.linalg.vector_norm(flat, dim=1, keepdim=True)
             flat.mul_(clip.div(norms.add_(CLIP_EPSILON)).clamp_(max=1))
             optimizer.step()
-        return self._results(schedule.losses())
+        return schedule.losses()
 
     def _optimizer(self) -> StackedOptimizer:
         rows = {i: self.stack.rows[i].unbind(0) for i in self.columns}
@@ -126,7 +126,8 @@ class Lockstep:
                 start = columns[i].stop
         return columns
 
-    def _results(self, losses: Tensor) -> list[TrainingResult]:
+    def results(self, losses: Tensor) -> list[TrainingResult]:
+        """What the training has led to, one result a task, in order; nobody else keeps its tensors."""
         results = []
         rows = {i: self.stack.rows[i].unbind(0) for i in self.columns}
         for k, (task, loss) in enumerate(zip(self.tasks, losses.tolist(), strict=True)):

@@ -40,7 +40,7 @@ class Schedule:
         self._jobs, self._owners = len(jobs), torch.tensor(owners, device=device)
         self._weights = weights.unsqueeze(2)
         self._logs = torch.zeros_like(self._weights)
-        largest = [int(part.max()) for part in lengths.split_with_sizes(self.active)]
+        largest = [max(len(orders[k][step]) for k in range(n)) for step, n in enumerate(self.active)]
         columns = (indices, labels, self._weights, -self._weights, self._logs)
         parts = zip(*(c.split_with_sizes(self.active) for c in columns), strict=True)
         self._steps = [

@@ -1,9 +1,9 @@
 """The operations of a stacked model, each with its gradient written out.
 
 Dense features are [K, n, d] with weights [K, out, in] in batched products; images are
-[n, K, C, H, W], which is what one grouped convolution takes: at 16 members it needs 0.6 to 0.8 of
-the time of one convolution a member (16 to 32 channels, 4x4 to 8x8 pixels, one thread), im2col with
-batched products 1 to 2 times.
+[n, K, C, H, W], which is what one grouped convolution takes: for 16 members (16 to 32 channels, 2x2
+to 8x8 pixels, one thread) it needs 0.5 to 0.9 of the time of one convolution a member, im2col with
+batched products 0.5 to 2 times.
 """
 
 from __future__ import annotations

@@ -221,7 +221,7 @@ def test_global_generator_untouched_and_no_gradients_left():
     (result,) = engine.train([job(fresh(MODEL))])
     engine.evaluate([result.state], DATA)
     assert torch.equal(torch.get_rng_state(), before)
-    assert not any(t.requires_grad for t in tensors(result.state))
+    assert not any(t.requires_grad or t.is_inference() for t in tensors(result.state))
 
 
 def test_results_can_be_trained_on_by_either_engine():
