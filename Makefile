@@ -12,7 +12,8 @@ export MPLBACKEND := Agg
 
 # Trains for about two minutes, then compares five schedulers on traces that none has seen.
 demo: $(READY)
-	$(BIN)/snakegym train --scenario default --algo maskable-ppo --timesteps 6000 --seed 0 \
+	$(BIN)/snakegym train --scenario default --algo maskable-ppo --timesteps 30000 --n-envs 16 \
+	  --eval-every 6000 --seed 0 \
 	  --out $(DEMO)/ppo $(if $(wildcard $(DEMO)/ppo/config.json),--resume)
 	$(BIN)/snakegym evaluate --scheduler $(DEMO)/ppo --scheduler milp --scheduler greedy \
 	  --scheduler serpentine --scheduler random --scenario default --split test --episodes 20 --seed 0 \

@@ -27,7 +27,7 @@ def test_a_run_is_a_scheduler_like_any_other(snakegym: Run, run: Path, tiny: str
     data = json.loads((tmp_path / "out" / "evaluation.json").read_text())
     assert data["baseline"] == "random"
     assert list(data["weights"]) == ["run"]
-    assert "Difference to random" in out
+    assert "Compared with random" in out
     assert all(e["illegal"] == 0 for e in data["episodes"]["run"])
 
 

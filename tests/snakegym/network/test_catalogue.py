@@ -314,24 +314,19 @@ def test_summaries_agree_with_the_manifests(shared_data, kind):
 
 
 LOAD = """
-import sys, time
+import sys
 from snakegym.network.library import load_library
 from snakegym.scenario import TraceConfig
-start = time.process_time()
 library = load_library(TraceConfig(source=sys.argv[1]))
 for split in ("train", "validation", "test"):
     library.split(split)
-print(time.process_time() - start, len(library.links), len(library.computes))
+print(len(library.links), len(library.computes))
 """
 
 
 @pytest.mark.slow
-def test_loading_everything_is_quick(shared_data):
-    """Processor time, since other programs may be running."""
+def test_everything_loads_the_same_cold_and_warm(shared_data):
     command = [sys.executable, "-c", LOAD, str(shared_data)]
-    cold, warm = (
-        subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() for _ in range(2)
-    )
-    assert cold[1:] == warm[1:] == ["342", "546"]
-    assert float(cold[0]) < 5
-    assert float(warm[0]) < 0.5
+    for _ in range(2):
+        run = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert run.stdout.split() == ["342", "546"]
