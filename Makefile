@@ -27,8 +27,10 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# About seven minutes; prints the tables and keeps them, with the name of the machine.
 bench: $(READY)
-	$(BIN)/python benchmarks/throughput.py
+	$(BIN)/python benchmarks/throughput.py --markdown benchmarks/results/bench.md \
+	  --json benchmarks/results/bench.json
 
 clean:
 	rm -rf $(VENV) $(DEMO)

@@ -1,120 +1,144 @@
-"""Environment steps per second beside a plain PyTorch loop that does the same training.
+"""Environment steps per second, against a plain PyTorch loop that does the same training.
 
-Both take turns within one run, hop by hop, so that their ratio holds on a noisy machine. The plain
-loop trains the same batches on the same layers and evaluates as often, and does nothing else.
+`python benchmarks/throughput.py --quick --json FILE` measures the environments in under two minutes;
+without `--quick` also PPO end to end, what grows with nodes and layers, and what a hop costs
+against full training. Everybody takes turns within one run, so that ratios hold on a noisy machine:
+each is the median over rounds, of CPU time where that is all the time there is. Everything runs on one
+thread, but for SubprocVecEnv's two workers.
 """
 
 from __future__ import annotations
 
+import os
+
+os.environ["OMP_NUM_THREADS"] = "1"  # for the workers of SubprocVecEnv, too
+
 import argparse
-import json
-import platform
+import statistics
 import time
 from pathlib import Path
+from typing import Any
 
-import gymnasium as gym
-import numpy as np
 import torch
-from torch import nn
-from torch.nn import functional
+from contenders import VECTORISED, SingleAgainstPlain, Turn, Vectorised
+from machine import describe_machine, in_words, save, save_json, table
 
-import snakegym  # noqa: F401  (registers the environments)
-from snakegym.learning.jobs import LocalTraining
-
-
-class PlainLoop:
-    """What one would write by hand: a model, an optimiser over three layers, a loop."""
-
-    def __init__(self, model: nn.Module, validation) -> None:
-        self.model = model
-        self.validation = validation
-
-    def hop(self, job: LocalTraining) -> float:
-        layers = list(self.model.layers)
-        self.model.requires_grad_(False)
-        trained = [p for i in (0, job.middle + 1, -1) for p in layers[i].parameters()]
-        for parameter in trained:
-            parameter.requires_grad_(True)
-        optimizer = torch.optim.Adam(trained, lr=job.learning_rate, fused=True)
-        for _ in range(job.config.epochs):
-            order = job.indices[torch.randperm(len(job.indices))]
-            for batch in order.split(job.config.batch_size):
-                loss = functional.cross_entropy(self.model(job.data.inputs[batch]), job.data.targets[batch])
-                optimizer.zero_grad()
-                loss.backward()
-                nn.utils.clip_grad_norm_(trained, job.config.clip_norm)
-                optimizer.step()
-        with torch.no_grad():
-            right = self.model(self.validation.inputs).argmax(1) == self.validation.targets
-        return right.float().mean().item()
+LABELS = {
+    "plain_loop": "plain PyTorch loop",
+    "single_env": "one environment",
+    "sequential_16": "16 environments, one by one",
+    "dummy_vec": "16 in SB3's DummyVecEnv",
+    "subproc_2": "2 in SB3's SubprocVecEnv, 2 processes",
+    "stacked_4": "4 trained together",
+    "stacked_16": "16 trained together",
+    "stacked_64": "64 trained together",
+}
+HOPS_A_TURN = 24
+QUICK_S, FULL_S = 80.0, 200.0
 
 
-def measure(hops: int, seed: int) -> dict[str, float]:
-    """Seconds a hop, medians over `hops` random legal hops of the default scenario."""
-    env = gym.make("snakegym/Serpentine-v0").unwrapped
-    rng = np.random.default_rng(seed)
-    env.reset(seed=seed)
-    own = snakegym_model(env)
-    plain = PlainLoop(own, env.service.data.validation)
-    times: dict[str, list[float]] = {"env": [], "plain": [], "reset": []}
-    while len(times["env"]) < hops:
-        if env.controller.ended:
+def measure(seconds: float, seed: int) -> dict[str, Any]:
+    """Steps per second of all contenders, in turns, and their ratios; takes about so long."""
+    end = time.perf_counter() + seconds
+    pair = SingleAgainstPlain(seed)
+    others = {key: Vectorised(make(), seed) for key, make in VECTORISED.items()}
+    try:
+        pair.turn(4)
+        for other in others.values():  # the first steps of a process import and allocate
+            other.turn(1)
+        pair.ratios.clear()
+        rounds: list[dict[str, Turn]] = []
+        longest = 0.0
+        while time.perf_counter() + longest < end or len(rounds) < 3:
             start = time.perf_counter()
-            env.reset()
-            times["reset"].append(time.perf_counter() - start)
-        legal = np.flatnonzero(env.action_masks()[:-1])
-        if len(legal) == 0:
-            env.step(env.codec.wait)
-            continue
-        action = int(rng.choice(legal))
-        start = time.perf_counter()
-        job = env.begin(action)
-        env.finish(env.executor.run(job))
-        middle = time.perf_counter()
-        plain.hop(job.training)
-        times["env"].append(middle - start)
-        times["plain"].append(time.perf_counter() - middle)
-    total = {name: float(np.sum(values)) for name, values in times.items()}
-    ratios = np.array(times["env"]) / np.array(times["plain"])
+            turns = {key: other.turn(HOPS_A_TURN) for key, other in others.items()}
+            rounds.append({**pair.turn(HOPS_A_TURN), **turns})
+            longest = max(longest, time.perf_counter() - start)
+    finally:
+        others["subproc_2"].env.close()
+    return summary(rounds, pair.ratios)
+
+
+def summary(rounds: list[dict[str, Turn]], ratios: list[float]) -> dict[str, Any]:
+    """Key to steps per second, and the ratios under `ratios`."""
+    totals = {key: sum((r[key] for r in rounds), Turn()) for key in LABELS}
+
+    def against(key: str, other: str, attribute: str) -> float:
+        def cost(turn: Turn) -> float:
+            return getattr(turn, attribute) / turn.hops
+
+        return statistics.median(cost(r[other]) / cost(r[key]) for r in rounds)
+
+    alone = [key for key in LABELS if key not in ("plain_loop", "subproc_2")]
     return {
-        "single_env": hops / (total["env"] + total["reset"]),
-        "plain_loop": hops / total["plain"],
-        "ratio_median_per_hop": float(np.median(ratios)),
-        "ratio_total_with_resets": (total["env"] + total["reset"]) / total["plain"],
+        **{key: round(turn.per_second, 2) for key, turn in totals.items()},
+        "rounds": len(rounds),
+        "cpu_ms_a_step": {
+            key: round(t.cpu_s / t.hops * 1e3, 3) for key, t in totals.items() if key != "subproc_2"
+        },
+        "ratios": {
+            "single_env_time_to_plain_loop_hop_by_hop": round(statistics.median(ratios), 3),
+            **{f"{key}_to_plain_loop_cpu": round(against(key, "plain_loop", "cpu_s"), 3) for key in alone},
+            **{f"{key}_to_plain_loop": round(against(key, "plain_loop", "wall_s"), 3) for key in LABELS},
+            "stacked_16_to_subproc_2": round(against("stacked_16", "subproc_2", "wall_s"), 3),
+        },
     }
 
 
-def snakegym_model(env) -> nn.Module:
-    """A model of the scenario's architecture for the plain loop's own use."""
-    import copy
-
-    model = copy.deepcopy(env.service.model)
-    state = model.initial_state(0)
-    model.load(type(state)(tuple({k: v.clone() for k, v in layer.items()} for layer in state.layers)))
-    return model
+def write(result: dict[str, Any]) -> str:
+    """The figures of `measure` as markdown."""
+    ratios, cpu = result["ratios"], result["cpu_ms_a_step"]
+    rows = [
+        [
+            label,
+            f"{result[key]:.1f}",
+            f"{ratios[f'{key}_to_plain_loop']:.2f}",
+            f"{cpu[key]:.2f}" if key in cpu else "",
+            f"{ratios[f'{key}_to_plain_loop_cpu']:.2f}" if f"{key}_to_plain_loop_cpu" in ratios else "",
+        ]
+        for key, label in LABELS.items()
+    ]
+    return "\n".join(
+        [
+            "## Environment steps per second",
+            "",
+            table(["", "steps/s", "x plain loop", "CPU ms a step", "x plain loop, CPU time"], rows),
+            "",
+            f"Time of one environment by that of the plain loop, median of the same hops: "
+            f"{ratios['single_env_time_to_plain_loop_hop_by_hop']:.3f}. 16 trained together by SubprocVecEnv "
+            f"with 2 workers: {ratios['stacked_16_to_subproc_2']:.2f}. "
+            f"{result['rounds']} rounds, resets included.",
+        ]
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--hops", type=int, default=600)
-    parser.add_argument("--quick", action="store_true", help="150 hops")
+    parser.add_argument("--quick", action="store_true", help="environments alone, in under two minutes")
+    parser.add_argument("--seconds", type=float, help="for the environments: about how long")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    parser.add_argument("--markdown", type=Path, help="write the tables to this file")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    measure(30, args.seed)  # warm up
-    result = measure(150 if args.quick else args.hops, args.seed)
-    machine = (
-        f"{platform.machine()}, {platform.processor() or 'unknown processor'}, torch {torch.__version__}"
-    )
-    print(f"one thread, default scenario, {machine}")
-    print(f"plain PyTorch loop   {result['plain_loop']:8.1f} hops/s")
-    print(f"environment          {result['single_env']:8.1f} steps/s (resets included)")
-    print(f"time against plain   {result['ratio_median_per_hop']:8.3f} (median over hops)")
-    print(f"                     {result['ratio_total_with_resets']:8.3f} (total, resets included)")
+    machine = describe_machine()
+    seconds = args.seconds or (QUICK_S if args.quick else FULL_S)
+    result = measure(seconds, args.seed)
+    sections = [f"Measured on: {in_words(machine)}.", write(result)]
+    if not args.quick:
+        import end_to_end
+        import hop_cost
+        import scaling
+
+        for name, part in (("ppo", end_to_end), ("scaling", scaling), ("hop_cost", hop_cost)):
+            result[name] = part.measure()
+            sections.append(part.write(result[name]))
+    text = "\n\n".join(sections) + "\n"
+    print(text)
+    if args.markdown:
+        save(args.markdown, "# Benchmarks\n\n" + text)
     if args.json:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps({"machine": machine, **result}, indent=2, sort_keys=True) + "\n")
+        save_json(args.json, {"machine": machine, **result})
 
 
 if __name__ == "__main__":

@@ -1,0 +1,153 @@
+"""Who takes turns in `throughput.py`: a plain PyTorch loop and environments of every kind."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
+from torch import nn
+from torch.nn import functional
+
+from envs.sb3 import SerpentineVecEnv
+from envs.serpentine import SerpentineEnv
+from snakegym.data.datasets import Dataset
+from snakegym.learning.jobs import LocalTraining
+
+
+@dataclass
+class Turn:
+    """Hops done, and the seconds they took: on the clock, and of this process's CPU time."""
+
+    hops: int = 0
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+
+    def __add__(self, other: Turn) -> Turn:
+        return Turn(self.hops + other.hops, self.wall_s + other.wall_s, self.cpu_s + other.cpu_s)
+
+    @property
+    def per_second(self) -> float:
+        return self.hops / self.wall_s
+
+
+def clock(hops: int, do: Callable[[], object]) -> tuple[Turn, Any]:
+    """Time a piece of work that does so many hops."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    result = do()
+    return Turn(hops, time.perf_counter() - wall, time.process_time() - cpu), result
+
+
+class PlainLoop:
+    """What one would write by hand: a model, an optimiser over three layers, a loop."""
+
+    def __init__(self, env: SerpentineEnv) -> None:
+        self.model = copy.deepcopy(env.service.model)
+        state = self.model.initial_state(0)
+        self.model.load(
+            type(state)(tuple({k: v.clone() for k, v in layer.items()} for layer in state.layers))
+        )
+        self.validation: Dataset = env.service.data.validation
+
+    def hop(self, job: LocalTraining, batches: int, evaluate: bool) -> None:
+        """Train the first `batches` batches of the job; then evaluate."""
+        self.model.requires_grad_(False)
+        layers = [self.model.layers[i] for i in (0, job.middle + 1, self.model.n_layers - 1)]
+        trained = [p.requires_grad_(True) for layer in layers for p in layer.parameters()]
+        optimizer = torch.optim.Adam(trained, lr=job.learning_rate, fused=True)
+        while batches > 0:
+            order = job.indices[torch.randperm(len(job.indices))]
+            for batch in order.split(job.config.batch_size)[:batches]:
+                loss = functional.cross_entropy(self.model(job.data.inputs[batch]), job.data.targets[batch])
+                optimizer.zero_grad()
+                loss.backward()
+                nn.utils.clip_grad_norm_(trained, job.config.clip_norm)
+                optimizer.step()
+                batches -= 1
+        if evaluate:
+            with torch.no_grad():
+                right = self.model(self.validation.inputs).argmax(1) == self.validation.targets
+            right.float().mean().item()
+
+
+class SingleAgainstPlain:
+    """One environment and the plain loop, hop by hop the same training."""
+
+    def __init__(self, seed: int) -> None:
+        self.env = SerpentineEnv()
+        self.plain = PlainLoop(self.env)
+        self.rng = np.random.default_rng(seed)
+        self.env.reset(seed=seed)
+        self.ratios: list[float] = []
+        """CPU time of the environment's step by that of the plain loop's, hop by hop."""
+
+    def turn(self, hops: int) -> dict[str, Turn]:
+        """That many hops of both; resets and waits count as the environment's time."""
+        own, plain = Turn(), Turn()
+        while own.hops < hops:
+            if self.env.controller.ended:
+                own += clock(0, self.env.reset)[0]
+            legal = np.flatnonzero(self.env.action_masks()[:-1])
+            if len(legal) == 0:
+                own += clock(0, lambda: self.env.step(self.env.codec.wait))[0]
+                continue
+            step, (job, outcome) = clock(1, lambda: self._step(int(self.rng.choice(legal))))  # noqa: B023
+            loop, _ = clock(1, lambda: self.plain.hop(job.training, outcome.batches, outcome.delivered))  # noqa: B023
+            self.ratios.append(step.cpu_s / loop.cpu_s)
+            own, plain = own + step, plain + loop
+        return {"single_env": own, "plain_loop": plain}
+
+    def _step(self, action: int) -> tuple[Any, Any]:
+        job = self.env.begin(action)
+        assert job is not None
+        outcome = self.env.executor.run(job)
+        self.env.finish(outcome)
+        return job, outcome
+
+
+class Vectorised:
+    """Random legal hops on SB3's `VecEnv`; a step in which a process can only wait is no hop."""
+
+    def __init__(self, env: VecEnv, seed: int) -> None:
+        self.env = env
+        self.rng = np.random.default_rng(seed)
+        env.seed(seed)
+        env.reset()
+        self.masks = np.array(env.env_method("action_masks"))
+
+    def turn(self, hops: int) -> Turn:
+        """That many hops or somewhat more."""
+        total = Turn()
+        while total.hops < hops:
+            able = int(self.masks[:, :-1].any(axis=1).sum())
+            total += clock(able, self._step)[0]
+        return total
+
+    def _step(self) -> None:
+        wait = ~self.masks[:, :-1].any(axis=1)
+        scores = self.rng.random(self.masks.shape) * self.masks
+        scores[~wait, -1] = 0.0
+        _, _, dones, infos = self.env.step(scores.argmax(axis=1))
+        for i, (done, info) in enumerate(zip(dones, infos, strict=True)):
+            self.masks[i] = (self.env.reset_infos[i] if done else info)["action_mask"]
+
+
+def _one_thread_env() -> SerpentineEnv:
+    torch.set_num_threads(1)
+    return SerpentineEnv()
+
+
+VECTORISED: dict[str, Callable[[], VecEnv]] = {
+    "sequential_16": lambda: SerpentineVecEnv(16, engine="sequential"),
+    "dummy_vec": lambda: DummyVecEnv([SerpentineEnv] * 16),
+    "subproc_2": lambda: SubprocVecEnv([_one_thread_env] * 2),
+    "stacked_4": lambda: SerpentineVecEnv(4),
+    "stacked_16": lambda: SerpentineVecEnv(16),
+    "stacked_64": lambda: SerpentineVecEnv(64),
+}
+"""Key in the table to a constructor; `dummy_vec` is SB3's own, with 16 environments."""
