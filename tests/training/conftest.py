@@ -1,5 +1,6 @@
 """A scenario so small that training and evaluation take seconds."""
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -71,6 +72,8 @@ def start_snakegym() -> Callable[..., subprocess.Popen[str]]:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            # Started in the background, a shell's children inherit an ignored Ctrl-C.
+            preexec_fn=_heed_ctrl_c,
         )
 
     return start
@@ -89,3 +92,7 @@ def short() -> dict[str, object]:
         "--checkpoint-every": 16,
         "--wandb": "disabled",
     }
+
+
+def _heed_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
