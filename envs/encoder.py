@@ -163,8 +163,10 @@ def _node_features(view: ProcessView, fixed: _Fixed) -> Floats:
     x[6] = nodes.mean_downlink_bps
     x[8] = nodes.battery
     x[10] = nodes.divergence
-    x[11] = nodes.visits / max(1, view.hops)
-    x[12] = nodes.interruptions / np.maximum(1, nodes.visits)
+    x[11] = nodes.visits
+    x[12] = nodes.interruptions
+    x[12] /= np.maximum(x[11], 1.0)
+    x[11] /= max(1, view.hops)
     x[13] = np.tanh(GAIN_SCALE * nodes.last_gain)
     x[14] = nodes.missing_bytes / fixed.model_bytes
     x[15] = nodes.in_pool
@@ -183,7 +185,8 @@ def _node_features(view: ProcessView, fixed: _Fixed) -> Floats:
 def _layer_features(layers: LayersView, fixed: _Fixed) -> Floats:
     """[len(LAYER_FEATURES), n_middle], rows in the order of LAYER_FEATURES."""
     x = fixed.layers.copy()
-    x[4] = layers.times_trained / max(1, int(layers.times_trained.max()))
+    x[4] = layers.times_trained
+    x[4] /= max(1.0, *x[4].tolist())
     x[5] = layers.trained_in_cycle
     x[6] = layers.open
     x[7] = np.tanh(GAIN_SCALE * layers.last_gain)
@@ -201,7 +204,7 @@ def _process_features(view: ProcessView) -> tuple[float, ...]:
         math.tanh(GAIN_SCALE * gains[-3]),
         math.tanh(GAIN_SCALE * sum(gains) / max(1, len(view.recent_gains))),
         view.cycle / (view.cycle + 4),
-        np.count_nonzero(view.layers.trained_in_cycle) / view.n_middle,
+        sum(view.layers.trained_in_cycle.tolist()) / view.n_middle,
         _share(spent.time_s, budget.time_s),
         _share(spent.energy_j, budget.energy_j),
         _share(view.hops, budget.hops),
@@ -211,10 +214,13 @@ def _process_features(view: ProcessView) -> tuple[float, ...]:
 
 
 def _flatten(features: Floats) -> NDArray[np.float32]:
-    """Features [n_features, n] as float32 in [-1, 1], all of one node (or layer) together."""
-    flat = features.T.astype(np.float32, order="C").reshape(-1)
-    np.minimum(flat, 1.0, out=flat)
-    return np.maximum(flat, -1.0, out=flat)
+    """Features [n_features, n] as float32 in [-1, 1], all of one node (or layer) together.
+
+    They are clipped in place.
+    """
+    np.minimum(features, 1.0, out=features)
+    np.maximum(features, -1.0, out=features)
+    return features.T.astype(np.float32, order="C").reshape(-1)
 
 
 def _squash(x: Floats) -> None:

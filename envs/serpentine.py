@@ -211,7 +211,7 @@ class SerpentineEnv(gym.Env[Encoded, np.int64]):
         controller, view = self.controller, self.view()
         spent = controller.spent
         return {
-            "action_mask": self.codec.mask(view).astype(np.int8),
+            "action_mask": self.codec.mask(view).view(np.int8),
             "rewards": rewards,
             "metric": controller.metric,
             "spent": {"time_s": spent.time_s, "energy_j": spent.energy_j, "n_bytes": spent.n_bytes},
@@ -220,7 +220,7 @@ class SerpentineEnv(gym.Env[Encoded, np.int64]):
             "illegal": self._illegal,
             "interruptions": int(controller.pool.interruptions.sum()),
             "recoveries": len(controller.recoveries),
-            "members": int(np.count_nonzero(view.nodes.in_pool)),
+            "members": len(controller.pool),
             "left": controller.pool.counts(),
             "cycle": controller.cycle.index,
             "ended": controller.ended,

@@ -8,7 +8,7 @@ import numpy as np
 
 from snakegym.arrays import read_only
 from snakegym.control.records import PCE, Part
-from snakegym.control.view import Bools, Floats
+from snakegym.control.view import Bools, Floats, Ints
 
 NOTHING = -1
 
@@ -36,7 +36,7 @@ class LayerCaches:
 
     def missing_bytes(self, held: Bools) -> Floats:
         """[n_nodes], read-only: bytes of the layers whose current version the node lacks, given `held`."""
-        return read_only(~held @ self.layer_bytes)
+        return read_only(np.add.reduce(~held * self.layer_bytes, axis=1))
 
     def trained_bytes(self, middle: int) -> int:
         """Bytes of what a hop on that middle layer changes: first, middle and last."""
@@ -48,19 +48,24 @@ class LayerCaches:
         A node trains in place, so an update that is lost, or that the PCE averaged with others, also
         costs it the versions it had.
         """
-        changed = [0, middle + 1, -1]
+        changed = (0, middle + 1, -1)
         delivered = [part.node for part in parts if part.delivered]
         for part in parts:
             if part.phases.interrupted != "receive":
                 self._versions[part.node] = self._current
             if part.batches > 0:
-                self._versions[part.node, changed] = NOTHING
+                _set(self._versions[part.node], changed, NOTHING)
         if delivered:
             self._latest += 1
-            self._current[changed] = self._latest
+            _set(self._current, changed, self._latest)
         if len(delivered) == 1:
-            self._versions[delivered[0], changed] = self._latest
+            _set(self._versions[delivered[0]], changed, self._latest)
 
     def restore(self, node: int) -> None:
         """Make that node's versions the current ones (PCE: those that the process began with)."""
         self._current = np.zeros_like(self._current) if node == PCE else self._versions[node].copy()
+
+
+def _set(versions: Ints, layers: Sequence[int], value: int) -> None:
+    for layer in layers:  # for three of them faster than one indexed assignment
+        versions[layer] = value

@@ -44,7 +44,7 @@ class CycleProgress:
     def passed(self, layer: int) -> None:
         """Go on without that layer in this cycle."""
         self.trained_in_cycle[layer] = True
-        if self.trained_in_cycle.all():
+        if all(self.trained_in_cycle.tolist()):
             self.index += 1
             self.trained_in_cycle[:] = False
             self._order = self._draw_order()

@@ -117,7 +117,7 @@ def _charged(network: Network, job: Job, phases: Phases, result: TrainingResult)
     What a node learns does not depend on how long it takes, so it may be trained before its time is
     known; and it leaves at the end of an epoch, before anything that would interrupt it later.
     """
-    if result.batches >= _batches(job, phases):
+    if job.training.config.early_exit is None or result.batches >= _batches(job, phases):
         return phases
     teacher = job.teacher_flops / job.flops
     share = teacher + (1 - teacher) * result.batches / job.training.n_batches

@@ -53,7 +53,7 @@ def expected_rates(view: ProcessView) -> Rates:
 
 def hop_flops(view: ProcessView, layers: slice = ALL) -> Floats:
     """[n_nodes, n_layers]: FLOPs of a whole hop on each node and layer (default: all middle layers)."""
-    samples = view.nodes.samples * view.epochs
+    samples = view.nodes.samples.astype(np.float64) * view.epochs
     flops: Floats = samples[:, None] * view.layers.flops[layers]
     flops += view.nodes.teacher_flops[:, None]
     return flops

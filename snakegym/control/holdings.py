@@ -68,7 +68,10 @@ class RecentLabels:
 
     def remember(self, nodes: Sequence[int]) -> None:
         """These nodes have trained, each on all of its samples."""
-        samples = self._data.samples[nodes]
-        trained = (samples / samples.sum()) @ self._data.labels[nodes]
+        if len(nodes) == 1:
+            trained = self._data.labels[nodes[0]]
+        else:
+            samples = self._data.samples[nodes]
+            trained = (samples / samples.sum()) @ self._data.labels[nodes]
         self.mean = LABEL_MEMORY * self.mean + (1 - LABEL_MEMORY) * trained
         self.divergence = read_only(self.rows.js_distance(self.mean))

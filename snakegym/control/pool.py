@@ -59,10 +59,12 @@ class NodePool:
         self._config = config
         self._battery_j = network.battery_j
         self.battery: Floats = read_only(np.ones(n))
+        self._any_battery = bool(np.isfinite(self._battery_j).any())
         self._too_small = network.memory_bytes < memory_bytes
         self._left: dict[Ground, int] = {}
         self._epochs = epochs
         self._members = np.zeros(n, dtype=np.bool_)
+        self._n_members = 0
         self._free_at = np.zeros(n)  # when a node that left may be considered again
         self._interrupted_in_row = np.zeros(n, dtype=np.int64)
         self._gainless_in_row = np.zeros(n, dtype=np.int64)
@@ -72,6 +74,10 @@ class NodePool:
         self._rngs = rng.spawn(n) if config.leave_rate_per_h > 0 else []
         self._request_at = np.full(n, np.inf)
         self._draw_requests(range(len(self._rngs)), 0.0)
+
+    def __len__(self) -> int:
+        """Members."""
+        return self._n_members
 
     def members(self) -> Bools:
         """[n_nodes]: accepted by the Process Controller; a copy."""
@@ -94,22 +100,23 @@ class NodePool:
             self.energy_j[node] += phases.node_energy_j
             if part.sender != PCE:
                 self.energy_j[part.sender] += phases.sender_energy_j
-        self.battery = read_only(np.maximum(0.0, 1.0 - self.energy_j / self._battery_j))
+        if self._any_battery:
+            self.battery = read_only(np.maximum(0.0, 1.0 - self.energy_j / self._battery_j))
 
     def review(self, now: Measurement, time_s: float) -> None:
         """Admit and remove nodes by what is measured at `time_s`; every change is logged with its reason."""
         objections = list(self._objections(now, time_s))
         against = reduce(np.logical_or, (nodes for _, nodes in objections))
-        outside = ~(self._members | against)
-        leaving = self._members & against
-        if leaving.any():
-            for reason, nodes in objections:
-                for node in np.flatnonzero(self._members & nodes):
-                    self._leave(int(node), reason, time_s)
-        if outside.any():
-            for node in np.flatnonzero(outside & (self._free_at <= time_s) & self._idle(now)):
-                self._members[node] = True
-                self.events.append(PoolEvent(time_s, int(node), True, "ready" if time_s > 0 else "start"))
+        if not (self._members == against).any():
+            return  # everybody is where they belong
+        joining = ~(self._members | against) & (self._free_at <= time_s) & self._idle(now)
+        for reason, nodes in objections:
+            for node in np.flatnonzero(self._members & nodes):
+                self._leave(int(node), reason, time_s)
+        for node in np.flatnonzero(joining):
+            self._members[node] = True
+            self._n_members += 1
+            self.events.append(PoolEvent(time_s, int(node), True, "ready" if time_s > 0 else "start"))
 
     def counts(self) -> dict[str, int]:
         """How many nodes left for each reason so far, reasons in alphabetical order."""
@@ -119,7 +126,8 @@ class NodePool:
         """Ground and the nodes [n_nodes] against which it speaks, most final first."""
         config = self._config
         yield "memory", self._too_small
-        yield "battery", self.battery <= config.min_battery
+        if self._any_battery:
+            yield "battery", self.battery <= config.min_battery
         if config.max_epochs is not None:
             yield "epochs", self._trained_hops * self._epochs >= config.max_epochs
         if self._rngs:
@@ -142,6 +150,7 @@ class NodePool:
 
     def _leave(self, node: int, reason: Ground, time_s: float) -> None:
         self._members[node] = False
+        self._n_members -= 1
         self._free_at[node] = np.inf if reason in FOR_GOOD else time_s + self._config.cooldown_s
         # What speaks for or against its training is measured anew when it comes back.
         self._interrupted_in_row[node] = self._gainless_in_row[node] = 0

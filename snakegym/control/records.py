@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Literal
 
 from snakegym.learning.jobs import LocalTraining
@@ -194,9 +193,11 @@ class Hop:
     parts: tuple[Part, ...]
     """What each node did: the assigned one, then its companions."""
 
-    @cached_property
+    @property
     def costs(self) -> Costs:
         """Time until the slowest node was done; energy and bytes of all together."""
+        if len(self.parts) == 1:
+            return self.phases.costs
         costs = [part.phases.costs for part in self.parts]
         return Costs(
             max(c.time_s for c in costs), sum(c.energy_j for c in costs), sum(c.n_bytes for c in costs)

@@ -119,7 +119,7 @@ class ProcessView:
     @property
     def next_layer(self) -> int:
         """The lowest open layer: with a fixed layer order the only one."""
-        return int(np.argmax(self.layers.open))
+        return int(self.layers.open.argmax())
 
     @property
     def n_nodes(self) -> int:

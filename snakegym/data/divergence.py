@@ -24,7 +24,7 @@ class LabelRows:
     def __init__(self, rows: npt.ArrayLike) -> None:
         masses = np.asarray(rows, dtype=np.float64)
         total = masses.sum(-1, keepdims=True)
-        self._known = total[..., 0] > 0
+        self._known = (total[..., 0] > 0).astype(np.float64)
         self._p = masses / np.where(total > 0, total, 1.0)
 
     def divergence(self, measure: Literal["js", "kl"], reference: npt.ArrayLike) -> Floats:
@@ -38,7 +38,7 @@ class LabelRows:
         both[0], both[1] = self._p, q
         entropy = _relative_entropy(both, (both[0] + both[1]) / 2)
         divergence = np.maximum((entropy[0] + entropy[1]) / 2, 0.0)  # rounding
-        distance: Floats = np.sqrt(np.minimum(divergence, 1.0)) * (self._known & known)
+        distance: Floats = np.sqrt(np.minimum(divergence, 1.0)) * (known * self._known)
         return distance
 
     def kl_divergence(self, reference: npt.ArrayLike) -> Floats:
@@ -46,7 +46,7 @@ class LabelRows:
         q, known = _shares(reference)
         entropy = np.maximum(_relative_entropy(self._p, q), 0.0)
         impossible = ((self._p > 0) & (q == 0)).any(-1)
-        total: Floats = np.where(self._known & known, np.where(impossible, np.inf, entropy), 0.0)
+        total: Floats = np.where(known * self._known > 0, np.where(impossible, np.inf, entropy), 0.0)
         return total
 
 
@@ -81,11 +81,11 @@ def divergence(measure: Literal["js", "kl"], rows: npt.ArrayLike, reference: npt
     return LabelRows(rows).divergence(measure, reference)
 
 
-def _shares(reference: npt.ArrayLike) -> tuple[Floats, bool]:
-    """The reference [n_classes] normalised, if it has any mass, and whether it has."""
+def _shares(reference: npt.ArrayLike) -> tuple[Floats, float]:
+    """The reference [n_classes] normalised; and 1, or 0 where it has no mass."""
     masses = np.asarray(reference, dtype=np.float64)
-    total = float(masses.sum())
-    return (masses / total if total > 0 else masses), total > 0
+    total = float(np.add.reduce(masses))
+    return (masses / total, 1.0) if total > 0 else (masses, 0.0)
 
 
 def _relative_entropy(p: Floats, q: Floats) -> Floats:
@@ -93,5 +93,5 @@ def _relative_entropy(p: Floats, q: Floats) -> Floats:
     ratio = np.maximum(p / np.maximum(q, _TINY), _TINY)
     np.log2(ratio, out=ratio)
     ratio *= p
-    total: Floats = ratio.sum(-1)
+    total: Floats = np.add.reduce(ratio, axis=-1)
     return total

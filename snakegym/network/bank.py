@@ -42,7 +42,7 @@ class TraceBank:
 
     def at(self, time_s: float) -> Floats:
         """[N]: values at `time_s` >= 0."""
-        return self._values.take(self._locate(np.mod(time_s + self._offsets, self._period)))
+        return self._values.take(self._locate(time_s + self._offsets)[2])
 
     def mean(self, start_s: float, end_s: float) -> Floats:
         """[N]: means over [start_s, end_s], 0 <= start_s < end_s."""
@@ -50,9 +50,9 @@ class TraceBank:
 
     def look_back(self, start_s: float, end_s: float) -> tuple[Floats, Floats]:
         """[N] each: values at `end_s`, and means over [start_s, end_s], 0 <= start_s < end_s."""
-        span = np.array([[start_s], [end_s]])
-        periods, local = np.divmod(span + self._offsets, self._period)
-        i = self._locate(local)
+        times = np.empty((2, len(self)))
+        times[0], times[1] = self._offsets + start_s, self._offsets + end_s
+        periods, local, i = self._locate(times)
         values = self._values.take(i)
         area = periods * self._total + self._constants.take(i) + values * local
         mean: Floats = (area[1] - area[0]) / (end_s - start_s)
@@ -62,10 +62,15 @@ class TraceBank:
         """The constant pieces of one row from `start_s` on, as `Trace.segments`."""
         return self._traces[row].segments(start_s + float(self._offsets[row]))
 
-    def _locate(self, local_s: Floats) -> NDArray[np.intp]:
-        """Index of the piece that holds each time [..., N] within its row's period."""
-        i = (local_s / self._step).astype(np.intp) + self._first
+    def _locate(self, times_s: Floats) -> tuple[Floats, Floats, NDArray[np.intp]]:
+        """Periods that are over at each time [..., N], time within the present one, index of its piece.
+
+        Rounding may put the end of a period just before the start of the next; it is never carried
+        into a neighbour trace.
+        """
+        periods = (times_s / self._period).astype(np.intp).astype(np.float64)
+        local = times_s - periods * self._period
+        i = (local / self._step).astype(np.intp) + self._first
         for trace, rows in self._uneven:
-            i[..., rows] = trace.index(local_s[..., rows]) + self._first[rows]
-        found: NDArray[np.intp] = np.minimum(i, self._last, out=i)  # the last piece may be a longer one
-        return found
+            i[..., rows] = np.maximum(trace.index(local[..., rows]), 0) + self._first[rows]
+        return periods, local, np.minimum(i, self._last, out=i)  # the last piece may be a longer one

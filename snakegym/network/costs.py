@@ -177,5 +177,8 @@ def radio_energy(power_w: Real, air_s: Real) -> Real:
 
 
 def _duration(amount: ArrayLike, rate: ArrayLike) -> NDArray[np.float64]:
+    # Where no rate is 0 there is nothing to ignore, and `errstate` takes longer than the division.
+    if np.logical_and.reduce(rate, axis=None):
+        return np.divide(amount, rate)
     with np.errstate(divide="ignore", invalid="ignore"):  # inf at rate 0, unless there is nothing to do
         return np.fmax(np.divide(amount, rate), 0.0)  # fmax makes 0 of 0 / 0

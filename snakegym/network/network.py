@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
@@ -57,12 +56,8 @@ class Measurement:
     mean_availability: Floats
     mean_uplink_bps: Floats
     mean_downlink_bps: Floats
-
-    @cached_property
-    def up(self) -> NDArray[np.bool_]:
-        """Whether compute and both directions of the link are there at this moment."""
-        least = np.minimum(np.minimum(self.availability, self.uplink_bps), self.downlink_bps)
-        return read_only(least > 0)
+    up: NDArray[np.bool_]
+    """Whether compute and both directions of the link are there at this moment."""
 
 
 class Network:
@@ -146,7 +141,11 @@ class Network:
         n = self.n_nodes
         np.minimum(mean[:n], 1.0, out=mean[:n])  # rounding
         read_only(now), read_only(mean)
-        return Measurement(now[:n], now[n : 2 * n], now[2 * n :], mean[:n], mean[n : 2 * n], mean[2 * n :])
+        availability, uplink, downlink = now[:n], now[n : 2 * n], now[2 * n :]
+        up = np.minimum(np.minimum(availability, uplink), downlink) > 0
+        return Measurement(
+            availability, uplink, downlink, mean[:n], mean[n : 2 * n], mean[2 * n :], read_only(up)
+        )
 
     def compute_segments(self, node: int, start_s: float) -> Segments:
         """Availability of `node` from `start_s` on, piece by piece."""
