@@ -67,7 +67,7 @@ def list_traces(command: ListTraces) -> None:
                 _measured(recording),
             )
             numbers = (f"{s.duration_s / 3600:.2f}", str(s.samples), f"{s.mean:.4g}", f"{s.max_gap_s:g}")
-            table.add_row(*map(escape, texts), _measured(recording), *numbers)
+            table.add_row(*map(escape, texts), *numbers)
     out = console()
     if not out.is_terminal:  # a file is read by machines as well
         out.width = table.__rich_measure__(out, out.options.update(max_width=1000)).maximum
@@ -91,7 +91,8 @@ def inspect(command: InspectTraces) -> None:
     _print_notes(out, loaded)
     if loaded.refused:
         out.print(
-            f"[bold]{len(loaded.refused)} files would be refused[/bold] (--skip-bad-traces goes on without)"
+            f"[bold]{len(loaded.refused)} files would be refused[/bold] (train, evaluate and convert go on "
+            "without them if told --skip-bad-traces)"
         )
         for refused in loaded.refused:
             out.print(f"  {escape(refused.reason)}", soft_wrap=True)
@@ -104,10 +105,7 @@ def convert(command: ConvertTraces) -> None:
     catalogue, loaded = _load(command)
     if loaded.refused:
         complain(loaded.refused, catalogue, command.skip_bad_traces)
-    if not loaded.recordings:
-        raise SnakegymError(
-            f"{command.folder}: found no trace called '{command.match}', expected one at least"
-        )
+    _at_least_one(command, loaded)
     write_folder(command.out, tidy_paths(loaded.recordings))
     print(f"{len(loaded.recordings)} traces written to {command.out}")
 
@@ -119,10 +117,7 @@ def plot(command: PlotTraces) -> None:
 
     _, loaded = _load(command, command)
     _warn_of_refused(loaded)
-    if not loaded.recordings:
-        raise SnakegymError(
-            f"{command.folder}: found no trace called '{command.match}', expected one at least"
-        )
+    _at_least_one(command, loaded)
     few = len(loaded.recordings) <= 6
     figure = over_time(loaded.links, loaded.computes) if few else distributions(loaded.recordings)
     if not command.out.parent.is_dir():

@@ -66,10 +66,14 @@ def test_inspect_names_what_would_be_refused(snakegym, spoilt):
 def test_list(snakegym, folder):
     status, out, _ = snakegym("traces", "list", folder, "--split", "test", "--match", "link/*")
     assert status == 0
+    header, *_ = (line for line in out.splitlines() if line.strip())
+    assert header.rstrip().endswith("Longest gap s")
     rows = [line.split() for line in out.splitlines() if line.startswith(" lab")]
     expected = load_library(TraceConfig(source=str(folder)), split="test").links
     assert [row[0] for row in rows] == [t.name for t in expected]
-    assert all(row[1:6] == ["tidy", "lab", "walk", "test", "downlink"] for row in rows)
+    for row, link in zip(rows, expected, strict=True):
+        mean = f"{link.downlink.mean / 1e6:.4g}"
+        assert row[1:] == ["tidy", "lab", "walk", "test", "downlink", "0.02", "60", mean, "1"]
 
 
 def test_generated_traces_read_back_identically(snakegym, tmp_path):
