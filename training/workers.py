@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -16,7 +17,7 @@ import torch
 from agents.protocol import Scheduler
 from agents.registry import make_scheduler
 from envs.serpentine import SerpentineEnv
-from snakegym.errors import SnakegymError
+from snakegym.errors import SnakegymError, SnakegymWarning
 from training.config import EvaluateConfig
 from training.episodes import EpisodeRecord, episode_seed, play_scheduler
 from training.used import scenario_of
@@ -103,6 +104,7 @@ _stage: Stage | None = None
 def _start_worker(config: EvaluateConfig) -> None:
     global _stage
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then ends the pool
+    warnings.simplefilter("ignore", SnakegymWarning)  # the parent has said it
     _stage = Stage(config)
 
 
