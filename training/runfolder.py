@@ -20,7 +20,11 @@ HIDDEN = ".lock"
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place when the block ends well."""
+    """A temporary path beside `path` that takes its place when the block ends well.
+
+    Raises:
+        SnakegymError: the file cannot be written: no such folder, no right to, disk full, and so on.
+    """
     # Same suffix: some writers (SB3, matplotlib) go by it.
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
     try:
@@ -28,8 +32,11 @@ def replacing(path: Path) -> Iterator[Path]:
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as error:
+        raise SnakegymError(f"{path}: cannot write this file: {error.strerror or error}") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -141,15 +141,23 @@ def test_plot(snakegym, folder, tmp_path, match):
         (("plot", "data", "--match", "x"), "found no trace called 'x'"),
         (("list", "data", "--format", "xml"), "unknown trace format 'xml'"),
         (("inspect", "data", "--gap-s", "-1"), "--gap-s: found -1"),
+        (("inspect", "data", "--uplink-ratio", "0"), "--uplink-ratio: found 0"),
+        (("inspect", "data", "--gap-s", "inf"), "--gap-s: found inf"),
         (("plot", "data", "--out", "no/folder.png"), "found no folder no"),
+        (("plot", "data", "--out", "picture.xyz"), "--out: found picture.xyz, expected the name of a .png"),
+        (("plot", "data", "--match", "*_00", "--out", "taken.png"), "taken.png: cannot write this file"),
+        (("list", "data", "--match", "x"), "data: found no trace called 'x', expected one or more"),
+        (("inspect", "taken.png"), "taken.png: found no trace called '*'"),
     ],
 )
 @pytest.mark.usefixtures("folder")
-def test_mistakes_are_named(snakegym, arguments, message):
+def test_mistakes_are_named(snakegym, tmp_path, arguments, message):
+    (tmp_path / "taken.png").mkdir()
     status, _, err = snakegym("traces", *arguments)
     assert status == 2
     assert message in err
     assert "Traceback" not in err
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["data", "taken.png"]
 
 
 def test_an_evaluation_says_what_it_used(snakegym, tiny, spoilt, tmp_path):
