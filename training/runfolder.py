@@ -72,6 +72,32 @@ def existing_files(folder: Path) -> list[str]:
     return sorted(n for n in names if n != HIDDEN and not _is_temporary(n))
 
 
+def check_results(out: Path, what: str, files: Sequence[str], request: Mapping[str, Any]) -> None:
+    """Whether a command may write its results to this folder; touches nothing.
+
+    Args:
+        out: the folder.
+        what: the results are called.
+        files: their names; the first is a JSON file that says under `request` what was asked for.
+        request: what is asked for now.
+
+    Raises:
+        SnakegymError: it holds the results of another request, or something else.
+    """
+    found = existing_files(out)
+    strange = [name for name in found if name not in files]
+    if strange:
+        raise SnakegymError(
+            f"{out}: found {strange[0]} in it, expected a new or empty folder, or one of the same {what}"
+        )
+    if files[0] in found:
+        before = read_json(out / files[0])
+        asked = before.get("request") if isinstance(before, dict) else None
+        difference = first_difference(request, asked)
+        if difference:
+            raise SnakegymError(f"{out}: holds another {what}: {difference}; choose another --out")
+
+
 def make_folder(folder: Path) -> None:
     """Create the folder and its parents. Raises SnakegymError if that is impossible."""
     try:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from typing import NamedTuple
 
 import torch
 
@@ -20,17 +19,11 @@ from envs.serpentine import SerpentineEnv
 from snakegym.errors import SnakegymError, SnakegymWarning
 from training.config import EvaluateConfig
 from training.episodes import EpisodeRecord, episode_seed, play_scheduler
+from training.partial import Task
 from training.used import scenario_of
 
 EPISODES_WORTH_A_PROCESS = 20
 """A process takes seconds to start: with fewer episodes each, one does it sooner."""
-
-
-class Task(NamedTuple):
-    """One scheduler on one episode."""
-
-    scheduler: str
-    episode: int
 
 
 Play = Callable[[Sequence[Task]], Iterable[tuple[Task, EpisodeRecord]]]
