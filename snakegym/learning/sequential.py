@@ -83,10 +83,10 @@ class SequentialEngine:
         done = 0
         views = batch_inputs(data.inputs, order, config.augmentation, job.seed)
         for inputs, batch in zip(views, order, strict=True):
+            optimizer.zero_grad()  # frees the last gradients before activations take their place
             logits = self.model(inputs)
             targets = data.targets.index_select(0, batch)
             loss = training_loss(logits, targets, next(soft), config.distillation)
-            optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(parameters, config.clip_norm)
             optimizer.step()
