@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ class ActionCodec:
     n_middle: int
     layer_order: LayerOrder
 
-    @property
+    @cached_property
     def n_actions(self) -> int:
         """Size of the action space, waiting included."""
         return self.n_nodes * (self.n_middle if self.layer_order == "free" else 1) + 1
@@ -56,5 +57,7 @@ class ActionCodec:
 
     def mask(self, view: ProcessView) -> NDArray[np.bool_]:
         """Bool [n_actions]: legal actions; waiting always is, so it is never all False."""
-        legal = view.legal.ravel() if self.layer_order == "free" else view.legal.any(axis=1)
-        return np.append(legal, True)
+        mask = np.empty(self.n_actions, dtype=np.bool_)
+        mask[:-1] = view.legal.ravel() if self.layer_order == "free" else view.legal.any(axis=1)
+        mask[-1] = True
+        return mask

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+import operator
+from typing import Any
 
 import numpy as np
 from gymnasium import spaces
@@ -10,7 +12,7 @@ from numpy.typing import NDArray
 
 from snakegym.control.forecast import forecast
 from snakegym.control.records import PCE
-from snakegym.control.view import Floats, LayersView, NodesView, ProcessView
+from snakegym.control.view import Floats, LayersView, ProcessView
 
 Encoded = dict[str, NDArray[np.float32]]
 
@@ -64,17 +66,20 @@ GAIN_SCALE = 10.0
 """Gains of a hop are a few per cent; tanh(10 g) spreads them over [-1, 1]."""
 
 
-@dataclass(frozen=True)
 class ViewEncoder:
     """Encodes views of processes with that many nodes and middle layers.
 
     Keys: `nodes` [n_nodes * len(NODE_FEATURES)], all features of node 0 first; `layers`
     [n_middle * len(LAYER_FEATURES)]; `process` [len(PROCESS_FEATURES)]. They are flat because
     Stable-Baselines3 takes boxes of two dimensions for a mistake.
+
+    The features that never change in a process are computed at its first view.
     """
 
-    n_nodes: int
-    n_middle: int
+    def __init__(self, n_nodes: int, n_middle: int) -> None:
+        self.n_nodes = n_nodes
+        self.n_middle = n_middle
+        self._fixed: _Fixed | None = None
 
     @property
     def space(self) -> spaces.Dict:
@@ -91,56 +96,94 @@ class ViewEncoder:
 
     def encode(self, view: ProcessView) -> Encoded:
         """The view as new arrays, in `space`."""
+        fixed = self._fixed
+        if fixed is None or not fixed.holds_for(view):
+            self._fixed = fixed = _Fixed(view)
         return {
-            "nodes": _flatten(_node_features(view)),
-            "layers": _flatten(_layer_features(view.layers, view.nodes)),
-            "process": _flatten(np.array(_process_features(view))),
+            "nodes": _flatten(_node_features(view, fixed)),
+            "layers": _flatten(_layer_features(view.layers, fixed)),
+            "process": np.array(_process_features(view), dtype=np.float32),
         }
 
 
-def _node_features(view: ProcessView) -> Floats:
+class _Fixed:
+    """What the features have in common while nodes, data and model stay the same.
+
+    Attributes:
+        nodes: [len(NODE_FEATURES), n_nodes]: rows that change are empty.
+        layers: [len(LAYER_FEATURES), n_middle]: likewise.
+        model_bytes: of all layers.
+    """
+
+    def __init__(self, view: ProcessView) -> None:
+        nodes, layers, n = view.nodes, view.layers, view.n_middle
+        self._sources = _sources(view)
+        self.model_bytes = float(view.layer_bytes.sum())
+        self.nodes = np.empty((len(NODE_FEATURES), view.n_nodes))
+        self.nodes[2] = nodes.peak_flops / nodes.peak_flops.max()
+        self.nodes[7] = nodes.memory_bytes / nodes.memory_bytes.max()
+        self.nodes[9] = nodes.samples / nodes.samples.mean()
+        self.layers = np.empty((len(LAYER_FEATURES), n))
+        self.layers[0] = np.arange(n) / max(1, n - 1)
+        self.layers[1] = layers.flops / layers.flops.max()
+        self.layers[2] = layers.n_bytes / layers.n_bytes.max()
+        self.layers[3] = layers.memory_bytes / nodes.memory_bytes.mean()
+        _squash(self.nodes[9])
+        _squash(self.layers[3])
+
+    def holds_for(self, view: ProcessView) -> bool:
+        """Whether the view consists of the very same (read-only) arrays."""
+        return all(map(operator.is_, self._sources, _sources(view)))
+
+
+def _sources(view: ProcessView) -> tuple[NDArray[Any], ...]:
+    """The arrays behind `_Fixed`."""
+    nodes, layers = view.nodes, view.layers
+    return (
+        nodes.peak_flops,
+        nodes.memory_bytes,
+        nodes.samples,
+        layers.flops,
+        layers.n_bytes,
+        layers.memory_bytes,
+        view.layer_bytes,
+    )
+
+
+def _node_features(view: ProcessView, fixed: _Fixed) -> Floats:
     """[len(NODE_FEATURES), n_nodes], rows in the order of NODE_FEATURES."""
     nodes, nominal = view.nodes, view.objective.nominal
-    hop, layer = forecast(view), view.next_layer
-    x = np.empty((len(NODE_FEATURES), view.n_nodes))
+    hop = forecast(view, view.next_layer)
+    x = fixed.nodes.copy()
     x[0] = nodes.availability
     x[1] = nodes.mean_availability
-    x[2] = nodes.peak_flops / nodes.peak_flops.max()
     x[3] = nodes.uplink_bps
     x[4] = nodes.mean_uplink_bps
     x[5] = nodes.downlink_bps
     x[6] = nodes.mean_downlink_bps
-    x[7] = nodes.memory_bytes / nodes.memory_bytes.max()
     x[8] = nodes.battery
-    x[9] = nodes.samples / nodes.samples.mean()
     x[10] = nodes.divergence
     x[11] = nodes.visits / max(1, view.hops)
     x[12] = nodes.interruptions / np.maximum(1, nodes.visits)
     x[13] = np.tanh(GAIN_SCALE * nodes.last_gain)
-    x[14] = nodes.missing_bytes / view.layer_bytes.sum()
+    x[14] = nodes.missing_bytes / fixed.model_bytes
     x[15] = nodes.in_pool
     x[16] = nodes.reachable
     x[17] = 0.0
     if view.holder != PCE:
         x[17, view.holder] = 1.0
-    x[18] = hop.time_s[:, layer] / nominal.time_s
-    x[19] = hop.energy_j[:, layer] / nominal.energy_j
+    x[18] = hop.time_s[:, 0] / nominal.time_s
+    x[19] = hop.energy_j[:, 0] / nominal.energy_j
     x[3:7] /= 8 * nominal.n_bytes / nominal.time_s
-    for rows in (slice(3, 7), slice(9, 10), slice(18, 20)):
-        _squash(x[rows])
+    _squash(x[3:7])
+    _squash(x[18:20])
     return x
 
 
-def _layer_features(layers: LayersView, nodes: NodesView) -> Floats:
+def _layer_features(layers: LayersView, fixed: _Fixed) -> Floats:
     """[len(LAYER_FEATURES), n_middle], rows in the order of LAYER_FEATURES."""
-    n = len(layers.flops)
-    x = np.empty((len(LAYER_FEATURES), n))
-    x[0] = np.arange(n) / max(1, n - 1)
-    x[1] = layers.flops / layers.flops.max()
-    x[2] = layers.n_bytes / layers.n_bytes.max()
-    x[3] = layers.memory_bytes / nodes.memory_bytes.mean()
-    _squash(x[3])
-    x[4] = layers.times_trained / max(1, layers.times_trained.max())
+    x = fixed.layers.copy()
+    x[4] = layers.times_trained / max(1, int(layers.times_trained.max()))
     x[5] = layers.trained_in_cycle
     x[6] = layers.open
     x[7] = np.tanh(GAIN_SCALE * layers.last_gain)
@@ -153,8 +196,10 @@ def _process_features(view: ProcessView) -> tuple[float, ...]:
     budget, spent = view.budget, view.spent
     return (
         view.metric,
-        *np.tanh(GAIN_SCALE * np.array(gains[:-4:-1])),
-        np.tanh(GAIN_SCALE * sum(gains) / max(1, len(view.recent_gains))),
+        math.tanh(GAIN_SCALE * gains[-1]),
+        math.tanh(GAIN_SCALE * gains[-2]),
+        math.tanh(GAIN_SCALE * gains[-3]),
+        math.tanh(GAIN_SCALE * sum(gains) / max(1, len(view.recent_gains))),
         view.cycle / (view.cycle + 4),
         np.count_nonzero(view.layers.trained_in_cycle) / view.n_middle,
         _share(spent.time_s, budget.time_s),
@@ -166,7 +211,7 @@ def _process_features(view: ProcessView) -> tuple[float, ...]:
 
 
 def _flatten(features: Floats) -> NDArray[np.float32]:
-    """Features [n_features, n] (or [n_features]) as float32 in [-1, 1], all of one node together."""
+    """Features [n_features, n] as float32 in [-1, 1], all of one node (or layer) together."""
     flat = features.T.astype(np.float32, order="C").reshape(-1)
     np.minimum(flat, 1.0, out=flat)
     return np.maximum(flat, -1.0, out=flat)

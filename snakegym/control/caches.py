@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from snakegym.arrays import read_only
 from snakegym.control.records import PCE, Part
 from snakegym.control.view import Bools, Floats
 
@@ -24,24 +25,18 @@ class LayerCaches:
     """
 
     def __init__(self, n_nodes: int, layer_bytes: Floats) -> None:
-        self.layer_bytes = np.asarray(layer_bytes, dtype=np.float64)
+        self.layer_bytes = read_only(np.array(layer_bytes, dtype=np.float64))
         self._current = np.zeros(len(layer_bytes), dtype=np.int64)
         self._versions = np.full((n_nodes, len(layer_bytes)), NOTHING, dtype=np.int64)
         self._latest = 0
 
     def held(self) -> Bools:
-        """[n_nodes, n_layers]: whether the node holds the current version."""
-        held: Bools = self._versions == self._current
-        return held
+        """[n_nodes, n_layers], read-only: whether the node holds the current version."""
+        return read_only(self._versions == self._current)
 
-    def missing_bytes_of_all(self) -> Floats:
-        """[n_nodes]: bytes of the layers whose current version the node lacks."""
-        missing: Floats = ~self.held() @ self.layer_bytes
-        return missing
-
-    def missing_bytes(self, node: int) -> int:
-        """Bytes that the node must receive before it can train."""
-        return int(self.layer_bytes[self._versions[node] != self._current].sum())
+    def missing_bytes(self, held: Bools) -> Floats:
+        """[n_nodes], read-only: bytes of the layers whose current version the node lacks, given `held`."""
+        return read_only(~held @ self.layer_bytes)
 
     def trained_bytes(self, middle: int) -> int:
         """Bytes of what a hop on that middle layer changes: first, middle and last."""
@@ -54,11 +49,12 @@ class LayerCaches:
         costs it the versions it had.
         """
         changed = [0, middle + 1, -1]
-        received = [part.node for part in parts if part.phases.interrupted != "receive"]
-        trained = [part.node for part in parts if part.batches > 0]
         delivered = [part.node for part in parts if part.delivered]
-        self._versions[received] = self._current
-        self._versions[np.ix_(trained, changed)] = NOTHING
+        for part in parts:
+            if part.phases.interrupted != "receive":
+                self._versions[part.node] = self._current
+            if part.batches > 0:
+                self._versions[part.node, changed] = NOTHING
         if delivered:
             self._latest += 1
             self._current[changed] = self._latest

@@ -8,19 +8,17 @@ decide (`view`), turns a decision into work (`dispatch`) and books what came of 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
+from snakegym.arrays import read_only
 from snakegym.control.caches import LayerCaches
 from snakegym.control.copies import Copy, ModelCopies
 from snakegym.control.cycle import CycleProgress
 from snakegym.control.forecast import companions
-from snakegym.control.look import freeze, legal_assignments, look_at_nodes, up
+from snakegym.control.holdings import NodeData, RecentLabels
+from snakegym.control.look import fitting, legal_assignments, look_at_layers, look_at_nodes
 from snakegym.control.pool import NodePool
 from snakegym.control.records import (
     PCE,
@@ -34,9 +32,7 @@ from snakegym.control.records import (
     own_part,
 )
 from snakegym.control.teaching import Teaching
-from snakegym.control.view import Bools, Floats, LayersView, ProcessView
-from snakegym.data.datasets import Dataset
-from snakegym.data.divergence import js_distance
+from snakegym.control.view import ProcessView
 from snakegym.errors import SnakegymError
 from snakegym.learning.jobs import LocalTraining
 from snakegym.models.profile import ModelProfile
@@ -46,25 +42,6 @@ from snakegym.scenario import Scenario
 
 RECENT_GAINS = 8
 """How many gains the view remembers."""
-LABEL_MEMORY = 0.7
-"""Weight of the past in the running mean of the labels trained."""
-
-
-@dataclass(frozen=True)
-class NodeData:
-    """What the nodes hold: sample indices into the training part, and their label distributions.
-
-    Immutable: copies share it.
-    """
-
-    train: Dataset
-    indices: tuple[Tensor, ...]
-    """Per node int64 [n_samples]."""
-    labels: Floats
-    """[n_nodes, n_classes]: share of each label, rows sum to 1."""
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> NodeData:
-        return self
 
 
 class ProcessController:
@@ -106,8 +83,9 @@ class ProcessController:
         self.recoveries: list[Recovery] = []
         self.caches = LayerCaches(network.n_nodes, profile.n_bytes)
         self.cycle = CycleProgress(profile.n_middle, scenario.process, rng)
-        self._layer_flops = profile.training_flops()
-        self._layer_memory = profile.hop_memory(scenario.learning)
+        self._layer_flops = read_only(profile.training_flops())
+        self._layer_memory = read_only(profile.hop_memory(scenario.learning))
+        self._layer_bytes = self.caches.layer_bytes[1:-1]
         self.pool = NodePool(
             network, scenario.pool, float(self._layer_memory.min()), scenario.learning.epochs, rng
         )
@@ -117,11 +95,10 @@ class ProcessController:
         self._holder = PCE
         self._running: Job | None = None
         self._view: ProcessView | None = None
-        self._samples = np.array([len(i) for i in data.indices])
-        self._recent_labels = np.average(data.labels, axis=0, weights=self._samples)
-        self._divergence = js_distance(data.labels, self._recent_labels)
-        self._teaching = Teaching(scenario.learning, profile, data.labels, self._samples)
-        self._teaching.compare(self._recent_labels)
+        self._labels = RecentLabels(data)
+        self._teaching = Teaching(scenario.learning, profile, data)
+        self._teaching.compare(self._labels)
+        self._fits = fitting(network.memory_bytes, self._layer_memory, self._teaching.n_bytes)
         self._now = network.measure(0.0, scenario.network.measure_window_s)
         self.pool.review(self._now, 0.0)
 
@@ -165,10 +142,7 @@ class ProcessController:
         legal = self.view().legal
         if not (0 <= node < legal.shape[0] and 0 <= layer < legal.shape[1] and legal[node, layer]):
             raise SnakegymError(f"{assignment} is not legal now: expected one of view().legal")
-        others = companions(self.view(), node, layer)
-        self._running = replace(
-            self._job(node, layer), companions=tuple(self._job(other, layer) for other in others)
-        )
+        self._running = self._job(node, layer, companions(self.view(), node, layer))
         return self._running
 
     def complete(self, job: Job, outcome: Outcome) -> Hop:
@@ -211,7 +185,8 @@ class ProcessController:
     def _peer_to_peer(self) -> bool:
         return self.scenario.network.mode == "p2p"
 
-    def _job(self, node: int, layer: int) -> Job:
+    def _job(self, node: int, layer: int, others: Sequence[int] = ()) -> Job:
+        """What `node` has to do, with the jobs of `others` as its companions."""
         learning, forced = self.scenario.learning, self.scenario.process.interrupt
         training = LocalTraining(
             state=self.state,
@@ -228,12 +203,13 @@ class ProcessController:
         return Job(
             assignment=Assignment(node, layer),
             start_s=self.clock_s,
-            receive=Transfer(self._holder, node, self.caches.missing_bytes(node)),
+            receive=Transfer(self._holder, node, int(self.view().nodes.missing_bytes[node])),
             flops=float(self._layer_flops[layer]) * training.n_samples + teacher_flops,
             send=upload,
             training=training,
             metric=self.metric,
             forced_share=forced.share if forced is not None and forced.layer == layer else None,
+            companions=tuple(self._job(other, layer) for other in others),
             teacher_flops=teacher_flops,
         )
 
@@ -248,10 +224,10 @@ class ProcessController:
         self._view = None
 
     def _check_holder(self) -> None:
-        can_send, dead = self._can_send(), self.pool.battery()[self._holder] <= 0
-        if not self._copies.given_up(bool(can_send[self._holder]), bool(dead), self.clock_s):
+        dead = bool(self.pool.battery[self._holder] <= 0)
+        if not self._copies.given_up(self._holder_can_send(), dead, self.clock_s):
             return
-        copy = self._copies.latest(can_send)
+        copy = self._copies.latest(self._now.up & (self.pool.battery > 0))
         lost = [hop for hop in self.history[copy.hop + 1 :] if hop.delivered]
         for hop in lost:
             if hop.cycle == self.cycle.index:
@@ -260,21 +236,19 @@ class ProcessController:
         self.caches.restore(copy.node)
         self.state, self.metric, self._holder = copy.state, copy.metric, copy.node
 
-    def _can_send(self) -> Bools:
-        """[n_nodes]: whether somebody could fetch the model from there now; members of the pool or not."""
-        can: Bools = up(self._now) & (self.pool.battery() > 0)
-        return can
+    def _holder_can_send(self) -> bool:
+        """Whether somebody could fetch the model now, be its holder a member of the pool or not."""
+        holder = self._holder
+        return holder == PCE or bool(self._now.up[holder] and self.pool.battery[holder] > 0)
 
     def _keep_copy(self, job: Job, outcome: Outcome, hop: Hop) -> None:
         if self._peer_to_peer and outcome.phases.interrupted != "receive":
             self._copies.keep(Copy(job.assignment.node, hop.index, outcome.state, outcome.metric))
 
     def _remember_labels(self, nodes: list[int]) -> None:
-        shares = self._samples[nodes] / self._samples[nodes].sum()
-        trained = shares @ self._data.labels[nodes]
-        self._recent_labels = LABEL_MEMORY * self._recent_labels + (1 - LABEL_MEMORY) * trained
-        self._divergence = js_distance(self._data.labels, self._recent_labels)
-        self._teaching.compare(self._recent_labels)
+        self._labels.remember(nodes)
+        if self._teaching.compare(self._labels):
+            self._fits = fitting(self.network.memory_bytes, self._layer_memory, self._teaching.n_bytes)
 
     def _record(self, job: Job, outcome: Outcome) -> Hop:
         own = own_part(job, outcome.phases, outcome.delivered, outcome.batches)
@@ -295,55 +269,34 @@ class ProcessController:
         )
 
     def _look(self) -> ProcessView:
+        process, caches, pool = self.scenario.process, self.caches, self.pool
+        held = caches.held()
+        missing = caches.missing_bytes(held)
         nodes = look_at_nodes(
-            self.network,
-            self._now,
-            self.pool,
-            self.caches,
-            self._samples,
-            self._divergence,
-            self._teaching,
+            self.network, self._now, pool, self._data, self._labels, self._teaching, missing
         )
-        open_layers = self.cycle.open_layers()
-        holder_sends = self._holder == PCE or bool(self._can_send()[self._holder])
-        process = self.scenario.process
-        return freeze(
-            ProcessView(
-                nodes=nodes,
-                layers=LayersView(
-                    flops=self._layer_flops,
-                    n_bytes=self.caches.layer_bytes[1:-1],
-                    memory_bytes=self._layer_memory,
-                    times_trained=self.cycle.times_trained.copy(),
-                    trained_in_cycle=self.cycle.trained_in_cycle.copy(),
-                    open=open_layers,
-                    last_gain=self.cycle.last_gain.copy(),
-                ),
-                legal=legal_assignments(nodes, self._layer_memory, open_layers, self._holder, holder_sends),
-                held=self.caches.held(),
-                layer_bytes=self.caches.layer_bytes,
-                mode=self.scenario.network.mode,
-                layer_order=process.layer_order,
-                repeat_layers=process.repeat_layers,
-                holder=self._holder,
-                clock_s=self.clock_s,
-                hops=len(self.history),
-                cycle=self.cycle.index,
-                metric=self.metric,
-                recent_gains=tuple(hop.gain for hop in self.history[-RECENT_GAINS:]),
-                spent=self.spent,
-                budget=process.budget,
-                objective=self.scenario.objective,
-                epochs=self.scenario.learning.epochs,
-                wait_s=process.wait_s,
-                parallel=process.parallel,
-            )
+        layers = look_at_layers(self.cycle, self._layer_flops, self._layer_bytes, self._layer_memory)
+        return ProcessView(
+            nodes=nodes,
+            layers=layers,
+            legal=legal_assignments(
+                nodes.reachable, self._fits, layers.open, self._holder, self._holder_can_send()
+            ),
+            held=held,
+            layer_bytes=caches.layer_bytes,
+            mode=self.scenario.network.mode,
+            layer_order=process.layer_order,
+            repeat_layers=process.repeat_layers,
+            holder=self._holder,
+            clock_s=self.clock_s,
+            hops=len(self.history),
+            cycle=self.cycle.index,
+            metric=self.metric,
+            recent_gains=tuple(hop.gain for hop in self.history[-RECENT_GAINS:]),
+            spent=self.spent,
+            budget=process.budget,
+            objective=self.scenario.objective,
+            epochs=self.scenario.learning.epochs,
+            wait_s=process.wait_s,
+            parallel=process.parallel,
         )
-
-
-def node_data(train: Dataset, indices: list[NDArray[np.int64]]) -> NodeData:
-    """The nodes' data from a partition of `train` (every node at least one sample)."""
-    labels = train.targets.numpy()
-    counts = np.stack([np.bincount(labels[i], minlength=train.n_classes) for i in indices])
-    shares = counts / counts.sum(axis=1, keepdims=True)
-    return NodeData(train, tuple(torch.from_numpy(i) for i in indices), shares)

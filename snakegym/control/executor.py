@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from snakegym.control.records import Job, Outcome, Part, Phases, own_part
 from snakegym.data.datasets import Dataset
 from snakegym.learning.aggregation import average
-from snakegym.learning.jobs import Engine, TrainingResult
+from snakegym.learning.jobs import Engine, LocalTraining, TrainingResult
 from snakegym.models.state import ModelState
 from snakegym.network.network import Network
 from snakegym.network.simulator import simulate
@@ -50,25 +50,15 @@ def run_together(executors: Sequence[SimulatedExecutor], jobs: Sequence[Job]) ->
         executors: of processes that share one engine and one validation part.
         jobs: one for each executor.
     """
-    members = [job.members for job in jobs]
-    phases = [
-        [simulate(executor.network, member) for member in team]
-        for executor, team in zip(executors, members, strict=True)
+    teams = [
+        [(m, simulate(e.network, m)) for m in job.members] for e, job in zip(executors, jobs, strict=True)
     ]
     engine, validation = executors[0].engine, executors[0].validation
-    results = iter(
-        engine.train(
-            [
-                replace(m.training, max_batches=_batches(m, p))
-                for team, ps in zip(members, phases, strict=True)
-                for m, p in zip(team, ps, strict=True)
-            ]
-        )
-    )
+    results = iter(engine.train([_fitting(*planned) for team in teams for planned in team]))
     updates = []
-    for executor, job, planned in zip(executors, jobs, phases, strict=True):
-        own = [next(results) for _ in planned]
-        done = [_charged(executor.network, *x) for x in zip(job.members, planned, own, strict=True)]
+    for executor, job, team in zip(executors, jobs, teams, strict=True):
+        own = [next(results) for _ in team]
+        done = [_charged(executor.network, *x, r) for x, r in zip(team, own, strict=True)]
         updates.append(_aggregate(job, done, own))
     metrics = iter(engine.evaluate([state for state, *_ in updates if state is not None], validation))
     return [
@@ -85,9 +75,11 @@ def _aggregate(
         own_part(m, p, r.batches > 0 and p.update_sent, r.batches)
         for m, p, r in zip(job.members, phases, results, strict=True)
     ]
-    states = [r.state for r, part in zip(results, parts, strict=True) if part.delivered]
-    samples = [len(m.training.indices) for m, part in zip(job.members, parts, strict=True) if part.delivered]
-    return (average(states, samples) if states else None), results[0].loss, parts
+    delivered = [i for i, part in enumerate(parts) if part.delivered]
+    states = [results[i].state for i in delivered]
+    if len(states) > 1:
+        states = [average(states, [len(job.members[i].training.indices) for i in delivered])]
+    return (states[0] if states else None), results[0].loss, parts
 
 
 def _outcome(job: Job, loss: float, parts: list[Part], state: ModelState | None, metric: float) -> Outcome:
@@ -103,8 +95,17 @@ def _outcome(job: Job, loss: float, parts: list[Part], state: ModelState | None,
     )
 
 
+def _fitting(job: Job, phases: Phases) -> LocalTraining:
+    """The part of the job's training that fitted into the work done."""
+    if phases.trained_share >= 1:
+        return job.training
+    return replace(job.training, max_batches=_batches(job, phases))
+
+
 def _batches(job: Job, phases: Phases) -> int:
     """Batches that fitted into the work done, which begins with the teacher's."""
+    if phases.trained_share >= 1:
+        return job.training.n_batches
     teacher = job.teacher_flops / job.flops
     share = max(0.0, phases.trained_share - teacher) / (1 - teacher)
     return job.training.batches_within(share * job.training.n_samples)

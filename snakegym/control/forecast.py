@@ -11,8 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from snakegym.control.records import PCE
-from snakegym.control.view import Floats, ProcessView
+from snakegym.control.view import Bools, Floats, ProcessView
 from snakegym.network import costs
+
+ALL = slice(None)
 
 
 @dataclass(frozen=True)
@@ -49,10 +51,12 @@ def expected_rates(view: ProcessView) -> Rates:
     )
 
 
-def hop_flops(view: ProcessView) -> Floats:
-    """[n_nodes, n_middle]: FLOPs of a whole hop on each node and layer."""
-    training: Floats = np.outer(view.nodes.samples * view.epochs, view.layers.flops)
-    return training + view.nodes.teacher_flops[:, None]
+def hop_flops(view: ProcessView, layers: slice = ALL) -> Floats:
+    """[n_nodes, n_layers]: FLOPs of a whole hop on each node and layer (default: all middle layers)."""
+    samples = view.nodes.samples * view.epochs
+    flops: Floats = samples[:, None] * view.layers.flops[layers]
+    flops += view.nodes.teacher_flops[:, None]
+    return flops
 
 
 def upload_bytes(view: ProcessView) -> Floats:
@@ -76,10 +80,14 @@ def receive_rtt(view: ProcessView, sender: int) -> Floats:
     return rtt if sender == PCE else np.maximum(rtt[sender], rtt)
 
 
-def forecast(view: ProcessView) -> HopForecast:
-    """Expected costs of every next hop, together with its companions where nodes train in parallel."""
-    single = _single(view)
-    return single if view.parallel == 1 else _with_companions(view, single)
+def forecast(view: ProcessView, layer: int | None = None) -> HopForecast:
+    """Expected costs of every next hop, together with its companions where nodes train in parallel.
+
+    With a `layer`, of the hops on that middle layer alone: arrays are [n_nodes, 1].
+    """
+    layers = ALL if layer is None else slice(layer, layer + 1)
+    single = _single(view, layers)
+    return single if view.parallel == 1 else _with_companions(view.legal[:, layers], view.parallel, single)
 
 
 def companions(view: ProcessView, node: int, layer: int) -> tuple[int, ...]:
@@ -89,19 +97,19 @@ def companions(view: ProcessView, node: int, layer: int) -> tuple[int, ...]:
     """
     if view.parallel == 1:
         return ()
-    own = np.where(view.legal[:, layer], _single(view).time_s[:, layer], np.inf)
+    time_s = _single(view, slice(layer, layer + 1)).time_s[:, 0]
+    own = np.where(view.legal[:, layer], time_s, np.inf)
     own[node] = np.inf
     shortest = np.argsort(own, kind="stable")[: view.parallel - 1]
     return tuple(int(n) for n in shortest if np.isfinite(own[n]))
 
 
-def _with_companions(view: ProcessView, single: HopForecast) -> HopForecast:
-    """Time of the slowest, energy and bytes of all, for each node with the companions it would get."""
-    k = view.parallel
-    own = np.where(view.legal, single.time_s, np.inf)
+def _with_companions(legal: Bools, k: int, single: HopForecast) -> HopForecast:
+    """Time of the slowest, energy and bytes of all `k`, for each node with the companions it would get."""
+    own = np.where(legal, single.time_s, np.inf)
     order = np.argsort(own, axis=0, kind="stable")
     usable = np.isfinite(np.take_along_axis(own, order, axis=0))
-    among_first = np.zeros(view.legal.shape, dtype=np.bool_)
+    among_first = np.zeros(legal.shape, dtype=np.bool_)
     np.put_along_axis(among_first, order[: k - 1], usable[: k - 1], axis=0)
 
     def best(values: Floats) -> Floats:
@@ -116,24 +124,21 @@ def _with_companions(view: ProcessView, single: HopForecast) -> HopForecast:
     return HopForecast(time_s, *totals)
 
 
-def _single(view: ProcessView) -> HopForecast:
-    """Expected costs of every next hop by itself."""
+def _single(view: ProcessView, layers: slice) -> HopForecast:
+    """Expected costs of every next hop on these layers by itself."""
     nodes, rates = view.nodes, expected_rates(view)
-    missing = nodes.missing_bytes
-    rate, rtt = receive_rate(rates, view.holder), receive_rtt(view, view.holder)
+    missing, peak = nodes.missing_bytes, nodes.peak_flops[:, None]
     sender_power = 0.0 if view.holder == PCE else float(nodes.radio_power_w[view.holder])
-    flops = hop_flops(view)
-    receive_s = costs.transfer_time(missing, rate, rtt)[:, None]
-    compute_s = costs.compute_time(flops, nodes.peak_flops[:, None], rates.availability[:, None])
-    receive_air = costs.air_time(missing, rate)
-    receive_energy = costs.radio_energy(nodes.radio_power_w + sender_power, receive_air)
-    busy_s = costs.busy_time(flops, nodes.peak_flops[:, None])
-    compute_energy = costs.compute_energy(nodes.compute_power_w[:, None], busy_s)
-    time_s, energy_j = receive_s + compute_s, receive_energy[:, None] + compute_energy
-    n_bytes = np.broadcast_to(missing[:, None], time_s.shape)
+    air_s = costs.air_time(missing, receive_rate(rates, view.holder))
+    receive_s = air_s + costs.round_trip_time(missing, receive_rtt(view, view.holder))
+    receive_energy = costs.radio_energy(nodes.radio_power_w + sender_power, air_s)
+    flops = hop_flops(view, layers)
+    compute_s = costs.compute_time(flops, peak, rates.availability[:, None])
+    compute_energy = costs.compute_energy(nodes.compute_power_w[:, None], costs.busy_time(flops, peak))
+    time_s, energy_j = receive_s[:, None] + compute_s, receive_energy[:, None] + compute_energy
+    upload = upload_bytes(view)[layers]
     if view.mode == "cs":
-        upload, up = upload_bytes(view), rates.uplink_bps[:, None]
+        up = rates.uplink_bps[:, None]
         time_s = time_s + costs.transfer_time(upload, up, nodes.rtt_s[:, None])
         energy_j = energy_j + costs.radio_energy(nodes.radio_power_w[:, None], costs.air_time(upload, up))
-        n_bytes = n_bytes + upload
-    return HopForecast(time_s, energy_j, n_bytes)
+    return HopForecast(time_s, energy_j, missing[:, None] + upload)

@@ -1,14 +1,16 @@
-"""What the Process Controller sees when it looks: the parts of a view."""
+"""What the Process Controller sees when it looks: the parts of a view, read-only all of them."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from snakegym.control.caches import LayerCaches
+from snakegym.arrays import read_only
+from snakegym.control.cycle import CycleProgress
+from snakegym.control.holdings import NodeData, RecentLabels
 from snakegym.control.pool import NodePool
 from snakegym.control.records import PCE
 from snakegym.control.teaching import Teaching
-from snakegym.control.view import Bools, Floats, Ints, NodesView, ProcessView
+from snakegym.control.view import Bools, Floats, LayersView, NodesView
 from snakegym.network.network import Measurement, Network
 
 
@@ -16,13 +18,13 @@ def look_at_nodes(
     network: Network,
     now: Measurement,
     pool: NodePool,
-    caches: LayerCaches,
-    samples: Ints,
-    divergence: Floats,
+    data: NodeData,
+    labels: RecentLabels,
     teaching: Teaching,
+    missing_bytes: Floats,
 ) -> NodesView:
     """The nodes as measured."""
-    in_pool = pool.members()
+    in_pool = read_only(pool.members())
     return NodesView(
         availability=now.availability,
         mean_availability=now.mean_availability,
@@ -35,50 +37,61 @@ def look_at_nodes(
         memory_bytes=network.memory_bytes,
         compute_power_w=network.compute_power_w,
         radio_power_w=network.radio_power_w,
-        battery=pool.battery(),
-        samples=samples,
-        divergence=divergence,
+        battery=pool.battery,
+        samples=data.samples,
+        divergence=labels.divergence,
         distils=teaching.on,
-        teacher_flops=teaching.flops * teaching.on,
-        teacher_bytes=teaching.n_bytes * teaching.on,
-        visits=pool.visits.copy(),
-        interruptions=pool.interruptions.copy(),
-        last_gain=pool.last_gain.copy(),
-        missing_bytes=caches.missing_bytes_of_all(),
+        teacher_flops=teaching.flops,
+        teacher_bytes=teaching.n_bytes,
+        visits=read_only(pool.visits.copy()),
+        interruptions=read_only(pool.interruptions.copy()),
+        last_gain=read_only(pool.last_gain.copy()),
+        missing_bytes=missing_bytes,
         in_pool=in_pool,
-        reachable=in_pool & up(now),
+        reachable=read_only(in_pool & now.up),
     )
 
 
-def up(now: Measurement) -> Bools:
-    """[n_nodes]: compute and both directions of the link are there at this moment."""
-    present: Bools = (now.availability > 0) & (now.uplink_bps > 0) & (now.downlink_bps > 0)
-    return present
+def look_at_layers(cycle: CycleProgress, flops: Floats, n_bytes: Floats, memory_bytes: Floats) -> LayersView:
+    """The middle layers, each array [n_middle]: what they cost, and how far they are."""
+    return LayersView(
+        flops=flops,
+        n_bytes=n_bytes,
+        memory_bytes=memory_bytes,
+        times_trained=read_only(cycle.times_trained.copy()),
+        trained_in_cycle=read_only(cycle.trained_in_cycle.copy()),
+        open=read_only(cycle.open_layers()),
+        last_gain=read_only(cycle.last_gain.copy()),
+    )
+
+
+def fitting(node_memory: Floats, layer_memory: Floats, teacher_bytes: Floats) -> Bools:
+    """[n_nodes, n_middle]: whether the node has the memory for a hop on that layer.
+
+    Args:
+        node_memory: [n_nodes] bytes.
+        layer_memory: [n_middle] bytes that a hop needs if it does not distil.
+        teacher_bytes: [n_nodes] bytes that distilling adds.
+    """
+    fits: Bools = node_memory[:, None] >= layer_memory + teacher_bytes[:, None]
+    return fits
 
 
 def legal_assignments(
-    nodes: NodesView, layer_memory: Floats, open_layers: Bools, holder: int, holder_can_send: bool
+    reachable: Bools, fits: Bools, open_layers: Bools, holder: int, holder_can_send: bool
 ) -> Bools:
     """[n_nodes, n_middle]: reachable nodes with enough memory, and layers that are open.
 
     Args:
-        nodes: as they are now.
-        layer_memory: [n_middle] bytes that a hop needs if it does not distil.
+        reachable: [n_nodes].
+        fits: [n_nodes, n_middle].
         open_layers: [n_middle].
         holder: of the latest model.
         holder_can_send: if not, nobody can fetch the model, and only its holder could go on with it.
     """
-    able = nodes.reachable
+    able = reachable
     if holder != PCE and not holder_can_send:
         able = able & (np.arange(len(able)) == holder)
-    fits: Bools = nodes.memory_bytes[:, None] >= layer_memory + nodes.teacher_bytes[:, None]
-    return fits & able[:, None] & open_layers
-
-
-def freeze(view: ProcessView) -> ProcessView:
-    """The view, its arrays made read-only."""
-    for part in (view, view.nodes, view.layers):
-        for value in vars(part).values():
-            if isinstance(value, np.ndarray):
-                value.flags.writeable = False
-    return view
+    legal: Bools = fits & able[:, None]
+    legal &= open_layers
+    return read_only(legal)

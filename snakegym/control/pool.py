@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import reduce
 
 import numpy as np
 
+from snakegym.arrays import read_only
 from snakegym.control.records import PCE, Ground, Hop, PoolEvent
 from snakegym.control.view import Bools, Floats
 from snakegym.network.network import Measurement, Network
@@ -31,6 +33,13 @@ class NodePool:
         memory_bytes: of the smallest hop.
         epochs: of local training in a hop.
         rng: draws when nodes ask to leave.
+
+    Attributes:
+        battery: [n_nodes], read-only: share of the battery that is left, in [0, 1]; 1 for mains.
+        visits, interruptions: [n_nodes]: hops, and how many of them were interrupted.
+        last_gain: [n_nodes]: of the last hop.
+        energy_j: [n_nodes]: spent in this process.
+        events: who joined and left, in order.
     """
 
     def __init__(
@@ -49,7 +58,9 @@ class NodePool:
         self.events: list[PoolEvent] = []
         self._config = config
         self._battery_j = network.battery_j
-        self._fits = network.memory_bytes >= memory_bytes
+        self.battery: Floats = read_only(np.ones(n))
+        self._too_small = network.memory_bytes < memory_bytes
+        self._left: dict[Ground, int] = {}
         self._epochs = epochs
         self._members = np.zeros(n, dtype=np.bool_)
         self._free_at = np.zeros(n)  # when a node that left may be considered again
@@ -61,11 +72,6 @@ class NodePool:
         self._rngs = rng.spawn(n) if config.leave_rate_per_h > 0 else []
         self._request_at = np.full(n, np.inf)
         self._draw_requests(range(len(self._rngs)), 0.0)
-
-    def battery(self) -> Floats:
-        """[n_nodes]: share of the battery that is left, in [0, 1]; 1 for mains."""
-        left: Floats = np.maximum(0.0, 1.0 - self.energy_j / self._battery_j)
-        return left
 
     def members(self) -> Bools:
         """[n_nodes]: accepted by the Process Controller; a copy."""
@@ -88,30 +94,32 @@ class NodePool:
             self.energy_j[node] += phases.node_energy_j
             if part.sender != PCE:
                 self.energy_j[part.sender] += phases.sender_energy_j
+        self.battery = read_only(np.maximum(0.0, 1.0 - self.energy_j / self._battery_j))
 
     def review(self, now: Measurement, time_s: float) -> None:
         """Admit and remove nodes by what is measured at `time_s`; every change is logged with its reason."""
         objections = list(self._objections(now, time_s))
-        against = np.logical_or.reduce([nodes for _, nodes in objections])
-        joining = ~self._members & ~against & (self._free_at <= time_s) & self._idle(now)
-        if (self._members & against).any():
+        against = reduce(np.logical_or, (nodes for _, nodes in objections))
+        outside = ~(self._members | against)
+        leaving = self._members & against
+        if leaving.any():
             for reason, nodes in objections:
                 for node in np.flatnonzero(self._members & nodes):
                     self._leave(int(node), reason, time_s)
-        for node in np.flatnonzero(joining):
-            self._members[node] = True
-            self.events.append(PoolEvent(time_s, int(node), True, "ready" if time_s > 0 else "start"))
+        if outside.any():
+            for node in np.flatnonzero(outside & (self._free_at <= time_s) & self._idle(now)):
+                self._members[node] = True
+                self.events.append(PoolEvent(time_s, int(node), True, "ready" if time_s > 0 else "start"))
 
     def counts(self) -> dict[str, int]:
-        """How many nodes left for each reason so far."""
-        reasons = [event.reason for event in self.events if not event.joined]
-        return {reason: reasons.count(reason) for reason in sorted(set(reasons))}
+        """How many nodes left for each reason so far, reasons in alphabetical order."""
+        return dict(sorted(self._left.items()))
 
     def _objections(self, now: Measurement, time_s: float) -> Iterator[tuple[Ground, Bools]]:
         """Ground and the nodes [n_nodes] against which it speaks, most final first."""
         config = self._config
-        yield "memory", ~self._fits
-        yield "battery", self.battery() <= config.min_battery
+        yield "memory", self._too_small
+        yield "battery", self.battery <= config.min_battery
         if config.max_epochs is not None:
             yield "epochs", self._trained_hops * self._epochs >= config.max_epochs
         if self._rngs:
@@ -138,6 +146,7 @@ class NodePool:
         # What speaks for or against its training is measured anew when it comes back.
         self._interrupted_in_row[node] = self._gainless_in_row[node] = 0
         self._speed[node] = np.nan
+        self._left[reason] = self._left.get(reason, 0) + 1
         self.events.append(PoolEvent(time_s, node, False, reason))
 
     def _asking(self, time_s: float) -> Bools:

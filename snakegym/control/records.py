@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from snakegym.learning.jobs import LocalTraining
@@ -193,7 +194,7 @@ class Hop:
     parts: tuple[Part, ...]
     """What each node did: the assigned one, then its companions."""
 
-    @property
+    @cached_property
     def costs(self) -> Costs:
         """Time until the slowest node was done; energy and bytes of all together."""
         costs = [part.phases.costs for part in self.parts]

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from snakegym.control.controller import ProcessController, node_data
+from snakegym.control.controller import ProcessController
 from snakegym.control.executor import SimulatedExecutor
+from snakegym.control.holdings import node_data
 from snakegym.data.datasets import DataParts, load_data
 from snakegym.data.partition import partition
 from snakegym.errors import SnakegymError

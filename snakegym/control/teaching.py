@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from snakegym.control.view import Bools, Floats, Ints
-from snakegym.data.divergence import divergence
+from snakegym.arrays import read_only
+from snakegym.control.holdings import NodeData, RecentLabels
+from snakegym.control.view import Bools, Floats
 from snakegym.models.profile import ModelProfile
 from snakegym.network.costs import soft_target_bytes
 from snakegym.scenario import LearningConfig
@@ -20,25 +21,35 @@ class Teaching:
     Args:
         learning: says threshold and measure, and whether every epoch needs outputs of its own.
         profile: FLOPs of a forward pass.
-        labels: [n_nodes, n_classes] share of each label on each node.
-        samples: [n_nodes].
+        data: what the nodes hold.
+
+    Attributes:
+        on: [n_nodes]: whether a hop would distil.
+        flops: [n_nodes]: of the teacher; 0 where the node would not distil.
+        n_bytes: [n_nodes]: of what the teacher said, likewise.
     """
 
-    def __init__(
-        self, learning: LearningConfig, profile: ModelProfile, labels: Floats, samples: Ints
-    ) -> None:
-        passes, n = learning.teacher_passes, samples.astype(np.float64)
-        self.flops: Floats = n * profile.teacher_flops(passes)
-        """[n_nodes]: of the teacher, where a node distils."""
-        self.n_bytes: Floats = n * soft_target_bytes(labels.shape[1], passes)
-        """[n_nodes]: of what the teacher said, likewise."""
-        self.on: Bools = np.zeros(len(samples), dtype=np.bool_)
-        """[n_nodes]: whether a hop would distil."""
-        self._config = learning.distillation
-        self._labels = labels
+    on: Bools
+    flops: Floats
+    n_bytes: Floats
 
-    def compare(self, recent_labels: Floats) -> None:
-        """Decide for every node, given the labels trained recently, [n_classes]."""
+    def __init__(self, learning: LearningConfig, profile: ModelProfile, data: NodeData) -> None:
+        passes, n = learning.teacher_passes, data.samples.astype(np.float64)
+        self._flops = n * profile.teacher_flops(passes)
+        self._n_bytes = n * soft_target_bytes(data.labels.shape[1], passes)
+        self._config = learning.distillation
+        self._switch(np.zeros(len(n), dtype=np.bool_))
+
+    def compare(self, labels: RecentLabels) -> bool:
+        """Decide for every node, given the labels trained recently; whether anything may have changed."""
         config = self._config
-        if config is not None and config.weight > 0:
-            self.on = divergence(config.measure, self._labels, recent_labels) >= config.threshold
+        if config is None or config.weight == 0:
+            return False
+        js = config.measure == "js"
+        divergence = labels.divergence if js else labels.rows.kl_divergence(labels.mean)
+        self._switch(divergence >= config.threshold)
+        return True
+
+    def _switch(self, on: Bools) -> None:
+        self.on = read_only(on)
+        self.flops, self.n_bytes = read_only(self._flops * on), read_only(self._n_bytes * on)

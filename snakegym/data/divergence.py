@@ -7,61 +7,91 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+Floats = npt.NDArray[np.float64]
 
-def divergence(
-    measure: Literal["js", "kl"], rows: npt.ArrayLike, reference: npt.ArrayLike
-) -> npt.NDArray[np.float64]:
-    """`js_distance` or `kl_divergence` of each row from the reference, float64 [n_rows]."""
-    return (js_distance if measure == "js" else kl_divergence)(rows, reference)
+_TINY = np.finfo(np.float64).tiny
+"""Stands for a share of 0 where one divides by it, or takes its logarithm."""
 
 
-def js_distance(rows: npt.ArrayLike, reference: npt.ArrayLike) -> npt.NDArray[np.float64]:
+class LabelRows:
+    """Label distributions that are compared with one reference after the other.
+
+    Args:
+        rows: [n_rows, n_classes] counts or probabilities, >= 0; normalised here. Where a row or the
+            reference has no mass, nothing is known about it and the distance is 0.
+    """
+
+    def __init__(self, rows: npt.ArrayLike) -> None:
+        masses = np.asarray(rows, dtype=np.float64)
+        total = masses.sum(-1, keepdims=True)
+        self._known = total[..., 0] > 0
+        self._p = masses / np.where(total > 0, total, 1.0)
+
+    def divergence(self, measure: Literal["js", "kl"], reference: npt.ArrayLike) -> Floats:
+        """`js_distance` or `kl_divergence` from the reference."""
+        return (self.js_distance if measure == "js" else self.kl_divergence)(reference)
+
+    def js_distance(self, reference: npt.ArrayLike) -> Floats:
+        """[n_rows]: see the function of that name."""
+        q, known = _shares(reference)
+        both = np.empty((2, *self._p.shape))
+        both[0], both[1] = self._p, q
+        entropy = _relative_entropy(both, (both[0] + both[1]) / 2)
+        divergence = np.maximum((entropy[0] + entropy[1]) / 2, 0.0)  # rounding
+        distance: Floats = np.sqrt(np.minimum(divergence, 1.0)) * (self._known & known)
+        return distance
+
+    def kl_divergence(self, reference: npt.ArrayLike) -> Floats:
+        """[n_rows]: see the function of that name."""
+        q, known = _shares(reference)
+        entropy = np.maximum(_relative_entropy(self._p, q), 0.0)
+        impossible = ((self._p > 0) & (q == 0)).any(-1)
+        total: Floats = np.where(self._known & known, np.where(impossible, np.inf, entropy), 0.0)
+        return total
+
+
+def js_distance(rows: npt.ArrayLike, reference: npt.ArrayLike) -> Floats:
     """Jensen-Shannon distance of each row to the reference, float64 [n_rows] in [0, 1].
 
     The square root of the Jensen-Shannon divergence with base-2 logarithm (Endres and Schindelin
     2003, DOI 10.1109/TIT.2003.813506): 0 for equal distributions, 1 for disjoint ones.
 
     Args:
-        rows: [n_rows, n_classes] counts or probabilities, >= 0; normalised here.
-        reference: [n_classes] likewise. Where a row or the reference has no mass, nothing is
-            known about it and the distance is 0.
+        rows: [n_rows, n_classes], as in `LabelRows`.
+        reference: [n_classes] likewise.
     """
-    p, q, known = _distributions(rows, reference)
-    middle = (p + q) / 2
-    divergence = (_relative_entropy(p, middle) + _relative_entropy(q, middle)) / 2
-    distance: npt.NDArray[np.float64] = np.sqrt(np.clip(divergence, 0, 1)) * known  # clip: rounding
-    return distance
+    return LabelRows(rows).js_distance(reference)
 
 
-def kl_divergence(rows: npt.ArrayLike, reference: npt.ArrayLike) -> npt.NDArray[np.float64]:
+def kl_divergence(rows: npt.ArrayLike, reference: npt.ArrayLike) -> Floats:
     """Kullback-Leibler divergence of each row from the reference, in bits, float64 [n_rows] in [0, inf].
 
     The sum of p log2(p / q) (Kullback and Leibler 1951, DOI 10.1214/aoms/1177729694): 0 for equal
     distributions, infinite where the row has a class that the reference lacks.
 
     Args:
-        rows: [n_rows, n_classes] as in `js_distance`, and likewise 0 where nothing is known.
+        rows: [n_rows, n_classes], as in `LabelRows`.
         reference: [n_classes] likewise.
     """
-    p, q, known = _distributions(rows, reference)
-    total: npt.NDArray[np.float64] = np.where(known, np.maximum(_relative_entropy(p, q), 0), 0.0)
-    return total
+    return LabelRows(rows).kl_divergence(reference)
 
 
-def _distributions(
-    rows: npt.ArrayLike, reference: npt.ArrayLike
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-    """Both normalised, with the shape of the rows, and whether both have any mass."""
-    p = np.asarray(rows, dtype=np.float64)
-    q = np.broadcast_to(np.asarray(reference, dtype=np.float64), p.shape)
-    mass_p, mass_q = p.sum(-1, keepdims=True), q.sum(-1, keepdims=True)
-    known = ((mass_p > 0) & (mass_q > 0))[..., 0]
-    return p / np.where(mass_p > 0, mass_p, 1), q / np.where(mass_q > 0, mass_q, 1), known
+def divergence(measure: Literal["js", "kl"], rows: npt.ArrayLike, reference: npt.ArrayLike) -> Floats:
+    """`js_distance` or `kl_divergence` of each row from the reference, float64 [n_rows]."""
+    return LabelRows(rows).divergence(measure, reference)
 
 
-def _relative_entropy(p: npt.NDArray[np.float64], q: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Kullback-Leibler divergence in bits along the last axis; terms with p = 0 are 0."""
-    with np.errstate(divide="ignore"):
-        ratio = np.divide(p, q, out=np.ones_like(p), where=p > 0)
-    total: npt.NDArray[np.float64] = (p * np.log2(ratio)).sum(-1)
+def _shares(reference: npt.ArrayLike) -> tuple[Floats, bool]:
+    """The reference [n_classes] normalised, if it has any mass, and whether it has."""
+    masses = np.asarray(reference, dtype=np.float64)
+    total = float(masses.sum())
+    return (masses / total if total > 0 else masses), total > 0
+
+
+def _relative_entropy(p: Floats, q: Floats) -> Floats:
+    """Sum of p log2(p / q) along the last axis; terms with p = 0 are 0, those with p > 0 want q > 0."""
+    ratio = np.maximum(p / np.maximum(q, _TINY), _TINY)
+    np.log2(ratio, out=ratio)
+    ratio *= p
+    total: Floats = ratio.sum(-1)
     return total

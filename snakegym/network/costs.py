@@ -162,7 +162,12 @@ def transfer_time(n_bytes: ArrayLike, rate_bps: ArrayLike, rtt_s: ArrayLike) -> 
 
     0 bytes take no time at all: nothing is asked for.
     """
-    return air_time(n_bytes, rate_bps) + np.where(np.asarray(n_bytes) > 0, rtt_s, 0.0)
+    return air_time(n_bytes, rate_bps) + round_trip_time(n_bytes, rtt_s)
+
+
+def round_trip_time(n_bytes: ArrayLike, rtt_s: ArrayLike) -> NDArray[np.float64]:
+    """What a transfer takes beyond its air time: one round trip, in seconds; none for 0 bytes. Broadcasts."""
+    return np.multiply(np.greater(n_bytes, 0), rtt_s)
 
 
 def radio_energy(power_w: Real, air_s: Real) -> Real:
@@ -174,7 +179,5 @@ def radio_energy(power_w: Real, air_s: Real) -> Real:
 
 
 def _duration(amount: ArrayLike, rate: ArrayLike) -> NDArray[np.float64]:
-    amount_ = np.asarray(amount, np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):  # inf at rate 0, unless there is nothing to do
-        seconds: NDArray[np.float64] = np.where(amount_ > 0, amount_ / np.asarray(rate, np.float64), 0.0)
-    return seconds
+        return np.fmax(np.divide(amount, rate), 0.0)  # fmax makes 0 of 0 / 0

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
+from snakegym.arrays import read_only
 from snakegym.control.records import PCE
 from snakegym.errors import SnakegymError
 from snakegym.network.bank import TraceBank
@@ -55,6 +57,12 @@ class Measurement:
     mean_availability: Floats
     mean_uplink_bps: Floats
     mean_downlink_bps: Floats
+
+    @cached_property
+    def up(self) -> NDArray[np.bool_]:
+        """Whether compute and both directions of the link are there at this moment."""
+        least = np.minimum(np.minimum(self.availability, self.uplink_bps), self.downlink_bps)
+        return read_only(least > 0)
 
 
 class Network:
@@ -131,13 +139,14 @@ class Network:
         The window is cut at time 0, before which nothing is known; at time 0 the means are the
         present values.
         """
-        now = self._bank.at(time_s)
-        mean = self._bank.mean(max(0.0, time_s - window_s), time_s) if time_s > 0 else now.copy()
-        now.flags.writeable = mean.flags.writeable = False
+        if time_s > 0:
+            now, mean = self._bank.look_back(max(0.0, time_s - window_s), time_s)
+        else:
+            now = mean = self._bank.at(time_s)
         n = self.n_nodes
-        return Measurement(
-            now[:n], now[n : 2 * n], now[2 * n :], np.minimum(mean[:n], 1.0), mean[n : 2 * n], mean[2 * n :]
-        )
+        np.minimum(mean[:n], 1.0, out=mean[:n])  # rounding
+        read_only(now), read_only(mean)
+        return Measurement(now[:n], now[n : 2 * n], now[2 * n :], mean[:n], mean[n : 2 * n], mean[2 * n :])
 
     def compute_segments(self, node: int, start_s: float) -> Segments:
         """Availability of `node` from `start_s` on, piece by piece."""
@@ -253,6 +262,4 @@ def _constant(value: float) -> Trace:
 
 
 def _frozen(values: Sequence[float]) -> Floats:
-    array = np.array(values, np.float64)
-    array.flags.writeable = False
-    return array
+    return read_only(np.array(values, np.float64))

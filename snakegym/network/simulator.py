@@ -81,7 +81,7 @@ def simulate(network: Network, job: Job) -> Phases:
     Raises:
         SnakegymError: a transfer of more than 0 bytes from a node to itself.
     """
-    node = job.assignment.node
+    profile = network.profiles[job.assignment.node]
     receive = _transfer(network, job.receive, job.start_s)
     begin = job.start_s + receive.seconds
     work = _train(network, job, begin) if receive.complete else Progress(0.0, 0.0, False)
@@ -89,7 +89,7 @@ def simulate(network: Network, job: Job) -> Phases:
     send = _Moved() if sends is None else _transfer(network, sends, begin + work.elapsed_s)
 
     received, lost = receive.received + send.received, receive.lost + send.lost
-    busy_s = costs.busy_time(work.done, float(network.peak_flops[node]))
+    busy_s = costs.busy_time(work.done, profile.peak_flops)
     return Phases(
         receive_s=receive.seconds,
         compute_s=work.elapsed_s,
@@ -97,8 +97,8 @@ def simulate(network: Network, job: Job) -> Phases:
         bytes_sent=received + lost,
         bytes_received=received,
         bytes_lost=lost,
-        node_energy_j=costs.compute_energy(float(network.compute_power_w[node]), busy_s)
-        + _radio(network, node, receive.air_s + send.air_s),
+        node_energy_j=costs.compute_energy(profile.compute_power_w, busy_s)
+        + costs.radio_energy(profile.radio_power_w, receive.air_s + send.air_s),
         sender_energy_j=_radio(network, job.receive.sender, receive.air_s)
         + (0.0 if sends is None else _radio(network, sends.receiver, send.air_s)),
         trained_share=1.0 if work.complete else work.done / (job.flops or 1.0),
@@ -123,7 +123,7 @@ def _transfer(network: Network, transfer: Transfer, start_s: float) -> _Moved:
 
 def _train(network: Network, job: Job, start_s: float) -> Progress:
     node, forced = job.assignment.node, job.forced_share
-    peak = float(network.peak_flops[node])
+    peak = network.profiles[node].peak_flops
     pieces = ((duration, peak * share) for duration, share in network.compute_segments(node, start_s))
     if forced is None:
         return advance(pieces, job.flops, network.timeout_s)
@@ -133,7 +133,7 @@ def _train(network: Network, job: Job, start_s: float) -> Progress:
 
 
 def _radio(network: Network, end: int, air_s: float) -> float:
-    return 0.0 if end == PCE else costs.radio_energy(float(network.radio_power_w[end]), air_s)
+    return 0.0 if end == PCE else costs.radio_energy(network.profiles[end].radio_power_w, air_s)
 
 
 def _first_interrupted(*complete: bool) -> Phase | None:

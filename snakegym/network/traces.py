@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -100,6 +101,20 @@ class Trace:
         steps = np.diff(self.times_s, append=self.period_s)
         return np.concatenate(([0.0], np.cumsum(steps * self.values)))
 
+    @cached_property
+    def step_s(self) -> float | None:
+        """Length of every piece but the last, infinite for a single one; None if they differ."""
+        if len(self.times_s) == 1:
+            return math.inf
+        step = self.times_s.item(1)
+        even = np.array_equal(self.times_s / step, np.arange(len(self.times_s)))
+        return step if even else None
+
+    @cached_property
+    def constants(self) -> Floats:
+        """[K]: the integral from 0 to a time t is its piece's constant plus the piece's value times t."""
+        return self.cumulative[:-1] - self.values * self.times_s
+
     @property
     def mean(self) -> float:
         """Over one period."""
@@ -113,7 +128,7 @@ class Trace:
 
     def at(self, time_s: ArrayLike) -> Floats:
         """Value at `time_s` >= 0, of the same shape."""
-        return self.values[self._index(np.mod(time_s, self.period_s))]
+        return self.values[self.index(np.mod(time_s, self.period_s))]
 
     def integral(self, start_s: ArrayLike, end_s: ArrayLike) -> Floats:
         """Integral over [start_s, end_s], both >= 0 and broadcast."""
@@ -136,13 +151,14 @@ class Trace:
                 yield end - now, values.item(i)
             now, i = (0.0, 0) if i == last else (end, i + 1)
 
-    def _index(self, local_s: Floats) -> NDArray[np.intp]:
+    def index(self, local_s: Floats) -> NDArray[np.intp]:
+        """Of the piece that holds each time in [0, period_s)."""
         i: NDArray[np.intp] = np.searchsorted(self.times_s, local_s, side="right") - 1
         return i
 
     def _primitive(self, time_s: ArrayLike) -> Floats:
         periods, local = np.divmod(np.asarray(time_s, np.float64), self.period_s)
-        i = self._index(local)
+        i = self.index(local)
         within: Floats = self.cumulative[i] + self.values[i] * (local - self.times_s[i])
         area: Floats = periods * self.cumulative[-1] + within
         return area

@@ -5,8 +5,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from snakegym.control.controller import ProcessController, node_data
+from snakegym.control.controller import ProcessController
 from snakegym.control.executor import SimulatedExecutor
+from snakegym.control.holdings import node_data
 from snakegym.control.service import load_service
 from snakegym.control.view import ProcessView
 from snakegym.data.partition import partition

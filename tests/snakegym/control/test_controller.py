@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from snakegym.control.controller import NodeData, ProcessController
+from snakegym.control.controller import ProcessController
 from snakegym.control.executor import SimulatedExecutor
 from snakegym.control.forecast import forecast
+from snakegym.control.holdings import NodeData
 from snakegym.control.records import PCE, Assignment
 from snakegym.control.service import load_service
 from snakegym.errors import SnakegymError

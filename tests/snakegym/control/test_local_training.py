@@ -44,12 +44,12 @@ def hop(controller, executor, node, layer):
 @pytest.mark.parametrize("measure", ["js", "kl"])
 def test_divergence_switches_distillation_on_per_node_and_hop(measure):
     plain, _ = start()
-    threshold = float(np.median(divergence(measure, plain._data.labels, plain._recent_labels)))
+    threshold = float(np.median(divergence(measure, plain._data.labels, plain._labels.mean)))
     controller, executor = start(distillation={"threshold": threshold, "measure": measure})
     assert controller.view().nodes.distils.sum() == N / 2
     for layer in range(5):
         nodes = controller.view().nodes
-        known = divergence(measure, controller._data.labels, controller._recent_labels)
+        known = divergence(measure, controller._data.labels, controller._labels.mean)
         assert (nodes.distils == (known >= threshold)).all()
         if measure == "js":
             assert (nodes.divergence == known).all()

@@ -1,0 +1,74 @@
+"""What the nodes hold: their samples, and how their labels compare with those trained recently."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from snakegym.arrays import read_only
+from snakegym.control.view import Floats, Ints
+from snakegym.data.datasets import Dataset
+from snakegym.data.divergence import LabelRows
+
+LABEL_MEMORY = 0.7
+"""Weight of the past in the running mean of the labels trained."""
+
+
+@dataclass(frozen=True)
+class NodeData:
+    """What the nodes hold: sample indices into the training part, and their label distributions.
+
+    Immutable: copies share it.
+    """
+
+    train: Dataset
+    indices: tuple[Tensor, ...]
+    """Per node int64 [n_samples]."""
+    labels: Floats
+    """[n_nodes, n_classes]: share of each label, rows sum to 1."""
+
+    @cached_property
+    def samples(self) -> Ints:
+        """[n_nodes], read-only: how many samples each node holds."""
+        return read_only(np.array([len(i) for i in self.indices]))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> NodeData:
+        return self
+
+
+def node_data(train: Dataset, indices: list[NDArray[np.int64]]) -> NodeData:
+    """The nodes' data from a partition of `train` (every node at least one sample)."""
+    labels = train.targets.numpy()
+    counts = np.stack([np.bincount(labels[i], minlength=train.n_classes) for i in indices])
+    shares = counts / counts.sum(axis=1, keepdims=True)
+    return NodeData(train, tuple(torch.from_numpy(i) for i in indices), shares)
+
+
+class RecentLabels:
+    """The labels trained recently, as a running mean that starts at the mean over all samples.
+
+    Attributes:
+        mean: [n_classes], sums to 1.
+        rows: the nodes' own labels, to compare with it.
+        divergence: [n_nodes], read-only: Jensen-Shannon distance of each node's labels from the mean.
+    """
+
+    def __init__(self, data: NodeData) -> None:
+        self._data = data
+        self.rows = LabelRows(data.labels)
+        self.mean: Floats = np.average(data.labels, axis=0, weights=data.samples)
+        self.divergence = read_only(self.rows.js_distance(self.mean))
+
+    def remember(self, nodes: Sequence[int]) -> None:
+        """These nodes have trained, each on all of its samples."""
+        samples = self._data.samples[nodes]
+        trained = (samples / samples.sum()) @ self._data.labels[nodes]
+        self.mean = LABEL_MEMORY * self.mean + (1 - LABEL_MEMORY) * trained
+        self.divergence = read_only(self.rows.js_distance(self.mean))
