@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import warnings
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +20,11 @@ from envs.encoder import ViewEncoder
 from snakegym.control.records import Assignment
 from snakegym.control.service import load_service
 from snakegym.control.view import ProcessView
-from snakegym.errors import SnakegymError
+from snakegym.errors import SnakegymError, SnakegymWarning
 from snakegym.scenario import Scenario
 
+NO_MATTER = ("summary", "network.traces.skip_bad")
+"""Fields of a scenario that change nothing about the decision problem."""
 CHECKPOINTS = ("best.zip", "checkpoints/latest.zip")
 """Where the weights of a run lie, the first that exists counts: best by validation, then latest."""
 
@@ -35,7 +40,8 @@ class LearnedScheduler:
             CHECKPOINTS, in SB3's format. As any SB3 file, it contains pickled objects: load only
             what you trust.
         scenario: What is to be scheduled; the run must have been trained on one of that name and
-            of the same numbers of nodes and layers.
+            of the same numbers of nodes and layers. If it differs in anything else, a warning says so:
+            that may be meant, to see how far a policy carries.
 
     Raises:
         SnakegymError: a file is missing, truncated or corrupt, or the scenario is another one.
@@ -44,12 +50,13 @@ class LearnedScheduler:
     def __init__(self, folder: Path, scenario: Scenario) -> None:
         self.folder = folder
         config = _read_config(folder)
-        _check_scenario(folder, config["scenario"], scenario)
+        _check_name(folder, config["scenario"], scenario)
         self._masked = algorithm_class(str(config["algo"])).__name__.startswith("Maskable")
         n_nodes, n_middle = scenario.network.nodes, load_service(scenario).profile.n_middle
         self._encoder = ViewEncoder(n_nodes, n_middle)
         self._codec = ActionCodec(n_nodes, n_middle, scenario.process.layer_order)
         self._policy = _load_policy(_checkpoint(folder), self._encoder.space, self._codec.n_actions)
+        _warn_of_changes(folder, config["scenario"], scenario)
 
     @property
     def name(self) -> str:
@@ -82,10 +89,37 @@ def _read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def _check_scenario(folder: Path, trained_on: dict[str, Any], scenario: Scenario) -> None:
+def _check_name(folder: Path, trained_on: dict[str, Any], scenario: Scenario) -> None:
     name = trained_on.get("name")
     if name != scenario.name:
         raise SnakegymError(f"{folder}: trained on scenario '{name}', expected '{scenario.name}'")
+
+
+def _warn_of_changes(folder: Path, trained_on: dict[str, Any], scenario: Scenario) -> None:
+    with suppress(ValueError):  # what has been added to scenarios since has its default
+        trained_on = Scenario.model_validate(trained_on).model_dump(mode="json")
+    changes = list(_changes(trained_on, scenario.model_dump(mode="json")))
+    if changes:
+        more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
+        warnings.warn(
+            f"{folder}: trained on another scenario called '{scenario.name}': {', '.join(changes[:3])}{more}",
+            SnakegymWarning,
+            stacklevel=3,
+        )
+
+
+def _changes(before: Any, now: Any, field: str = "") -> Iterator[str]:
+    """The fields that differ, each with what it was and is."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key in before | now:
+            yield from _changes(before.get(key), now.get(key), f"{field}.{key}" if field else key)
+    elif before != now and field not in NO_MATTER:
+        yield f"field '{field}' was {_brief(before)} and is {_brief(now)}"
+
+
+def _brief(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _checkpoint(folder: Path) -> Path:

@@ -14,11 +14,17 @@ are constants, and a plan is
 
 This is exact, and its linear relaxation was integral nearly always when tried. In client-server mode
 the model always comes from the PCE, so the handing on is left out: arcs are (t, j, s).
+
+Where k nodes train together, j is the one that is chosen, and its companions are added to its costs
+(`control.forecast`). For the plan's first hop, the only one that is carried out as planned, that is
+as exact as the forecast. Later companions are those that would be shortest, with the model of the
+hop before: they are mostly the same nodes throughout. That some node was a companion before does not
+enter into what it lacks when it is chosen.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -27,6 +33,7 @@ from scipy.sparse import csc_array
 from snakegym.control.forecast import (
     Rates,
     expected_rates,
+    forecast,
     hop_flops,
     receive_rate,
     receive_rtt,
@@ -125,7 +132,7 @@ def arc_costs(view: ProcessView, layers: Ints, arcs: Arcs, nodes: Ints) -> ArcCo
 
     receive_air = costs.air_time(missing, rate[sender, node])
     send_air = costs.air_time(upload, rates.uplink_bps[node])
-    return ArcCosts(
+    alone = ArcCosts(
         time_s=costs.transfer_time(missing, rate[sender, node], rtt[sender, node])
         + costs.compute_time(flops, peak, rates.availability[node])
         + costs.transfer_time(upload, rates.uplink_bps[node], own_rtt),
@@ -134,6 +141,31 @@ def arc_costs(view: ProcessView, layers: Ints, arcs: Arcs, nodes: Ints) -> ArcCo
         + costs.radio_energy(radio_w[node], send_air),
         n_bytes=missing + upload,
     )
+    return alone if view.parallel == 1 else _together(view, layers, arcs, node, alone)
+
+
+def _together(view: ProcessView, layers: Ints, arcs: Arcs, node: Ints, alone: ArcCosts) -> ArcCosts:
+    """Costs of each arc with the companions that its node [n_arcs] would get."""
+    slowest, energy, n_bytes = np.zeros((3, len(layers), view.n_nodes))
+    for t, layer in enumerate(layers):
+        then = view if t == 0 else _after_hop(view, int(layers[t - 1]))
+        own, all_k = forecast(replace(then, parallel=1)), forecast(then)
+        slowest[t] = all_k.time_s[:, layer]
+        reached = np.isfinite(own.energy_j[:, layer])
+        np.subtract(all_k.energy_j[:, layer], own.energy_j[:, layer], out=energy[t], where=reached)
+        np.subtract(all_k.n_bytes[:, layer], own.n_bytes[:, layer], out=n_bytes[t])
+    at = arcs.position, node
+    return ArcCosts(
+        np.maximum(alone.time_s, slowest[at]), alone.energy_j + energy[at], alone.n_bytes + n_bytes[at]
+    )
+
+
+def _after_hop(view: ProcessView, trained: int) -> ProcessView:
+    """What companions start from after a hop that trained this layer: each holds its own update of it."""
+    changed = view.layer_bytes[[0, trained + 1, -1]].sum()
+    nodes = replace(view.nodes, missing_bytes=np.full(view.n_nodes, changed))
+    legal = view.nodes.reachable[:, None] & (view.nodes.memory_bytes[:, None] >= view.layers.memory_bytes)
+    return replace(view, nodes=nodes, legal=legal)
 
 
 def _links(view: ProcessView, rates: Rates) -> tuple[Floats, Floats]:
@@ -146,11 +178,13 @@ def _links(view: ProcessView, rates: Rates) -> tuple[Floats, Floats]:
 def _missing_bytes(view: ProcessView, layers: Ints, nodes: Ints) -> Floats:
     """[candidate, s + 1, t]: bytes that a candidate lacks at t if its last visit was at s < t.
 
-    After a visit a node holds everything; every later hop changes first, last and its own layer.
+    After a visit a node holds everything, but the visit's own changes where the PCE averages those of
+    several nodes; every later hop changes first, last and its own layer.
     """
     n_positions, n_layers = len(layers), len(view.layer_bytes)
     hop, s, t = np.indices((n_positions, n_positions + 1, n_positions))
-    between = (hop > s - 1) & (hop < t)
+    last = s - 1
+    between = (hop < t) & (hop > last if view.parallel == 1 else hop >= last)
     trained = np.zeros((n_positions, n_layers), dtype=np.bool_)
     trained[:, [0, -1]] = True
     trained[np.arange(n_positions), layers + 1] = True

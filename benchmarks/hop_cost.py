@@ -14,7 +14,6 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from machine import table
@@ -26,7 +25,7 @@ from snakegym.data.datasets import Dataset
 from snakegym.learning.jobs import LocalTraining
 from snakegym.learning.sequential import SequentialEngine
 from snakegym.models.layered import LayeredModel
-from snakegym.models.profile import profile_model
+from snakegym.models.profile import ModelProfile, profile_model
 from snakegym.models.zoo import build_model
 from snakegym.network.costs import hop_memory, training_flops
 from snakegym.scenario import LearningConfig, ModelConfig
@@ -146,13 +145,15 @@ def measure_model(
             if i:  # the first round warms up
                 times[m].append(time.process_time() - start)
     forward = costs.forward_flops.tolist()
-    full_peak = peak_bytes(engine, jobs[-1], costs.n_bytes.sum())
+    # The optimiser's state is there from the second batch on.
+    pairs = {m: make_job(model, shape, 2, job.layers or ()) for m, job in jobs.items()}
+    full_peak = peak_bytes(engine, pairs[-1], costs.n_bytes.sum())
     rows = []
     for m in middles:
         measured = statistics.median(a / b for a, b in zip(times[m], times[-1], strict=True))
         predicted = training_flops(forward, costs.trained(m)) / training_flops(forward, full)
         formula = above_weights(costs, costs.trained(m))
-        peak = peak_bytes(engine, jobs[m], costs.n_bytes[list(costs.trained(m))].sum())
+        peak = peak_bytes(engine, pairs[m], costs.n_bytes[list(costs.trained(m))].sum())
         rows.append(
             {
                 "middle": m,
@@ -170,12 +171,13 @@ def measure_model(
     return rows
 
 
-def above_weights(costs: Any, trained: Sequence[int]) -> float:
+def above_weights(costs: ModelProfile, trained: Sequence[int]) -> float:
     """What the memory formula says a hop needs beside the weights."""
     activations = costs.frozen_activation_bytes.copy()
     activations[list(trained)] = costs.activation_bytes[list(trained)]
-    sizes = costs.n_bytes.tolist()
-    return hop_memory(sizes, activations.tolist(), trained, BATCH, "adam") - sum(sizes)
+    sizes, scratch = costs.n_bytes.tolist(), costs.scratch_bytes.max()
+    memory = hop_memory(sizes, activations.tolist(), trained, BATCH, "adam", scratch_bytes=scratch)
+    return memory - sum(sizes)
 
 
 def measure() -> dict[str, list[dict[str, float]]]:

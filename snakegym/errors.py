@@ -1,4 +1,4 @@
-"""The one exception for mistakes that a user can mend."""
+"""What users are told: the one exception for mistakes that they can mend, and the one warning."""
 
 
 class SnakegymError(ValueError):
@@ -7,3 +7,7 @@ class SnakegymError(ValueError):
     The message is one line that names where it stands (file, field), what was found and what is
     expected. The command line prints it without a traceback and exits with status 2.
     """
+
+
+class SnakegymWarning(UserWarning):
+    """Something that a user may have meant, and should know of; as plain as the errors."""

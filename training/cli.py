@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated
 
 import tyro
 
-from snakegym.errors import SnakegymError
+from snakegym.errors import SnakegymError, SnakegymWarning
 from training.compare_config import CompareConfig
 from training.config import CheckScenario, EvaluateConfig, ListScenarios, ShowScenario, TrainConfig
 from training.experiment_config import ExperimentConfig
@@ -50,7 +52,8 @@ Start with `snakegym scenarios`. Each command explains itself: `snakegym train -
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point. Exits with 2 on bad input, 130 on Ctrl-C; never with a traceback for either."""
     try:
-        run(parse(sys.argv[1:] if argv is None else argv))
+        with plain_warnings():
+            run(parse(sys.argv[1:] if argv is None else argv))
     except SnakegymError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
@@ -61,6 +64,23 @@ def main(argv: Sequence[str] | None = None) -> None:
     except BrokenPipeError:  # `snakegym scenarios | head`
         sys.stderr.close()
         sys.exit(141)
+
+
+@contextmanager
+def plain_warnings() -> Iterator[None]:
+    """Print our own warnings as a line for users, without the place in the code."""
+    usual = warnings.formatwarning
+
+    def plain(message: Warning | str, category: type[Warning], *place: object, **more: object) -> str:
+        if issubclass(category, SnakegymWarning):
+            return f"warning: {message}\n"
+        return usual(message, category, *place, **more)  # type: ignore[arg-type]
+
+    warnings.formatwarning = plain
+    try:
+        yield
+    finally:
+        warnings.formatwarning = usual
 
 
 def parse(argv: Sequence[str]) -> Command:

@@ -130,7 +130,7 @@ def _relative(groups: Groups) -> dict[str, dict[str, Estimate]]:
 
 def _table(comparison: Comparison, summary: Mapping[str, Mapping[str, Estimate]], groups: Groups) -> Any:
     data = comparison.scenario.data
-    spread = data.partition + (f", alpha {data.alpha:g}" if data.partition == "dirichlet" else "")
+    spread = data.partition + ("" if data.partition == "iid" else f", alpha {data.alpha:g}")
     seeds = max(len(pieces) for pieces in groups.values())
     table = plain_table(
         f"{comparison.scenario.model.name} on {data.dataset} ({spread}), "

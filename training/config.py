@@ -7,6 +7,7 @@ tyro would turn such an error into a box of its own.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -198,6 +199,13 @@ def at_least_one(**counts: float) -> None:
     for name, value in counts.items():
         if value < 1:
             raise SnakegymError(f"--{name.replace('_', '-')}: found {value}, expected 1 or more")
+
+
+def above_zero(**numbers: float) -> None:
+    """Raise SnakegymError for the first of these options that is not a finite number above 0."""
+    for name, value in numbers.items():
+        if not 0 < value < math.inf:
+            raise SnakegymError(f"--{name.replace('_', '-')}: found {value}, expected a number above 0")
 
 
 def not_negative(**numbers: float) -> None:

@@ -11,15 +11,14 @@ from typing import Any
 from agents.registry import list_schedulers
 from envs.serpentine import SerpentineEnv
 from snakegym import __version__
-from snakegym.errors import SnakegymError
 from training import report, runfolder
 from training.config import EvaluateConfig
 from training.episodes import EpisodeRecord
 from training.groups import trainings
-from training.partial import PartialResults
+from training.partial import PartialResults, Task
 from training.progress import progress
 from training.used import MANIFEST, write_manifest
-from training.workers import Stage, Task, open_workers
+from training.workers import Stage, open_workers
 
 FILES = (
     "evaluation.json",
@@ -44,7 +43,7 @@ def evaluate(config: EvaluateConfig) -> None:
     stage = Stage(config)
     env = stage.env
     header = describe(config, env)
-    check_folder(config.out, header["request"])
+    runfolder.check_results(config.out, "evaluation", (*FILES, PARTIAL), header["request"])
     runfolder.make_folder(config.out)
     with runfolder.locked(config.out):
         write_manifest(config.out, env)
@@ -79,29 +78,9 @@ def describe(config: EvaluateConfig, env: SerpentineEnv) -> dict[str, Any]:
     }
 
 
-def check_folder(out: Path, request: dict[str, Any]) -> None:
-    """Whether the evaluation may write to this folder; touches nothing.
-
-    Raises:
-        SnakegymError: it holds another evaluation or something else.
-    """
-    found = runfolder.existing_files(out)
-    strange = [name for name in found if name not in (*FILES, PARTIAL)]
-    if strange:
-        raise SnakegymError(
-            f"{out}: found {strange[0]} in it, expected a new or empty folder, or one of the same evaluation"
-        )
-    if "evaluation.json" in found:
-        before = runfolder.read_json(out / "evaluation.json")
-        asked = before.get("request") if isinstance(before, dict) else None
-        difference = runfolder.first_difference(request, asked)
-        if difference:
-            raise SnakegymError(f"{out}: holds another evaluation: {difference}; choose another --out")
-
-
 def _play_all(stage: Stage, header: dict[str, Any]) -> dict[str, list[EpisodeRecord]]:
     config = stage.config
-    partial = PartialResults(config.out / PARTIAL, header)
+    partial = PartialResults[EpisodeRecord](config.out / PARTIAL, header)
     tasks = [Task(spec, episode) for spec in config.scheduler for episode in range(config.episodes)]
     missing = [task for task in tasks if task not in partial.records]
     if len(missing) < len(tasks):

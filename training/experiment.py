@@ -15,20 +15,23 @@ from scipy import stats
 
 from agents.registry import make_scheduler
 from envs.serpentine import SerpentineEnv
-from snakegym.errors import SnakegymError
+from snakegym import __version__
 from snakegym.scenario import Scenario, load_scenario
 from training.episodes import accuracy_on_test, episode_seed
 from training.experiment_config import ExperimentConfig
 from training.figures import PALETTE, new_figure, save
+from training.partial import PartialResults, Task
 from training.progress import progress
-from training.runfolder import existing_files, locked, make_folder, write_json
+from training.runfolder import check_results, locked, make_folder, write_json
 from training.tables import console, plain_table
+from training.used import MANIFEST, write_manifest
 
 DATA = {"iid": "IID", "dirichlet": "Dirichlet"}
 NORMAL = "normal"
 SHARES = {"interrupted half-way": 0.5, "interrupted at once": 0.0}
 """Name to share of the layer's local training that is done by then; the paper does not state it."""
-FILES = ("interruption.json", "interruption.png")
+FILES = ("interruption.json", "interruption.png", MANIFEST)
+PARTIAL = "partial.jsonl"
 NO_LIMIT_S = 1e9
 
 
@@ -58,22 +61,43 @@ def experiment(config: ExperimentConfig) -> None:
 
     Raises:
         SnakegymError: bad option, or a folder with other things in it.
+        KeyboardInterrupt: with a line that says what is kept.
     """
-    strange = sorted(set(existing_files(config.out)) - set(FILES))
-    if strange:
-        raise SnakegymError(f"{config.out}: found {strange[0]} in it, expected a new or empty folder")
+    request = {k: v for k, v in asdict(config).items() if k != "out"}
+    check_results(config.out, "experiment", (*FILES, PARTIAL), request)
     torch.set_num_threads(1)
     envs = {(d, t): _env(config, d, t) for d in DATA for t in (NORMAL, *SHARES)}
     make_folder(config.out)
-    with locked(config.out), progress(len(envs) * config.seeds, "interruption", "run") as bar:
-        results: dict[str, Runs] = {data: {} for data in DATA}
-        for (data, training), env in envs.items():
-            results[data][training] = []
-            for i in range(config.seeds):
-                results[data][training].append(train(env, config.cycles, episode_seed(config.seed, i)))
-                bar.update()
-        _write(config, results)
+    with locked(config.out):
+        write_manifest(config.out, envs["iid", NORMAL])
+        results = _train_all(config, envs)
+        _write(config, request, results)
+        (config.out / PARTIAL).unlink(missing_ok=True)
     _print(config, results)
+
+
+def _train_all(config: ExperimentConfig, envs: Mapping[tuple[str, str], SerpentineEnv]) -> dict[str, Runs]:
+    """The runs of all seeds; those that an interrupted command has finished are taken over."""
+    scenarios = [env.scenario.model_dump(mode="json") for env in envs.values()]
+    header = {"snakegym": __version__, "seed": config.seed, "cycles": config.cycles, "scenarios": scenarios}
+    partial = PartialResults[dict[str, Any]](config.out / PARTIAL, header)
+    tasks = [(d, t, i) for d, t in envs for i in range(config.seeds)]
+    results: dict[str, Runs] = {data: {t: [] for t in (NORMAL, *SHARES)} for data in DATA}
+    try:
+        with progress(len(tasks), "interruption", "run") as bar:
+            for data, training, i in tasks:
+                task = Task(f"{data}, {training}", i)
+                if task not in partial.records:
+                    run = train(envs[data, training], config.cycles, episode_seed(config.seed, i))
+                    partial.add(task, asdict(run))
+                results[data][training].append(Run(**partial.records[task]))
+                bar.update()
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"{len(partial.records)} of {len(tasks)} runs are kept in {config.out}, the same command goes on "
+            "from there"
+        ) from None
+    return results
 
 
 def train(env: SerpentineEnv, cycles: int, seed: int) -> Run:
@@ -118,9 +142,9 @@ def _ratios(runs: Runs) -> dict[str, Kept]:
     return {name: kept([run.test for run in runs[name]], normal) for name in SHARES}
 
 
-def _write(config: ExperimentConfig, results: Mapping[str, Runs]) -> None:
+def _write(config: ExperimentConfig, request: Mapping[str, Any], results: Mapping[str, Runs]) -> None:
     document: dict[str, Any] = {
-        "request": {k: v for k, v in asdict(config).items() if k != "out"},
+        "request": request,
         "shares": SHARES,
         "kept": {data: {k: asdict(v) for k, v in _ratios(runs).items()} for data, runs in results.items()},
         "runs": {

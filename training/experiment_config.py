@@ -20,7 +20,8 @@ class ExperimentConfig:
     cycle, and the process goes on with the next node and layer. How much of the accuracy of undisturbed
     training is kept? Digits over the nine nodes of the scenario `default`, IID and Dirichlet, round
     robin over nodes and layers; each seed has its own network, data, partition and initial model, the
-    same with and without interruptions. Leaves interruption.json and interruption.png.
+    same with and without interruptions. Leaves interruption.json, interruption.png and traces.json. An
+    experiment that was interrupted goes on where it stopped when the command is repeated.
     """
 
     name: tyro.conf.Positional[Literal["interruption"]]

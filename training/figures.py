@@ -24,6 +24,11 @@ def save(figure: Figure, path: Path) -> None:
         figure.savefig(temporary, dpi=140, bbox_inches="tight", metadata={"Software": None})
 
 
+def time_axis(longest_s: float) -> tuple[float, str]:
+    """Seconds in the unit that suits an axis of simulated time, and its label."""
+    return (60.0, "Simulated time [min]") if longest_s >= 180 else (1.0, "Simulated time [s]")
+
+
 def new_figure(
     n_axes: int, height: float = 3.6, columns: int | None = None, width: float | None = None
 ) -> tuple[Figure, list[Axes]]:

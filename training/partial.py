@@ -1,19 +1,26 @@
-"""Finished episodes of an evaluation under way, kept against interruptions."""
+"""What is finished of an evaluation or experiment under way, kept against interruptions."""
 
 from __future__ import annotations
 
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, NamedTuple, TypeVar
 
-from training.episodes import EpisodeRecord
 from training.runfolder import write_text
-from training.workers import Task
+
+Record = TypeVar("Record")
 
 
-class PartialResults:
-    """A file of lines: what the evaluation is, then one finished episode a line.
+class Task(NamedTuple):
+    """One scheduler (in an experiment: one way of training) on one episode."""
+
+    scheduler: str
+    episode: int
+
+
+class PartialResults(Generic[Record]):
+    """A file of lines: what the evaluation is, then one finished episode a line, as plain JSON data.
 
     What another evaluation left (another header: arguments, scenario, weights, version) is
     dropped; so is a last line that a kill cut short.
@@ -25,7 +32,7 @@ class PartialResults:
 
     def __init__(self, path: Path, header: dict[str, Any]) -> None:
         self._path = path
-        self.records: dict[Task, EpisodeRecord] = {}
+        self.records: dict[Task, Record] = {}
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
         if lines and _parse(lines[0]) == header:
             for line in lines[1:]:
@@ -35,7 +42,7 @@ class PartialResults:
         rows = [self._row(task, record) for task, record in self.records.items()]
         write_text(path, "".join(line + "\n" for line in (json.dumps(header), *rows)))
 
-    def add(self, task: Task, record: EpisodeRecord) -> None:
+    def add(self, task: Task, record: Record) -> None:
         """Keep a finished episode; it is on the disk when this returns."""
         self.records[task] = record
         with self._path.open("a", encoding="utf-8") as file:
@@ -44,7 +51,7 @@ class PartialResults:
             os.fsync(file.fileno())
 
     @staticmethod
-    def _row(task: Task, record: EpisodeRecord) -> str:
+    def _row(task: Task, record: Record) -> str:
         return json.dumps({"scheduler": task.scheduler, "episode": task.episode, "record": record})
 
 

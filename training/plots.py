@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from training.checkpoints import Row
 from training.episodes import EpisodeRecord
-from training.figures import DASHES, PALETTE, legend_right, new_figure
+from training.figures import DASHES, PALETTE, legend_right, new_figure, time_axis
 from training.statistics import Estimate
 
 COSTS = {"time": "#0072B2", "energy": "#E69F00", "bytes": "#009E73", "illegal": "#D55E00"}
@@ -53,14 +53,15 @@ def accuracy_over_time(records: Records) -> Figure:
     """Median validation accuracy over simulated time, with the band of the middle half."""
     figure, (ax,) = new_figure(1)
     end = max(r["time_s"] for episodes in records.values() for r in episodes)
+    unit, label_of_time = time_axis(end)
     grid = np.linspace(0, end, GRID)
     for i, (label, episodes) in enumerate(records.items()):
         curves = np.stack([_accuracy_at(r, grid) for r in episodes])
         low, middle, high = np.quantile(curves, (0.25, 0.5, 0.75), axis=0)
         colour = PALETTE[i % len(PALETTE)]
-        ax.plot(grid / 60, middle, color=colour, ls=DASHES[i % len(DASHES)], label=label)
-        ax.fill_between(grid / 60, low, high, color=colour, alpha=0.15, lw=0)
-    ax.set(xlabel="Simulated time [min]", ylabel="Validation accuracy", xlim=(0, end / 60))
+        ax.plot(grid / unit, middle, color=colour, ls=DASHES[i % len(DASHES)], label=label)
+        ax.fill_between(grid / unit, low, high, color=colour, alpha=0.15, lw=0)
+    ax.set(xlabel=label_of_time, ylabel="Validation accuracy", xlim=(0, end / unit))
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     ax.set_title(
         "Median and middle half of the episodes; an episode that is over keeps its last value", fontsize=9
@@ -114,11 +115,12 @@ def gantt(records: Records, n_nodes: int, n_middle: int) -> Figure:
     legend_height = 0.2 * (n_middle + 4)
     height = max(0.7 + 0.2 * n_nodes, legend_height / len(records))
     figure, axes = new_figure(len(records), height=height, columns=1, width=10)
-    end = max(episodes[0]["time_s"] for episodes in records.values()) / 60
+    end = max(episodes[0]["time_s"] for episodes in records.values())
+    unit, label_of_time = time_axis(end)
     colours = layer_colours(n_middle)
     for ax, (label, episodes) in zip(axes, records.items(), strict=True):
-        _gantt_rows(ax, episodes[0], colours)
-        ax.set(ylabel="Node", ylim=(n_nodes - 0.5, -0.5), xlim=(0, end))
+        _gantt_rows(ax, episodes[0], colours, unit)
+        ax.set(ylabel="Node", ylim=(n_nodes - 0.5, -0.5), xlim=(0, end / unit))
         ax.yaxis.set_major_locator(MaxNLocator(nbins=10, integer=True))
         ax.set_title(
             f"{label}: validation accuracy {episodes[0]['validation_accuracy']:.1%}", loc="left", fontsize=9
@@ -126,7 +128,7 @@ def gantt(records: Records, n_nodes: int, n_middle: int) -> Figure:
         ax.grid(False, axis="y")
     for ax in axes[:-1]:
         ax.tick_params(labelbottom=False)
-    axes[-1].set_xlabel("Simulated time [min]")
+    axes[-1].set_xlabel(label_of_time)
     handles: list[Artist] = [Patch(color=c, label=f"trains layer {i}") for i, c in enumerate(colours)]
     hops = [hop for episodes in records.values() for hop in episodes[0]["trace"]]
     handles.append(Patch(color=RECEIVE, label="receives"))
@@ -146,7 +148,7 @@ def layer_colours(n_middle: int) -> list[RGBA]:
     ]
 
 
-def _gantt_rows(ax: Axes, record: EpisodeRecord, colours: Sequence[RGBA]) -> None:
+def _gantt_rows(ax: Axes, record: EpisodeRecord, colours: Sequence[RGBA], unit: float) -> None:
     bars: dict[tuple[int, RGBA | str], list[tuple[float, float]]] = {}
     for hop in record["trace"]:
         start = hop["start_s"]
@@ -157,10 +159,10 @@ def _gantt_rows(ax: Axes, record: EpisodeRecord, colours: Sequence[RGBA]) -> Non
         )
         for seconds, colour in phases:
             if seconds:
-                bars.setdefault((hop["node"], colour), []).append((start / 60, seconds / 60))
+                bars.setdefault((hop["node"], colour), []).append((start / unit, seconds / unit))
             start += seconds
         if hop["interrupted"]:
-            ax.plot(start / 60, hop["node"], "x", color=MISHAP, ms=5, mew=1.5)
+            ax.plot(start / unit, hop["node"], "x", color=MISHAP, ms=5, mew=1.5)
     # One artist for all bars of a colour in a row: one a bar takes seconds to draw.
     for (node, colour), ranges in bars.items():
         ax.broken_barh(ranges, (node - 0.4, 0.8), color=colour, lw=0)

@@ -7,10 +7,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from envs.reward import TERMS
 from snakegym.errors import SnakegymError
+from training.episodes import EpisodeRecord
 from training.groups import Records, Training
 from training.report import MEASURES
 from training.runfolder import first_difference, read_json
@@ -19,6 +21,20 @@ from training.used import MANIFEST
 EPISODE = ("initial_accuracy", *MEASURES)
 HOP = ("node", "layer", "start_s", "receive_s", "compute_s", "send_s", "metric")
 """Fields that a report needs, all numbers."""
+Kind = type | tuple[type, ...]
+NUMBER = (int, float)
+REQUEST: Mapping[str, Kind] = {"scheduler": list, "episodes": int, "split": str, "seed": int}
+SCENARIO: Mapping[str, Kind] = {
+    "name": str,
+    "summary": str,
+    "data.dataset": str,
+    "model.name": str,
+    "network.nodes": int,
+    "network.mode": str,
+    "process.target": (*NUMBER, NoneType),
+    "process.budget.time_s": NUMBER,
+}
+"""More of them, and what each is."""
 
 
 @dataclass(frozen=True)
@@ -52,24 +68,11 @@ def read_evaluation(folder: Path) -> Evaluation:
             else f"{folder}: found no evaluation.json, expected a folder that `snakegym evaluate` wrote"
         )
     data = read_json(path)
+    traces = _read_manifest(folder / MANIFEST)
     try:
-        request = data["request"]
-        records = {spec: data["episodes"][spec] for spec in request["scheduler"]}
-        _check_scenario(data["scenario"])
-        _check_records(records, request["episodes"])
-        return Evaluation(
-            folders=(folder,),
-            version=str(data["snakegym"]),
-            request=request,
-            scenario=data["scenario"],
-            records=records,
-            trained=data.get("trained", {}),
-            weights=data.get("weights", {}),
-            traces=_read_manifest(folder / MANIFEST),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        reason = f"no field {error}" if isinstance(error, KeyError) else str(error)
-        raise SnakegymError(f"{path}: found {reason}, expected what `snakegym evaluate` writes") from None
+        return _evaluation(folder, data, traces)
+    except ValueError as error:
+        raise SnakegymError(f"{path}: found {error}, expected what `snakegym evaluate` writes") from None
 
 
 def merge(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
@@ -117,37 +120,53 @@ def _read_manifest(path: Path) -> list[Mapping[str, Any]]:
     return entries
 
 
-def _check_scenario(scenario: Mapping[str, Any]) -> None:
-    """Raise KeyError, TypeError or ValueError where it lacks what a report says about it."""
-    for section, fields in {
-        "network": ("nodes", "mode"),
-        "data": ("dataset",),
-        "model": ("name",),
-        "process": ("budget",),
-    }.items():
-        for field in fields:
-            scenario[section][field]
-    str(scenario["name"]), str(scenario["summary"])
-    if not float(scenario["process"]["budget"]["time_s"]) > 0:
+def _evaluation(folder: Path, data: Any, traces: Sequence[Mapping[str, Any]]) -> Evaluation:
+    """From JSON data. Raises ValueError that names the first field that is missing or of another kind."""
+    request = {f: _field(data, f"request.{f}", kind) for f, kind in REQUEST.items()}
+    for field, kind in SCENARIO.items():
+        _field(data, f"scenario.{field}", kind)
+    if not data["scenario"]["process"]["budget"]["time_s"] > 0:
         raise ValueError("no time budget above 0")
-
-
-def _check_records(records: Records, n_episodes: int) -> None:
-    """Raise KeyError, TypeError or ValueError for the first field that is missing or no number."""
-    if not records:
+    if not request["scheduler"]:
         raise ValueError("no scheduler")
-    for spec, episodes in records.items():
-        if len(episodes) != n_episodes or not n_episodes:
-            raise ValueError(f"{len(episodes)} episodes of {spec} instead of {n_episodes}")
-        for episode in episodes:
-            _check_numbers(episode, EPISODE)
-            _check_numbers(episode["rewards"], TERMS)
-            for hop in episode["trace"]:
-                _check_numbers(hop, HOP)
-                hop["interrupted"]
+    return Evaluation(
+        folders=(folder,),
+        version=_field(data, "snakegym", str),
+        request=data["request"],
+        scenario=data["scenario"],
+        records={s: _episodes(data, str(s), request["episodes"]) for s in request["scheduler"]},
+        trained=_field(data, "trained", dict) if "trained" in data else {},
+        weights=_field(data, "weights", dict) if "weights" in data else {},
+        traces=traces,
+    )
 
 
-def _check_numbers(record: Mapping[str, Any], fields: Sequence[str]) -> None:
-    for field in fields:
-        if not math.isfinite(record[field]):
-            raise ValueError(f"{record[field]} as {field}")
+def _episodes(data: Any, spec: str, n_episodes: int) -> Sequence[EpisodeRecord]:
+    episodes: Any = _field(data, "episodes", dict).get(spec)
+    if not isinstance(episodes, list) or len(episodes) != n_episodes or not n_episodes:
+        found = len(episodes) if isinstance(episodes, list) else "no"
+        raise ValueError(f"{found} episodes of {spec} instead of {n_episodes}")
+    for i, episode in enumerate(episodes):
+        try:
+            for field in (*EPISODE, *(f"rewards.{term}" for term in TERMS)):
+                _field(episode, field, NUMBER)
+            for hop in _field(episode, "trace", list):
+                for field in HOP:
+                    _field(hop, field, NUMBER)
+                _field(hop, "interrupted", (str, NoneType))
+        except ValueError as error:
+            raise ValueError(f"in episode {i} of {spec} {error}") from None
+    return episodes
+
+
+def _field(data: Any, path: str, kind: Kind) -> Any:
+    """A field of nested JSON objects. Raises ValueError if it is missing, of another kind or not finite."""
+    value, parts = data, path.split(".")
+    for i, part in enumerate(parts):
+        if not isinstance(value, dict) or part not in value:
+            where = f" in {'.'.join(parts[:i])}" if i else ""
+            raise ValueError(f"no field '{part}'{where}")
+        value = value[part]
+    if not isinstance(value, kind) or (isinstance(value, float) and not math.isfinite(value)):
+        raise ValueError(f"{repr(value)[:60]} as {path}")
+    return value

@@ -20,7 +20,11 @@ HIDDEN = ".lock"
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place when the block ends well."""
+    """A temporary path beside `path` that takes its place when the block ends well.
+
+    Raises:
+        SnakegymError: the file cannot be written: no such folder, no right to, disk full, and so on.
+    """
     # Same suffix: some writers (SB3, matplotlib) go by it.
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
     try:
@@ -28,8 +32,11 @@ def replacing(path: Path) -> Iterator[Path]:
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as error:
+        raise SnakegymError(f"{path}: cannot write this file: {error.strerror or error}") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -63,6 +70,32 @@ def existing_files(folder: Path) -> list[str]:
     except OSError as error:
         raise SnakegymError(f"{folder}: {error.strerror or error}, expected a folder to write to") from None
     return sorted(n for n in names if n != HIDDEN and not _is_temporary(n))
+
+
+def check_results(out: Path, what: str, files: Sequence[str], request: Mapping[str, Any]) -> None:
+    """Whether a command may write its results to this folder; touches nothing.
+
+    Args:
+        out: the folder.
+        what: the results are called.
+        files: their names; the first is a JSON file that says under `request` what was asked for.
+        request: what is asked for now.
+
+    Raises:
+        SnakegymError: it holds the results of another request, or something else.
+    """
+    found = existing_files(out)
+    strange = [name for name in found if name not in files]
+    if strange:
+        raise SnakegymError(
+            f"{out}: found {strange[0]} in it, expected a new or empty folder, or one of the same {what}"
+        )
+    if files[0] in found:
+        before = read_json(out / files[0])
+        asked = before.get("request") if isinstance(before, dict) else None
+        difference = first_difference(request, asked)
+        if difference:
+            raise SnakegymError(f"{out}: holds another {what}: {difference}; choose another --out")
 
 
 def make_folder(folder: Path) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from training.figures import DASHES, PALETTE, new_figure
+from training.figures import DASHES, PALETTE, new_figure, time_axis
 from training.groups import Groups, table
 from training.statistics import Band, Estimate, Floats, front, profile
 from training.tables import Column
@@ -32,6 +32,7 @@ def profiles(groups: Groups) -> Figure:
         thresholds = np.linspace(ends[0] - margin, ends[1] + margin, POINTS)
         _bands(ax, thresholds, list(groups), [profile(t, thresholds) for t in tables])
         ax.set(xlabel=f"{label} of at least", ylabel="Share of episodes", xlim=thresholds[[0, -1]])
+    axes[1].xaxis.set_major_locator(MaxNLocator(nbins=6))
     axes[1].xaxis.set_major_formatter(PercentFormatter(1, decimals=None))
     _legend(figure, axes[0])
     return figure
@@ -40,13 +41,14 @@ def profiles(groups: Groups) -> Figure:
 def reached(groups: Groups, target: float, budget_s: float) -> Figure:
     """The share of episodes that have reached the target, over simulated time."""
     figure, (ax,) = new_figure(1, height=3.4)
+    unit, label = time_axis(budget_s)
     times = np.linspace(0, budget_s, POINTS)
     bands = [profile(-reach_times(runs, target, budget_s), -times) for runs in groups.values()]
-    _bands(ax, times / 60, list(groups), bands)
+    _bands(ax, times / unit, list(groups), bands)
     ax.set(
-        xlabel="Simulated time [min]",
+        xlabel=label,
         ylabel=f"Episodes that reached {target:.0%}",
-        xlim=(0, budget_s / 60),
+        xlim=(0, budget_s / unit),
     )
     _legend(figure, ax)
     return figure

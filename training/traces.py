@@ -15,7 +15,8 @@ from snakegym.network.library import Loaded, complain, load_library
 from snakegym.network.mend import DOWN, UP, measured_directions
 from snakegym.network.splits import split_of
 from snakegym.network.summary import summarise
-from snakegym.scenario import TraceConfig, load_scenario
+from snakegym.network.traces import Origin
+from snakegym.scenario import Split, TraceConfig, load_scenario
 from training.tables import console, plain_table
 from training.tidy_writer import tidy_paths, write_folder
 from training.trace_tables import print_kind
@@ -55,29 +56,20 @@ def list_traces(command: ListTraces) -> None:
     for title in ("Hours", "Samples", "Mean", "Longest gap s"):
         table.add_column(title, justify="right", no_wrap=True)
     for origin, recording in loaded.recordings:
-        split = split_of(origin.key)
-        if command.split in (None, split):
-            s = summarise([(origin, recording)], TraceConfig().gap_s)
-            texts = (
-                recording.name,
-                origin.format,
-                origin.source,
-                origin.scenario,
-                split,
-                _measured(recording),
-            )
-            numbers = (f"{s.duration_s / 3600:.2f}", str(s.samples), f"{s.mean:.4g}", f"{s.max_gap_s:g}")
-            table.add_row(*map(escape, texts), _measured(recording), *numbers)
+        if command.split in (None, split_of(origin.key)):
+            table.add_row(*_cells(origin, recording))
+    _warn_of_refused(loaded)
+    _at_least_one(command, table.row_count, command.split)
     out = console()
     if not out.is_terminal:  # a file is read by machines as well
         out.width = table.__rich_measure__(out, out.options.update(max_width=1000)).maximum
     out.print(table)
-    _warn_of_refused(loaded)
 
 
 def inspect(command: InspectTraces) -> None:
     """Print what a folder holds, and what would be refused."""
     catalogue, loaded = _load(command, command)
+    _at_least_one(command, len(loaded.recordings) + len(loaded.refused))
     out = console()
     formats = Counter(origin.format for origin, _ in loaded.recordings)
     found = ", ".join(f"{n} {name}" for name, n in formats.most_common()) or "none"
@@ -91,7 +83,8 @@ def inspect(command: InspectTraces) -> None:
     _print_notes(out, loaded)
     if loaded.refused:
         out.print(
-            f"[bold]{len(loaded.refused)} files would be refused[/bold] (--skip-bad-traces goes on without)"
+            f"[bold]{len(loaded.refused)} files would be refused[/bold] (train, evaluate and convert go on "
+            "without them if told --skip-bad-traces)"
         )
         for refused in loaded.refused:
             out.print(f"  {escape(refused.reason)}", soft_wrap=True)
@@ -104,10 +97,7 @@ def convert(command: ConvertTraces) -> None:
     catalogue, loaded = _load(command)
     if loaded.refused:
         complain(loaded.refused, catalogue, command.skip_bad_traces)
-    if not loaded.recordings:
-        raise SnakegymError(
-            f"{command.folder}: found no trace called '{command.match}', expected one at least"
-        )
+    _at_least_one(command, len(loaded.recordings))
     write_folder(command.out, tidy_paths(loaded.recordings))
     print(f"{len(loaded.recordings)} traces written to {command.out}")
 
@@ -117,16 +107,13 @@ def plot(command: PlotTraces) -> None:
     from training.figures import save
     from training.trace_plots import distributions, over_time
 
-    _, loaded = _load(command, command)
-    _warn_of_refused(loaded)
-    if not loaded.recordings:
-        raise SnakegymError(
-            f"{command.folder}: found no trace called '{command.match}', expected one at least"
-        )
-    few = len(loaded.recordings) <= 6
-    figure = over_time(loaded.links, loaded.computes) if few else distributions(loaded.recordings)
     if not command.out.parent.is_dir():
         raise SnakegymError(f"--out: found no folder {command.out.parent}, expected one to write to")
+    _, loaded = _load(command, command)
+    _warn_of_refused(loaded)
+    _at_least_one(command, len(loaded.recordings))
+    few = len(loaded.recordings) <= 6
+    figure = over_time(loaded.links, loaded.computes) if few else distributions(loaded.recordings)
     save(figure, command.out)
     print(f"{len(loaded.recordings)} traces drawn in {command.out}")
 
@@ -163,11 +150,20 @@ def _load(command: FolderCommand, rules: Rules | None = None) -> tuple[Catalogue
     return catalogue, Loaded(catalogue, config)
 
 
-def _at_least_one(command: FolderCommand, loaded: Loaded) -> None:
-    if not loaded.recordings:
+def _at_least_one(command: FolderCommand, found: int, split: Split | None = None) -> None:
+    if not found:
+        where = f" in the {split} split" if split else ""
         raise SnakegymError(
-            f"{command.folder}: found no trace called '{command.match}', expected one or more"
+            f"{command.folder}: found no trace called '{command.match}'{where}, expected one or more"
         )
+
+
+def _cells(origin: Origin, recording: Recording) -> list[str]:
+    """A line of `list`."""
+    s = summarise([(origin, recording)], TraceConfig().gap_s)
+    texts = (origin.format, origin.source, origin.scenario, split_of(origin.key), _measured(recording))
+    numbers = (f"{s.duration_s / 3600:.2f}", str(s.samples), f"{s.mean:.4g}", f"{s.max_gap_s:g}")
+    return [*map(escape, (recording.name, *texts)), *numbers]
 
 
 def _print_notes(out: Console, loaded: Loaded) -> None:

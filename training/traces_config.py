@@ -8,8 +8,9 @@ from typing import Annotated, Literal
 
 import tyro
 
+from snakegym.errors import SnakegymError
 from snakegym.scenario import Split
-from training.config import Int, at_least_one, not_negative
+from training.config import Int, above_zero, at_least_one, not_negative
 
 Text = Annotated[str | None, tyro.conf.arg(metavar="TEXT")]
 
@@ -61,7 +62,7 @@ class InspectTraces(Rules, FolderCommand):
 
     def validate(self) -> None:
         """Raise SnakegymError for the first option whose value is impossible."""
-        not_negative(gap_s=self.gap_s, uplink_ratio=self.uplink_ratio)
+        above_zero(gap_s=self.gap_s, uplink_ratio=self.uplink_ratio)
 
 
 @dataclass(frozen=True)
@@ -82,11 +83,13 @@ class PlotTraces(Rules, FolderCommand):
     """Draw traces: up to six over time, more as a distribution for each source and scenario."""
 
     out: Path = Path("traces.png")
-    """Picture to write; an existing one is replaced."""
+    """PNG to write; an existing one is replaced."""
 
     def validate(self) -> None:
         """Raise SnakegymError for the first option whose value is impossible."""
-        not_negative(gap_s=self.gap_s, uplink_ratio=self.uplink_ratio)
+        above_zero(gap_s=self.gap_s, uplink_ratio=self.uplink_ratio)
+        if self.out.suffix.lower() != ".png":
+            raise SnakegymError(f"--out: found {self.out}, expected the name of a .png file")
 
 
 @dataclass(frozen=True)

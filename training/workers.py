@@ -5,31 +5,25 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from typing import NamedTuple
 
 import torch
 
 from agents.protocol import Scheduler
 from agents.registry import make_scheduler
 from envs.serpentine import SerpentineEnv
-from snakegym.errors import SnakegymError
+from snakegym.errors import SnakegymError, SnakegymWarning
 from training.config import EvaluateConfig
 from training.episodes import EpisodeRecord, episode_seed, play_scheduler
+from training.partial import Task
 from training.used import scenario_of
 
 EPISODES_WORTH_A_PROCESS = 20
 """A process takes seconds to start: with fewer episodes each, one does it sooner."""
-
-
-class Task(NamedTuple):
-    """One scheduler on one episode."""
-
-    scheduler: str
-    episode: int
 
 
 Play = Callable[[Sequence[Task]], Iterable[tuple[Task, EpisodeRecord]]]
@@ -103,6 +97,7 @@ _stage: Stage | None = None
 def _start_worker(config: EvaluateConfig) -> None:
     global _stage
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then ends the pool
+    warnings.simplefilter("ignore", SnakegymWarning)  # the parent has said it
     _stage = Stage(config)
 
 

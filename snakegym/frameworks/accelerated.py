@@ -55,6 +55,7 @@ class AcceleratedFL(CutFramework):
             range(self.cut + 1),
             learning.batch_size,
             learning.optimizer,
+            scratch_bytes=profile.scratch_bytes[: self.cut].max(),
         )
 
     def _train(self, ledger: Ledger) -> float:

@@ -42,6 +42,7 @@ class CutFramework(Framework, ABC):
             self.parts[0],
             learning.batch_size,
             learning.optimizer,
+            scratch_bytes=profile.scratch_bytes[: self.cut].max(),
         )
 
     def _converse(self, ledger: Ledger, node: int, at_s: float) -> float:

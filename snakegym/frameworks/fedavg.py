@@ -48,4 +48,5 @@ class FedAvg(Framework):
             self.problem.all_layers,
             learning.batch_size,
             learning.optimizer,
+            scratch_bytes=profile.scratch_bytes.max(),
         )

@@ -61,6 +61,7 @@ class RandomWalkingSnakes(Framework):
                 range(len(part)),
                 learning.batch_size,
                 learning.optimizer,
+                scratch_bytes=profile.scratch_bytes[list(part)].max(),
             )
             for part in self.parts
         )

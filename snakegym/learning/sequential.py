@@ -83,10 +83,10 @@ class SequentialEngine:
         done = 0
         views = batch_inputs(data.inputs, order, config.augmentation, job.seed)
         for inputs, batch in zip(views, order, strict=True):
+            optimizer.zero_grad()  # frees the last gradients before activations take their place
             logits = self.model(inputs)
             targets = data.targets.index_select(0, batch)
             loss = training_loss(logits, targets, next(soft), config.distillation)
-            optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(parameters, config.clip_norm)
             optimizer.step()
@@ -149,11 +149,15 @@ def trained_layers(model: LayeredModel, job: LocalTraining) -> tuple[int, ...]:
     return (0, job.middle + 1, model.n_layers - 1)
 
 
+def epoch_order(job: LocalTraining, generator: torch.Generator) -> Tensor:
+    """Indices of the job's samples in the order of its next epoch."""
+    return job.indices[torch.randperm(len(job.indices), generator=generator)]
+
+
 def batches(job: LocalTraining, budget: int, generator: torch.Generator) -> Iterator[Tensor]:
     """Indices into the data of the job's first `budget` batches; every epoch has its own order."""
     while budget > 0:
-        order = job.indices[torch.randperm(len(job.indices), generator=generator)]
-        for batch in torch.split(order, job.config.batch_size)[:budget]:
+        for batch in torch.split(epoch_order(job, generator), job.config.batch_size)[:budget]:
             yield batch
             budget -= 1
 

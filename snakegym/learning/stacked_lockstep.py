@@ -44,19 +44,24 @@ class ParameterStack:
         self.weights: list[list[Tensor]] = []
         """Per layer its parameters, each [K, *shape], views into `rows`."""
         self.dtype = next(t.dtype for layer in states[0].layers for t in layer.values())
+        targets: list[Tensor] = []
+        sources: list[Tensor] = []
         for i, names in enumerate(model.names):
             layers = [state.layers[i] for state in states]
-            shapes = [layers[0][name].shape for name in names]
-            if i not in trained and all(layer is layers[0] for layer in layers):
+            if not names or (i not in trained and all(layer is layers[0] for layer in layers)):
                 tensors = [layers[0][name].to(device) for name in names]
                 self.weights.append([t.expand(len(states), *t.shape) for t in tensors])
-            elif names:
-                row = torch.cat([layer[name].flatten() for layer in layers for name in names])
-                self.rows[i] = row = row.to(device).view(len(states), -1)
-                parts = row.split_with_sizes([s.numel() for s in shapes], 1)
-                self.weights.append([p.view(len(p), *s) for p, s in zip(parts, shapes, strict=True)])
-            else:
-                self.weights.append([])
+                continue
+            shapes = [layers[0][name].shape for name in names]
+            sizes = [s.numel() for s in shapes]
+            self.rows[i] = row = torch.empty(len(states), sum(sizes), dtype=self.dtype, device=device)
+            parts = row.split_with_sizes(sizes, 1)
+            self.weights.append([p.view(len(p), *s) for p, s in zip(parts, shapes, strict=True)])
+            for name, weight in zip(names, self.weights[i], strict=True):
+                targets.extend(weight.unbind(0))
+                sources.extend(layer[name] for layer in layers)
+        if self.rows:
+            torch._foreach_copy_(targets, sources)
 
 
 class Lockstep:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from snakegym.learning.jobs import LocalTraining
-from snakegym.learning.sequential import batches
+from snakegym.learning.sequential import epoch_order
+
+Integers = npt.NDArray[np.int64]
 
 
 class Schedule:
@@ -27,25 +30,27 @@ class Schedule:
     def __init__(
         self, jobs: Sequence[LocalTraining], budgets: Sequence[int], targets: Tensor, dtype: torch.dtype
     ) -> None:
-        orders = [_order(job, budget) for job, budget in zip(jobs, budgets, strict=True)]
         self.active = [sum(budget > step for budget in budgets) for step in range(budgets[0])]
         """How many of the jobs are under way in each step."""
-        rows = [orders[k][step] for step, n in enumerate(self.active) for k in range(n)]
-        owners = [k for n in self.active for k in range(n)]
+        size = max(min(len(job.indices), job.config.batch_size) for job in jobs)
+        samples = np.zeros((budgets[0], len(jobs), size), np.int64)
+        lengths = np.zeros((budgets[0], len(jobs), 1), np.int64)
+        for k, (job, budget) in enumerate(zip(jobs, budgets, strict=True)):
+            rows, lengths[:budget, k, 0] = _batches(job, budget)
+            samples[:budget, k, : rows.shape[1]] = rows
+        under_way = lengths[..., 0] > 0
+        places, counts = samples[under_way], lengths[under_way]
         device = targets.device
-        lengths = torch.tensor([len(row) for row in rows])
-        indices = pad_sequence(rows, batch_first=True).to(device)
-        weights = ((torch.arange(indices.shape[1]) < lengths[:, None]) / lengths[:, None]).to(device, dtype)
-        labels = targets[indices].unsqueeze(2)
-        self._jobs, self._owners = len(jobs), torch.tensor(owners, device=device)
+        indices = torch.from_numpy(places).to(device)
+        weights = torch.from_numpy((np.arange(size) < counts) / counts).to(device, dtype)
+        self._jobs, self._owners = len(jobs), torch.from_numpy(np.nonzero(under_way)[1]).to(device)
         self._weights = weights.unsqueeze(2)
         self._logs = torch.zeros_like(self._weights)
-        largest = [max(len(orders[k][step]) for k in range(n)) for step, n in enumerate(self.active)]
-        columns = (indices, labels, self._weights, -self._weights, self._logs)
+        columns = (indices, targets[indices].unsqueeze(2), self._weights, -self._weights, self._logs)
         parts = zip(*(c.split_with_sizes(self.active) for c in columns), strict=True)
         self._steps = [
-            step if size == indices.shape[1] else [part[:, :size] for part in step]
-            for step, size in zip(parts, largest, strict=True)
+            step if largest == size else [part[:, :largest] for part in step]
+            for step, largest in zip(parts, lengths.max((1, 2)).tolist(), strict=True)
         ]
 
     def indices(self, step: int) -> Tensor:
@@ -66,8 +71,16 @@ class Schedule:
         return rows.new_zeros(self._jobs).index_add_(0, self._owners, rows)
 
 
-def _order(job: LocalTraining, budget: int) -> list[Tensor]:
-    """The sequential engine's batches."""
+def _batches(job: LocalTraining, budget: int) -> tuple[Integers, Integers]:
+    """The sequential engine's batches, [budget, size], filled up with 0, and how many samples each has."""
     generator = torch.Generator().manual_seed(job.seed)
     torch.randint(2**62, (), generator=generator)  # its seed for dropout is drawn first
-    return list(batches(job, budget, generator))
+    n, per_epoch = len(job.indices), job.batches_per_epoch
+    size = min(n, job.config.batch_size)
+    epochs = -(-budget // per_epoch)
+    rows = np.zeros((epochs, per_epoch * size), np.int64)
+    for row in rows:
+        row[:n] = epoch_order(job, generator).numpy(force=True)
+    sizes = np.full((epochs, per_epoch), size)
+    sizes[:, -1] = n - (per_epoch - 1) * size
+    return rows.reshape(-1, size)[:budget], sizes.reshape(-1)[:budget]

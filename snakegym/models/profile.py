@@ -14,7 +14,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from snakegym.learning.quantisation import quantisable_weights
 from snakegym.models.layered import LayeredModel
-from snakegym.network.costs import hop_memory, int8_bytes, teacher_flops, training_flops, weight_bytes
+from snakegym.network.costs import (
+    CAST_BYTES,
+    hop_memory,
+    int8_bytes,
+    teacher_flops,
+    training_flops,
+    weight_bytes,
+)
 from snakegym.scenario import LearningConfig
 
 Floats = npt.NDArray[np.float64]
@@ -38,6 +45,9 @@ class ModelProfile:
     """Parameters of the layer, without buffers."""
     int8_bytes: Floats
     """Parameters and buffers of the layer with its products' weights as int8."""
+    scratch_bytes: Floats
+    """What the layer takes for a moment while it is computed: the largest of its convolutions'
+    weights once more, which the library that computes them (oneDNN) lays out anew every time."""
 
     @property
     def n_middle(self) -> int:
@@ -78,6 +88,10 @@ class ModelProfile:
     def _memory(self, trained: Collection[int], learning: LearningConfig) -> float:
         activations = self.frozen_activation_bytes.copy()
         activations[list(trained)] = self.activation_bytes[list(trained)]
+        scratch = self.scratch_bytes
+        if learning.quantise_frozen:  # frozen weights are computed with in blocks
+            scratch = np.minimum(scratch, CAST_BYTES)
+            scratch[list(trained)] = self.scratch_bytes[list(trained)]
         return hop_memory(
             self.n_bytes.tolist(),
             activations.tolist(),
@@ -85,6 +99,7 @@ class ModelProfile:
             learning.batch_size,
             learning.optimizer,
             self._frozen_bytes(learning),
+            scratch.max(),
         )
 
     def _frozen_bytes(self, learning: LearningConfig) -> list[float] | None:
@@ -107,6 +122,7 @@ def profile_model(model: LayeredModel, input_shape: tuple[int, ...]) -> ModelPro
         _kept(model, inputs, False),
         [sum(p.numel() for p in layer.parameters()) for layer in model.layers],
         [size - _saved_by_int8(layer) for size, layer in zip(n_bytes, model.layers, strict=True)],
+        [_scratch(layer) for layer in model.layers],
     )
     return ModelProfile(*(np.array(row, dtype=np.float64) for row in rows))
 
@@ -115,6 +131,12 @@ def _saved_by_int8(layer: nn.Module) -> float:
     """Bytes by which the layer shrinks when its products' weights are kept as int8."""
     weights = [module.weight for module in quantisable_weights(layer).values()]
     return sum(w.numel() * w.element_size() - int8_bytes(w.numel(), len(w)) for w in weights)
+
+
+def _scratch(layer: nn.Module) -> float:
+    """Bytes of the largest weights of a convolution in the layer; 0 where there is none."""
+    weights = [m.weight for m in layer.modules() if isinstance(m, nn.Conv1d | nn.Conv2d | nn.Conv3d)]
+    return max((w.numel() * w.element_size() for w in weights), default=0.0)
 
 
 def _flops(model: LayeredModel, inputs: Tensor) -> list[float]:

@@ -8,6 +8,7 @@ the members alone that train the layer.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -42,6 +43,8 @@ class StackedModel:
         self._input_ndim = translation.input_ndim
         self.operations = [op for layer in layers for op in layer]
         """In the order in which they run."""
+        for before, op in pairwise(self.operations):
+            op.overwrites = before.fresh
         self.layer_of = [i for i, layer in enumerate(layers) for _ in layer]
         """Layer of each operation."""
         self.names = [tuple(name for op in layer for name in op.names) for layer in layers]
@@ -72,11 +75,10 @@ class StackedModel:
 
     def gather(self, inputs: Tensor, indices: Tensor) -> Tensor:
         """Samples for each member: those of `inputs` [n, *shape] at `indices` [K, batch]; features flat."""
-        samples = inputs.flatten(1)
-        if not self.images:
-            return torch.embedding(samples, indices)
-        indices = indices.t()
-        return torch.embedding(samples, indices).view(*indices.shape, *inputs.shape[1:])
+        if self.images:
+            indices = indices.t()
+        samples = inputs.flatten(1).index_select(0, indices.reshape(-1))
+        return samples.view(*indices.shape, *(inputs.shape[1:] if self.images else (-1,)))
 
     def broadcast(self, inputs: Tensor, members: int) -> Tensor:
         """The same samples [n, *shape] for every member, as a view."""
@@ -113,8 +115,7 @@ class StackedModel:
         """Carries out the plan, from the gradient with respect to the outputs; uses `tape` up."""
         for i in range(len(tape) - 1, plan.lowest - 1, -1):
             op, saved = self.operations[i], tape.pop()
-            if i in plan.wanted:
-                plan.collect(i, grad, op.evidence(saved))
+            plan.collect(i, grad, saved)
             if i > plan.lowest:
                 grad = op.backward(grad, saved, bound[i])
         plan.finish()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -35,8 +35,8 @@ class GradientPlan:
         columns: Mapping[int, slice],
         flat: Tensor,
     ) -> None:
-        self.wanted: dict[int, tuple[_Family, list[int]]] = {}
-        """Operations whose gradients are needed, and by whom."""
+        self._device = flat.device
+        self._users: dict[int, tuple[_Family, Sequence[int]]] = {}
         families: dict[Hashable, _Family] = {}
         used = dict.fromkeys(columns, 0)
         for i, (op, own) in enumerate(zip(model.operations, model.split(weights), strict=True)):
@@ -46,24 +46,32 @@ class GradientPlan:
             start = columns[layer].start + used[layer]
             used[layer] += sum(w[0].numel() for w in own)
             key = (-1 if op.joint else i, start, tuple(w.shape for w in own))
-            family = families.setdefault(key, _Family(op, own, flat, start))
-            family.members += members[layer]
-            self.wanted[i] = (family, list(members[layer]))
-        self._families = list(families.values())
-        self.lowest = min(self.wanted, default=len(model.operations))
+            self._users[i] = (families.setdefault(key, _Family(op, own, flat, start)), members[layer])
+        self.lowest = min(self._users, default=len(model.operations))
         """Nobody needs a gradient below this operation."""
         self.narrow(len(flat))
 
     def narrow(self, n: int) -> None:
         """From now on there are only the first n members."""
-        self.wanted = {i: (f, [k for k in members if k < n]) for i, (f, members) in self.wanted.items()}
-        for family in self._families:
-            family.narrow(n)
+        self._families: dict[_Family, list[int]] = {}
+        self._wanted: dict[int, tuple[_Family, Tensor | None]] = {}
+        for i in sorted(self._users, reverse=True):  # as the backward pass meets them
+            family, users = self._users[i]
+            left = [k for k in users if k < n]
+            if left:
+                self._families.setdefault(family, []).extend(left)
+                self._wanted[i] = (family, None if len(left) == n else self._places(left))
+        for family, rows in self._families.items():
+            family.narrow(n, self._places(rows))
 
-    def collect(self, operation: int, grad: Tensor, evidence: Tensor) -> None:
-        """Takes what the gradients of a wanted operation are made from."""
-        family, members = self.wanted[operation]
-        family.collect(members, grad, evidence)
+    def _places(self, members: Sequence[int]) -> Tensor:
+        return torch.tensor(members, device=self._device)
+
+    def collect(self, operation: int, grad: Tensor, saved: Any) -> None:
+        """Takes what the gradients of an operation are made from, if they are wanted."""
+        if operation in self._wanted:
+            family, rows = self._wanted[operation]
+            family.collect(rows, grad, saved)
 
     def finish(self) -> None:
         """Forms the gradients for which all has been collected by now."""
@@ -75,35 +83,29 @@ class _Family:
     """Operations of which no member trains two, with gradients of one form in the same columns."""
 
     def __init__(self, op: Operation, weights: Sequence[Tensor], flat: Tensor, start: int) -> None:
-        self.members: list[int] = []
         self._op = op
         self._targets = []
+        self._pending: list[tuple[Tensor, Tensor]] = []
         for weight in weights:
             part = flat[:, start : (start := start + weight[0].numel())]
             self._targets.append(part.view(weight.shape))
 
-    def narrow(self, n: int) -> None:
-        self.members = sorted(k for k in self.members if k < n)
-        self._targets = [t[:n] for t in self._targets]
-        self._pending: dict[int, tuple[Tensor, Tensor]] = {}
-        self._out, self._rows = self._targets, None
-        if len(self.members) < n:
-            self._out = [torch.empty_like(t[: len(self.members)]) for t in self._targets]
-            self._rows = torch.tensor(self.members, device=self._targets[0].device)
+    def narrow(self, n: int, rows: Tensor) -> None:
+        """From now on these of the first n members train one, in the order in which they are collected."""
+        self._targets, self._rows = [t[:n] for t in self._targets], rows
 
-    def collect(self, members: Sequence[int], grad: Tensor, evidence: Tensor) -> None:
-        axis = self._op.axis
-        if len(members) == grad.shape[axis]:
-            self._op.gradients(grad, evidence, self._out)
-        else:
-            self._pending.update((k, (grad.select(axis, k), evidence.select(axis, k))) for k in members)
+    def collect(self, rows: Tensor | None, grad: Tensor, saved: Any) -> None:
+        evidence, axis = self._op.evidence(saved), self._op.axis
+        if rows is None:
+            self._op.gradients(grad, evidence, self._targets)
+        else:  # copies, as the backward pass goes on to write into its gradient
+            self._pending.append((grad.index_select(axis, rows), evidence.index_select(axis, rows)))
 
     def finish(self) -> None:
-        if not self._pending:
-            return
-        grads, evidence = zip(*(self._pending[k] for k in self.members), strict=True)
-        self._pending = {}
-        self._op.gradients(torch.stack(grads, self._op.axis), torch.stack(evidence, self._op.axis), self._out)
-        if self._rows is not None:
-            for target, gradient in zip(self._targets, self._out, strict=True):
+        if self._pending:
+            grad, evidence = (torch.cat(parts, self._op.axis) for parts in zip(*self._pending, strict=True))
+            self._pending.clear()
+            out = [t.new_empty((len(self._rows), *t.shape[1:])) for t in self._targets]
+            self._op.gradients(grad, evidence, out)
+            for target, gradient in zip(self._targets, out, strict=True):
                 target.index_copy_(0, self._rows, gradient)

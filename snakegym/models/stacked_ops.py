@@ -27,6 +27,10 @@ class Operation(Protocol):
     """Its parameters in the layer."""
     axis: int
     """Of the members, in inputs and outputs."""
+    fresh: bool
+    """Whether nobody needs its output but the next operation, which may then write into it."""
+    overwrites: bool
+    """Whether it may write into its input; the model says so. Gradients may always be written into."""
     joint: bool
     """Whether gradients of several such operations, with parameters of one shape, fit into one call."""
 
@@ -57,6 +61,8 @@ class Plain:
     names: tuple[str, ...] = ()
     axis = 0
     joint = False
+    fresh = False
+    overwrites = False
 
     def bind(self, weights: Sequence[Tensor]) -> Bound:
         return None
@@ -72,11 +78,11 @@ class Relu(Plain):
     """max(x, 0)."""
 
     def forward(self, x: Tensor, bound: Bound) -> tuple[Tensor, Tensor]:
-        x = x.relu()
+        x = x.relu_() if self.overwrites else x.relu()
         return x, x
 
     def backward(self, grad: Tensor, saved: Tensor, bound: Bound) -> Tensor:
-        result: Tensor = _aten.threshold_backward.default(grad, saved, 0)
+        result: Tensor = _aten.threshold_backward.grad_input(grad, saved, 0, grad_input=grad)
         return result
 
 
@@ -99,6 +105,8 @@ class Linear:
 
     axis = 0
     joint = True
+    fresh = True
+    overwrites = False
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self.names = names
@@ -128,11 +136,12 @@ class ResidualLinear(Linear):
 
     def forward(self, x: Tensor, bound: Bound) -> tuple[Tensor, Tensor]:
         features = x.relu()
-        return torch.add(x, bound[2]).baddbmm_(features, bound[1]), features
+        x = x.add_(bound[2]) if self.overwrites else x + bound[2]
+        return x.baddbmm_(features, bound[1]), features
 
     def backward(self, grad: Tensor, saved: Tensor, bound: Bound) -> Tensor:
-        inner: Tensor = _aten.threshold_backward.default(torch.bmm(grad, bound[0]), saved, 0)
-        return inner.add_(grad)
+        # Half the time of `threshold_backward`; nobody needs the features themselves any more.
+        return grad.addcmul_(torch.bmm(grad, bound[0]), saved.sign_())
 
 
 class Convolution:
@@ -140,6 +149,8 @@ class Convolution:
 
     axis = 1
     joint = False  # images may differ in size
+    fresh = True
+    overwrites = False
 
     def __init__(self, names: tuple[str, ...], module: nn.Conv2d) -> None:
         self.names = names
@@ -183,9 +194,11 @@ class GroupNorm:
 
     axis = 1
     joint = False  # images may differ in size
+    overwrites = False
 
     def __init__(self, names: tuple[str, ...], module: nn.GroupNorm) -> None:
         self.names = names
+        self.fresh = len(names) > 0  # else the output is what it saves
         self.groups, self.eps = module.num_groups, module.eps
 
     def bind(self, weights: Sequence[Tensor]) -> Bound:
@@ -223,6 +236,8 @@ class GroupNorm:
 
 class MaxPool(Plain):
     """Max-pooling of images."""
+
+    fresh = True
 
     def __init__(self, module: nn.MaxPool2d) -> None:
         sizes = (module.kernel_size, module.stride, module.padding, module.dilation)

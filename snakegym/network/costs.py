@@ -85,13 +85,14 @@ def hop_memory(
     batch_size: int,
     optimizer: str,
     frozen_bytes: Sequence[float] | None = None,
+    scratch_bytes: float = 0.0,
 ) -> float:
     """Bytes of memory that one hop needs on its node.
 
     All weights, plus a gradient and the optimiser's state for every trained parameter, plus the
     activations that are kept for the backward pass: those of the first trained layer and of all
-    layers after it, for a whole batch. Frozen layers that are kept smaller are cast up in blocks of
-    at most `CAST_BYTES`, one at a time.
+    layers after it, for a whole batch; plus what the neediest operation takes while it runs. Frozen
+    layers that are kept smaller are cast up in blocks of at most `CAST_BYTES`, one at a time.
 
     Args:
         parameter_bytes: per layer of the whole model, first to last.
@@ -100,6 +101,7 @@ def hop_memory(
         batch_size: samples in a batch.
         optimizer: a key of `OPTIMIZER_SLOTS`.
         frozen_bytes: what a layer takes while it is frozen; None: as much as it is computed with.
+        scratch_bytes: what the neediest operation takes besides, for as long as it runs.
     """
     per_weight = 1 + OPTIMIZER_SLOTS[optimizer]
     updated = per_weight * sum(parameter_bytes[i] for i in sorted(trained))
@@ -108,7 +110,7 @@ def hop_memory(
     if frozen_bytes is not None:
         largest = max((size for i, size in enumerate(parameter_bytes) if i not in trained), default=0.0)
         weights += min(CAST_BYTES, largest)
-    return float(weights + updated + activations)
+    return float(weights + updated + activations + scratch_bytes)
 
 
 def teacher_flops(forward_flops: Sequence[float], passes: int) -> float:

@@ -10,7 +10,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from snakegym.errors import SnakegymError
+from snakegym.errors import SnakegymError, SnakegymWarning
 from snakegym.network.catalogue import KINDS, Catalogue, Refused, scan
 from snakegym.network.formats.base import Kind, Recording
 from snakegym.network.generator import GeneratorConfig, generate
@@ -121,7 +121,7 @@ def complain(refused: Sequence[Refused], catalogue: Catalogue, skip: bool) -> No
     reasons = "; ".join(r.reason for r in refused)
     if not skip:
         raise SnakegymError(f"{what}: {reasons}. --skip-bad-traces goes on without them")
-    warnings.warn(f"{what} and are left out: {reasons}", stacklevel=3)
+    warnings.warn(f"{what} and are left out: {reasons}", SnakegymWarning, stacklevel=3)
 
 
 def _settings(config: TraceConfig) -> GeneratorConfig:

@@ -7,11 +7,12 @@ in [0, 1): train below 0.6, validation below 0.8, else test. Hence
 - two copies of a file are in the same split;
 - **strata** (source and scenario) are met in expectation: every file falls into a split with the
   same probability whatever its stratum, so n files of one give 0.6 n, 0.2 n and 0.2 n, with
-  standard deviations of sqrt(n p (1 - p)). No rule can do better and stay stable: if adding files
-  must never move one, then a file's split is what it would be if it were alone, so it depends on
-  the file only, and files of one stratum cannot make room for one another. A salt by stratum would
-  change nothing but make the split depend on names. Small strata may therefore miss a split;
-  `snakegym traces inspect` shows the sizes, stratum by stratum.
+  standard deviations of sqrt(n p (1 - p)). No rule on the files alone can do better and stay stable:
+  if adding files must never move one, then a file's split is what it would be if it were alone, so
+  it depends on the file only, and files of one stratum cannot make room for one another. A rule that
+  remembers which files came first could, but two people with the same files would then have
+  different splits. A salt by stratum would change nothing but make the split depend on names. Small
+  strata may therefore miss a split; `snakegym traces inspect` shows the sizes, stratum by stratum.
 """
 
 from __future__ import annotations

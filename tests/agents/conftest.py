@@ -17,12 +17,12 @@ from snakegym.scenario import Scenario, load_scenario
 Process = tuple[ProcessController, SimulatedExecutor]
 
 
-def small_scenario(nodes: int, middle: int, mode: str, layer_order: str) -> Scenario:
+def small_scenario(nodes: int, middle: int, mode: str, layer_order: str, parallel: int = 1) -> Scenario:
     """The default scenario with another number of nodes and layers, and a budget out of reach."""
     default = load_scenario("default").model_dump()
     default["network"].update(nodes=nodes, mode=mode)
     default["model"] = {"name": "mlp", "options": {"width": 16, "middle": middle}}
-    default["process"].update(layer_order=layer_order, budget={"time_s": 1e6})
+    default["process"].update(layer_order=layer_order, budget={"time_s": 1e6}, parallel=parallel)
     default["learning"]["epochs"] = 1
     return Scenario.model_validate(default)
 
@@ -47,10 +47,15 @@ def frozen_process() -> Callable[..., Process]:
     """Builds a process that really trains, on a network whose rates never change."""
 
     def build(
-        nodes: int = 3, middle: int = 3, mode: str = "p2p", layer_order: str = "free", seed: int = 0
+        nodes: int = 3,
+        middle: int = 3,
+        mode: str = "p2p",
+        layer_order: str = "free",
+        seed: int = 0,
+        parallel: int = 1,
     ) -> Process:
         rng = np.random.default_rng(seed)
-        scenario = small_scenario(nodes, middle, mode, layer_order)
+        scenario = small_scenario(nodes, middle, mode, layer_order, parallel)
         service, network = load_service(scenario), random_network(nodes, rng)
         train = service.data.train
         indices = partition(scenario.data, train.targets.numpy(), nodes, train.n_classes, rng)

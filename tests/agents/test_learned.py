@@ -15,7 +15,7 @@ from agents.algorithms import ALGORITHMS, make_algorithm
 from agents.learned import LearnedScheduler
 from agents.registry import make_scheduler
 from envs.serpentine import SerpentineEnv
-from snakegym.errors import SnakegymError
+from snakegym.errors import SnakegymError, SnakegymWarning
 from snakegym.scenario import Scenario, load_scenario
 
 SCENARIO = load_scenario("default")
@@ -74,6 +74,18 @@ def test_scenario_of_another_name_is_refused(run: Path) -> None:
     other = SCENARIO.model_copy(update={"name": "other"})
     with pytest.raises(SnakegymError, match=r"'default'.*'other'"):
         LearnedScheduler(run, other)
+
+
+def test_another_scenario_of_the_same_name_is_said(run: Path, recwarn: pytest.WarningsRecorder) -> None:
+    LearnedScheduler(run, SCENARIO)
+    LearnedScheduler(run, SCENARIO.model_copy(update={"summary": "in other words"}))
+    assert not [w for w in recwarn if issubclass(w.category, SnakegymWarning)]
+    with pytest.warns(
+        SnakegymWarning, match=r"another scenario called 'default': field 'data\.alpha' was .*"
+    ):
+        LearnedScheduler(run, changed("data", alpha=7.5))
+    with pytest.warns(SnakegymWarning, match="and 1 more"):
+        LearnedScheduler(run, changed("learning", epochs=9, batch_size=7, learning_rate=0.5, clip_norm=7))
 
 
 @pytest.mark.parametrize(

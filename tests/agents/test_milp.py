@@ -111,6 +111,23 @@ def test_replayed_plan_costs_what_it_said(frozen_process: Any, mode: str, before
         assert hop.costs.n_bytes == pytest.approx(planned.n_bytes, rel=1e-6)
 
 
+@pytest.mark.parametrize("before", [0, 3, 8])
+@pytest.mark.parametrize("k", [2, 3])
+def test_companions_are_reckoned_with(frozen_process: Any, before: int, k: int) -> None:
+    process = frozen_process(6, 5, "cs", seed=before, parallel=k)
+    random_hops(process, before, before)
+    plan = planner(process[0]).plan(process[0].view())
+    assert len(plan.assignments) == 5 - before % 5
+    done = advance(process, plan.assignments)
+    assert [len(hop.parts) for hop in done] == [k] * len(done)
+    first, planned = done[0].costs, plan.costs[0]
+    assert first.time_s == pytest.approx(planned.time_s, rel=1e-6)
+    assert first.energy_j == pytest.approx(planned.energy_j, rel=1e-6)
+    assert first.n_bytes == pytest.approx(planned.n_bytes, rel=1e-6)
+    for hop, planned in zip(done, plan.costs, strict=True):  # who goes along later is a guess
+        assert hop.costs.time_s == pytest.approx(planned.time_s, rel=0.5)
+
+
 def toy(view: ProcessView) -> ProcessView:
     """Three nodes, two layers; a second costs 1, everything else nothing, and a hop brings 20.
 

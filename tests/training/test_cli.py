@@ -1,12 +1,15 @@
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 
+from snakegym.errors import SnakegymWarning
 from snakegym.scenario import list_scenarios, load_scenario, parse_scenario
+from training.cli import plain_warnings
 
 Run = Callable[..., tuple[int, str, str]]
 EVALUATE = ("evaluate", "--scheduler", "random", "--out", "out")
@@ -84,3 +87,14 @@ def test_unknown_choices_are_refused_by_the_parser(snakegym: Run, command: tuple
     status, _, err = snakegym(*command)
     assert status == 2
     assert command[-1] in err
+
+
+def test_our_own_warnings_name_no_place_in_the_code() -> None:
+    usual = warnings.formatwarning
+    with plain_warnings():
+        assert (
+            warnings.formatwarning("a file is bad", SnakegymWarning, "x.py", 7) == "warning: a file is bad\n"
+        )
+        theirs = warnings.formatwarning("odd", UserWarning, "x.py", 7)
+    assert warnings.formatwarning is usual
+    assert theirs == usual("odd", UserWarning, "x.py", 7)

@@ -46,6 +46,13 @@ def test_compare_leaves_table_pictures_and_everything_in_json(tmp_path, capsys):
     assert 0.3 < relative < 0.5  # a node fetches what changed since its last visit, and uploads nothing
 
 
+def test_nodes_may_hold_different_amounts_of_data(tmp_path, capsys):
+    compare(config(tmp_path, frameworks="fedavg", partition="quantity", alpha=0.5, cycles=1))
+    assert "(quantity, alpha 0.5)" in capsys.readouterr().out
+    (result,) = results(tmp_path)
+    assert max(result["samples"]) > 2 * min(result["samples"])
+
+
 def test_other_frameworks_join_the_same_folder(tmp_path):
     compare(config(tmp_path, frameworks="fedavg"))
     before = (tmp_path / "runs" / "fedavg-0.json").stat().st_mtime_ns

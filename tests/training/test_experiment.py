@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from snakegym.errors import SnakegymError
+from training import experiment
 from training.cli import main
 from training.experiment import FILES, SHARES, kept
 from training.experiment_config import ExperimentConfig
@@ -36,10 +38,40 @@ def test_the_interruption_experiment_writes_what_it_prints(tmp_path: Path, capsy
             ratio = np.mean([r["test"] for r in runs[name]]) / np.mean([r["test"] for r in runs["normal"]])
             assert document["kept"][data][name]["ratio"] == pytest.approx(ratio)
             assert f"{ratio:.1%}" in printed
+    first = (out / FILES[0]).read_bytes()
+    with pytest.raises(SystemExit):
+        main(["experiment", "interruption", "--seeds", "2", "--cycles", "2", "--out", str(out)])
+    assert "holds another experiment: field 'cycles': found 2, expected 1" in capsys.readouterr().err
+    assert (out / FILES[0]).read_bytes() == first
     (out / "mine.txt").write_text("")
     with pytest.raises(SystemExit):
         main(["experiment", "interruption", "--seeds", "2", "--out", str(out)])
     assert "mine.txt" in capsys.readouterr().err
+
+
+def test_an_interrupted_experiment_goes_on(tmp_path: Path, monkeypatch, capsys):
+    def command(out: str) -> list[str]:
+        return ["experiment", "interruption", "--seeds", "2", "--cycles", "1", "--out", str(tmp_path / out)]
+
+    main(command("whole"))
+    train, left = experiment.train, [5]
+
+    def until_ctrl_c(*arguments: Any) -> experiment.Run:
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        return train(*arguments)
+
+    monkeypatch.setattr(experiment, "train", until_ctrl_c)
+    with pytest.raises(SystemExit) as stop:
+        main(command("cut"))
+    assert stop.value.code == 130
+    assert "5 of 12 runs are kept" in capsys.readouterr().err
+    left[0] = 7
+    main(command("cut"))
+    for name in FILES:
+        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert sorted(p.name for p in (tmp_path / "cut").iterdir()) == sorted(FILES)
 
 
 def test_an_interval_needs_two_seeds():

@@ -201,6 +201,12 @@ class TestRefused:
             (lambda d: d["episodes"]["random"].pop(), "1 episodes of random"),
             (lambda d: d["episodes"]["random"][0].pop("time_s"), "no field 'time_s'"),
             (lambda d: d["episodes"]["random"][0]["trace"][0].update(metric="x"), "evaluation.json"),
+            (lambda d: d["episodes"]["random"][1].update(hops="x"), "in episode 1 of random 'x' as hops"),
+            (lambda d: d["request"].update(scheduler="random"), "'random' as request.scheduler"),
+            (lambda d: d["request"].pop("split"), "no field 'split' in request"),
+            (lambda d: d["scenario"]["process"].update(target="high"), "'high' as scenario.process.target"),
+            (lambda d: d.update(weights=3), "3 as weights"),
+            (lambda d: d.clear(), "no field 'request'"),
             (_nan, "nan as energy_j"),
         ],
     )

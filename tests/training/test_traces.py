@@ -66,10 +66,14 @@ def test_inspect_names_what_would_be_refused(snakegym, spoilt):
 def test_list(snakegym, folder):
     status, out, _ = snakegym("traces", "list", folder, "--split", "test", "--match", "link/*")
     assert status == 0
+    header, *_ = (line for line in out.splitlines() if line.strip())
+    assert header.rstrip().endswith("Longest gap s")
     rows = [line.split() for line in out.splitlines() if line.startswith(" lab")]
     expected = load_library(TraceConfig(source=str(folder)), split="test").links
     assert [row[0] for row in rows] == [t.name for t in expected]
-    assert all(row[1:6] == ["tidy", "lab", "walk", "test", "downlink"] for row in rows)
+    for row, link in zip(rows, expected, strict=True):
+        mean = f"{link.downlink.mean / 1e6:.4g}"
+        assert row[1:] == ["tidy", "lab", "walk", "test", "downlink", "0.02", "60", mean, "1"]
 
 
 def test_generated_traces_read_back_identically(snakegym, tmp_path):
@@ -137,15 +141,23 @@ def test_plot(snakegym, folder, tmp_path, match):
         (("plot", "data", "--match", "x"), "found no trace called 'x'"),
         (("list", "data", "--format", "xml"), "unknown trace format 'xml'"),
         (("inspect", "data", "--gap-s", "-1"), "--gap-s: found -1"),
+        (("inspect", "data", "--uplink-ratio", "0"), "--uplink-ratio: found 0"),
+        (("inspect", "data", "--gap-s", "inf"), "--gap-s: found inf"),
         (("plot", "data", "--out", "no/folder.png"), "found no folder no"),
+        (("plot", "data", "--out", "picture.xyz"), "--out: found picture.xyz, expected the name of a .png"),
+        (("plot", "data", "--match", "*_00", "--out", "taken.png"), "taken.png: cannot write this file"),
+        (("list", "data", "--match", "x"), "data: found no trace called 'x', expected one or more"),
+        (("inspect", "taken.png"), "taken.png: found no trace called '*'"),
     ],
 )
 @pytest.mark.usefixtures("folder")
-def test_mistakes_are_named(snakegym, arguments, message):
+def test_mistakes_are_named(snakegym, tmp_path, arguments, message):
+    (tmp_path / "taken.png").mkdir()
     status, _, err = snakegym("traces", *arguments)
     assert status == 2
     assert message in err
     assert "Traceback" not in err
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["data", "taken.png"]
 
 
 def test_an_evaluation_says_what_it_used(snakegym, tiny, spoilt, tmp_path):

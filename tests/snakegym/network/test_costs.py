@@ -29,6 +29,8 @@ def test_memory_by_hand(optimizer, copies):
     weights, activations = [100, 200, 300], [1, 2, 4]
     assert costs.hop_memory(weights, activations, {1, 2}, 8, optimizer) == 600 + copies * 500 + 8 * 6
     assert costs.hop_memory(weights, activations, {0, 2}, 8, optimizer) == 600 + copies * 400 + 8 * 7
+    busy = costs.hop_memory(weights, activations, {0, 2}, 8, optimizer, scratch_bytes=50)
+    assert busy == 600 + copies * 400 + 8 * 7 + 50
 
 
 def test_deeper_layers_need_less_memory_and_fewer_flops():

@@ -254,6 +254,36 @@ def test_bytes_are_conserved_and_costs_are_sane(seed, work):
     assert 0 <= phases.node_energy_j <= most * (1 + 1e-9)
 
 
+def carried(segments, seconds):
+    """Integral of the rates over so many seconds."""
+    total = 0.0
+    for duration, rate in segments:
+        if duration >= seconds:
+            return total + rate * seconds
+        total, seconds = total + rate * duration, seconds - duration
+    raise AssertionError("segments are endless")
+
+
+@given(st.integers(0, 10**6), jobs)
+def test_bytes_work_and_energy_are_what_the_traces_carried(seed, work):
+    network = random_network(seed)
+    phases, sender = simulate(network, work), work.receive.sender
+    rtt, compute_at = network.link_rtt_s(sender, 0), work.start_s + phases.receive_s
+    received = phases.interrupted != "receive"
+    receive_air = phases.receive_s - rtt * (received and work.receive.n_bytes > 0)
+    send_air = phases.send_s - network.link_rtt_s(0, PCE) * (phases.update_sent and phases.send_s > 0)
+    bits = carried(network.link_segments(sender, 0, work.start_s), receive_air)
+    bits += carried(network.link_segments(0, PCE, compute_at + phases.compute_s), send_air)
+    busy_s = carried(network.compute_segments(0, compute_at), phases.compute_s)
+    about = {"rel": 1e-6, "abs": 1e-3}
+    assert phases.bytes_sent == pytest.approx(bits / 8, **about)
+    assert work.flops * phases.trained_share == pytest.approx(busy_s * network.peak_flops[0], **about)
+    energy = busy_s * network.compute_power_w[0] + (receive_air + send_air) * network.radio_power_w[0]
+    assert phases.node_energy_j == pytest.approx(energy, **about)
+    radio_w = 0.0 if sender == PCE else network.radio_power_w[sender]
+    assert phases.sender_energy_j == pytest.approx(receive_air * radio_w, **about)
+
+
 @given(st.integers(0, 10**6), jobs, st.integers(0, 5000), st.floats(0, 1e8))
 def test_more_work_never_ends_earlier(seed, work, more_bytes, more_flops):
     network = random_network(seed)

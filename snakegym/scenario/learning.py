@@ -1,0 +1,123 @@
+"""What is learned, and how a node learns it: samples, model, local training."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from snakegym.scenario.section import Count, Fraction, NonNegative, Positive, Section
+
+
+class CleaningConfig(Section):
+    """Which samples are removed before they reach nodes or validation (`snakegym.data.cleaning`)."""
+
+    non_finite: bool = True
+    """Samples with a NaN or an infinity."""
+    constant: bool = True
+    """Samples whose values are all the same."""
+    duplicates: bool = True
+    """Samples equal to an earlier one; of equal samples with different labels all go."""
+    anomalies: Annotated[float, Field(gt=0, le=0.5)] | None = None
+    """Share of the training samples that an isolation forest removes as the oddest; null: none."""
+
+
+class DataConfig(Section):
+    """Which samples there are and how they are spread over the nodes."""
+
+    dataset: str = "digits"
+    """`digits` (scikit-learn's, embedded) or the name of a torchvision classification dataset."""
+    root: str | None = None
+    """Folder of a torchvision dataset; never downloaded into."""
+    partition: Literal["iid", "dirichlet", "quantity"] = "dirichlet"
+    alpha: Positive = 0.5
+    """Concentration of the Dirichlet and of the quantity-skewed partition: small is strongly
+    skewed. The Snake Learning paper (DOI 10.1109/MCOM.005.2400282) takes 2.0 by default."""
+    validation_fraction: Fraction = 0.2
+    """Share of what remains after the test part."""
+    test_fraction: Fraction = 0.2
+    """Share of all samples; used where the dataset has no test part of its own."""
+    cleaning: CleaningConfig | None = None
+    """Null: the samples are taken as they are."""
+
+
+class ModelConfig(Section):
+    """A layered model from the zoo (`snakegym.models.zoo`)."""
+
+    name: str = "mlp"
+    options: dict[str, int | float | str] = Field(default_factory=dict)
+
+
+class AugmentationConfig(Section):
+    """Random views of image samples, drawn anew for every batch."""
+
+    crop: Annotated[int, Field(ge=0)] = 4
+    """Pixels of padding on every side before a window of the image's own size is cut out."""
+    flip: bool = True
+    """Whether every other image is mirrored left to right."""
+
+
+class DistillationConfig(Section):
+    """The teacher is the model as received, the student the model in training."""
+
+    threshold: NonNegative = 0.5
+    """A node distils when its labels diverge at least that much from those trained recently; 0: always."""
+    measure: Literal["js", "kl"] = "js"
+    """Of that divergence: Jensen-Shannon distance (in [0, 1]) or Kullback-Leibler divergence (bits)."""
+    temperature: Positive = 2.0
+    weight: NonNegative = 1.0
+    """Factor on the distillation loss, which is added to the cross entropy with the labels."""
+
+
+class EarlyExitConfig(Section):
+    """A node stops when an epoch brought too little."""
+
+    patience: Count = 1
+    """Epochs in a row without improvement after which it stops."""
+    min_improvement: NonNegative = 0.01
+    """Fall of the epoch's mean training loss, in nats below the lowest so far, that counts as one."""
+
+
+class LearningConfig(Section):
+    """Local training of one hop."""
+
+    epochs: Count = 2
+    batch_size: Count = 32
+    optimizer: Literal["adam", "sgd", "rmsprop"] = "adam"
+    learning_rate: Positive = 2e-3
+    """Of the first cycle; within a cycle it is constant."""
+    schedule: Literal["constant", "exponential", "cosine"] = "exponential"
+    """How the learning rate goes on from cycle to cycle (`rate`)."""
+    decay: Annotated[float, Field(gt=0, le=1)] = 0.9
+    """Factor on the learning rate after each cycle, where the schedule is exponential."""
+    cosine_cycles: Count = 10
+    """Cycles over which a cosine schedule falls; later ones keep the rate of the last of them."""
+    clip_norm: Positive = 1.0
+    """Gradients are scaled down to this global L2 norm."""
+    augmentation: AugmentationConfig | None = None
+    distillation: DistillationConfig | None = None
+    early_exit: EarlyExitConfig | None = None
+    quantise_frozen: bool = False
+    """Whether a node keeps the layers that it does not train as int8."""
+
+    @property
+    def teacher_passes(self) -> int:
+        """Forward passes of a teacher over a node's samples, all before the first batch.
+
+        Its outputs never change, so one pass serves all epochs unless each sees the samples anew.
+        """
+        return 1 if self.augmentation is None else self.epochs
+
+    def rate(self, cycle: int) -> float:
+        """Learning rate of a cycle, counted from 0.
+
+        The cosine is that of Loshchilov and Hutter (arXiv:1608.03983) without restarts, stepped
+        once a cycle; it stops short of 0.
+        """
+        if self.schedule == "constant":
+            return self.learning_rate
+        if self.schedule == "exponential":
+            return self.learning_rate * self.decay**cycle
+        done = min(cycle, self.cosine_cycles - 1) / self.cosine_cycles
+        return self.learning_rate * (1 + math.cos(math.pi * done)) / 2
