@@ -29,7 +29,7 @@ from snakegym.control.records import (
     Outcome,
     Recovery,
     Transfer,
-    own_part,
+    finished_hop,
 )
 from snakegym.control.teaching import Teaching
 from snakegym.control.view import ProcessView
@@ -154,7 +154,7 @@ class ProcessController:
         if job is not self._running:
             raise SnakegymError("this job is not under way: complete takes the job that dispatch gave last")
         layer = job.assignment.layer
-        hop = self._record(job, outcome)
+        hop = finished_hop(job, outcome, index=len(self.history), cycle=self.cycle.index)
         self.caches.book(layer, hop.parts)
         self._keep_copy(job, outcome, hop)
         delivered = [part.node for part in hop.parts if part.delivered]
@@ -249,24 +249,6 @@ class ProcessController:
         self._labels.remember(nodes)
         if self._teaching.compare(self._labels):
             self._fits = fitting(self.network.memory_bytes, self._layer_memory, self._teaching.n_bytes)
-
-    def _record(self, job: Job, outcome: Outcome) -> Hop:
-        own = own_part(job, outcome.phases, outcome.delivered, outcome.batches)
-        parts = (own, *outcome.companions)
-        return Hop(
-            index=len(self.history),
-            cycle=self.cycle.index,
-            assignment=job.assignment,
-            sender=job.receive.sender,
-            start_s=job.start_s,
-            phases=outcome.phases,
-            delivered=any(part.delivered for part in parts),
-            batches=outcome.batches,
-            loss=outcome.loss,
-            metric=outcome.metric,
-            gain=outcome.metric - self.metric,
-            parts=parts,
-        )
 
     def _look(self) -> ProcessView:
         process, caches, pool = self.scenario.process, self.caches, self.pool

@@ -204,6 +204,26 @@ class Hop:
         )
 
 
+def finished_hop(job: Job, outcome: Outcome, index: int, cycle: int) -> Hop:
+    """The record of a job and what came of it."""
+    own = own_part(job, outcome.phases, outcome.delivered, outcome.batches)
+    parts = (own, *outcome.companions)
+    return Hop(
+        index=index,
+        cycle=cycle,
+        assignment=job.assignment,
+        sender=job.receive.sender,
+        start_s=job.start_s,
+        phases=outcome.phases,
+        delivered=any(part.delivered for part in parts),
+        batches=outcome.batches,
+        loss=outcome.loss,
+        metric=outcome.metric,
+        gain=outcome.metric - job.metric,
+        parts=parts,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class PoolEvent:
     """A node that joined the pool or left it."""

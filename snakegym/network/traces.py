@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from snakegym.arrays import read_only
 from snakegym.errors import SnakegymError
 from snakegym.network.splits import SHARES, split_of
 from snakegym.scenario import Split
@@ -82,15 +83,8 @@ class Trace:
             raise SnakegymError(
                 f"trace '{name}': period_s is {period_s}, expected more than the last time, {times[-1]} s"
             )
-        times.flags.writeable = levels.flags.writeable = False
-        for field, value in (
-            ("name", name),
-            ("times_s", times),
-            ("values", levels),
-            ("period_s", float(period_s)),
-            ("origin", origin),
-        ):
-            object.__setattr__(self, field, value)
+        read_only(times), read_only(levels)
+        vars(self).update(name=name, times_s=times, values=levels, period_s=float(period_s), origin=origin)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Trace:
         return self
@@ -104,9 +98,7 @@ class Trace:
     @cached_property
     def step_s(self) -> float | None:
         """Length of every piece but the last, infinite for a single one; None if they differ."""
-        if len(self.times_s) == 1:
-            return math.inf
-        step = self.times_s.item(1)
+        step = self.times_s.item(1) if len(self.times_s) > 1 else math.inf
         even = np.array_equal(self.times_s / step, np.arange(len(self.times_s)))
         return step if even else None
 
@@ -159,8 +151,7 @@ class Trace:
     def _primitive(self, time_s: ArrayLike) -> Floats:
         periods, local = np.divmod(np.asarray(time_s, np.float64), self.period_s)
         i = self.index(local)
-        within: Floats = self.cumulative[i] + self.values[i] * (local - self.times_s[i])
-        area: Floats = periods * self.cumulative[-1] + within
+        area: Floats = periods * self.cumulative[-1] + self.constants[i] + self.values[i] * local
         return area
 
 
