@@ -33,7 +33,7 @@ class ResidualLinear(nn.Module):
 
 
 def convolution(inputs: int, outputs: int, norm: str, pool: bool) -> nn.Sequential:
-    """A 3x3 convolution with its normalisation, activation and, if wanted, 2x2 max-pooling.
+    """A 3x3 convolution with its normalisation, 2x2 max-pooling if wanted, and activation.
 
     `norm` is `group` or `none`. Group norm (Wu and He 2018, arXiv:1803.08494) needs no batch
     statistics, which small Non-IID batches would spoil.
@@ -41,9 +41,9 @@ def convolution(inputs: int, outputs: int, norm: str, pool: bool) -> nn.Sequenti
     layers: list[nn.Module] = [nn.Conv2d(inputs, outputs, 3, padding=1, bias=norm == "none")]
     if norm == "group":
         layers.append(nn.GroupNorm(math.gcd(outputs, 8), outputs))
-    layers.append(nn.ReLU())
-    if pool:
+    if pool:  # before the ReLU, which commutes with it and so has a quarter of the work
         layers.append(nn.MaxPool2d(2))
+    layers.append(nn.ReLU())
     return nn.Sequential(*layers)
 
 
