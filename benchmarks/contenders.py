@@ -10,14 +10,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from plain import PlainLoop
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
-from torch import nn
-from torch.nn import functional
 
 from envs.sb3 import SerpentineVecEnv
 from envs.serpentine import SerpentineEnv
-from snakegym.data.datasets import Dataset
-from snakegym.learning.jobs import LocalTraining
+from snakegym.control.records import Job, Outcome
 
 
 @dataclass
@@ -43,44 +41,13 @@ def clock(hops: int, do: Callable[[], object]) -> tuple[Turn, Any]:
     return Turn(hops, time.perf_counter() - wall, time.process_time() - cpu), result
 
 
-class PlainLoop:
-    """What one would write by hand: a model, an optimiser over three layers, a loop."""
-
-    def __init__(self, env: SerpentineEnv) -> None:
-        self.model = copy.deepcopy(env.service.model)
-        state = self.model.initial_state(0)
-        self.model.load(
-            type(state)(tuple({k: v.clone() for k, v in layer.items()} for layer in state.layers))
-        )
-        self.validation: Dataset = env.service.data.validation
-
-    def hop(self, job: LocalTraining, batches: int, evaluate: bool) -> None:
-        """Train the first `batches` batches of the job; then evaluate."""
-        self.model.requires_grad_(False)
-        layers = [self.model.layers[i] for i in (0, job.middle + 1, self.model.n_layers - 1)]
-        trained = [p.requires_grad_(True) for layer in layers for p in layer.parameters()]
-        optimizer = torch.optim.Adam(trained, lr=job.learning_rate, fused=True)
-        while batches > 0:
-            order = job.indices[torch.randperm(len(job.indices))]
-            for batch in order.split(job.config.batch_size)[:batches]:
-                loss = functional.cross_entropy(self.model(job.data.inputs[batch]), job.data.targets[batch])
-                optimizer.zero_grad()
-                loss.backward()
-                nn.utils.clip_grad_norm_(trained, job.config.clip_norm)
-                optimizer.step()
-                batches -= 1
-        if evaluate:
-            with torch.no_grad():
-                right = self.model(self.validation.inputs).argmax(1) == self.validation.targets
-            right.float().mean().item()
-
-
 class SingleAgainstPlain:
     """One environment and the plain loop, hop by hop the same training."""
 
     def __init__(self, seed: int) -> None:
         self.env = SerpentineEnv()
-        self.plain = PlainLoop(self.env)
+        service = self.env.service
+        self.plain = PlainLoop(copy.deepcopy(service.model), service.data.validation)
         self.rng = np.random.default_rng(seed)
         self.env.reset(seed=seed)
         self.ratios: list[float] = []
@@ -97,17 +64,22 @@ class SingleAgainstPlain:
                 own += clock(0, lambda: self.env.step(self.env.codec.wait))[0]
                 continue
             step, (job, outcome) = clock(1, lambda: self._step(int(self.rng.choice(legal))))  # noqa: B023
-            loop, _ = clock(1, lambda: self.plain.hop(job.training, outcome.batches, outcome.delivered))  # noqa: B023
+            loop, _ = clock(1, lambda: self._by_hand(job, outcome))  # noqa: B023
             self.ratios.append(step.cpu_s / loop.cpu_s)
             own, plain = own + step, plain + loop
         return {"single_env": own, "plain_loop": plain}
 
-    def _step(self, action: int) -> tuple[Any, Any]:
+    def _step(self, action: int) -> tuple[Job, Outcome]:
         job = self.env.begin(action)
         assert job is not None
         outcome = self.env.executor.run(job)
         self.env.finish(outcome)
         return job, outcome
+
+    def _by_hand(self, job: Job, outcome: Outcome) -> None:
+        self.plain.train(job.training, outcome.batches)
+        if outcome.delivered:
+            self.plain.evaluate()
 
 
 class Vectorised:

@@ -29,7 +29,7 @@ class TimedEnv(SerpentineVecEnv):
 
 def learn(n_envs: int, rollouts: int = 2) -> dict[str, float]:
     """Maskable PPO as `snakegym train` sets it up, without evaluations."""
-    env = TimedEnv(n_envs, engine="stacked" if n_envs > 1 else "sequential")
+    env = TimedEnv(n_envs)
     model = make_algorithm("maskable-ppo", env, 0)
     model.learn(ROLLOUT_STEPS)  # the first optimiser of a process imports for seconds
     env.spent_s, steps = 0.0, rollouts * ROLLOUT_STEPS

@@ -19,8 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
-from torch.nn import functional
+from plain import PlainLoop
 
 from snakegym.data.datasets import Dataset, load_data
 from snakegym.data.partition import partition
@@ -28,7 +27,6 @@ from snakegym.learning.jobs import Engine, LocalTraining
 from snakegym.learning.sequential import SequentialEngine
 from snakegym.learning.stacked import StackedEngine
 from snakegym.models.layered import LayeredModel
-from snakegym.models.state import ModelState
 from snakegym.models.zoo import build_model
 from snakegym.scenario import DataConfig, LearningConfig, ModelConfig
 
@@ -36,24 +34,12 @@ LOOPS = 16
 """Hops of a round that everybody does; the stack of 64 does four such sets together."""
 
 
-def plain_hop(model: LayeredModel, job: LocalTraining, validation: Dataset) -> tuple[float, float]:
-    """What one would write by hand; seconds for training and evaluation."""
+def plain_hop(plain: PlainLoop, job: LocalTraining) -> tuple[float, float]:
+    """Seconds for training and evaluation by hand."""
     start = time.process_time()
-    model.requires_grad_(False)
-    trained = [model.layers[i] for i in (0, job.middle + 1, model.n_layers - 1)]
-    parameters = [p.requires_grad_(True) for layer in trained for p in layer.parameters()]
-    optimizer = torch.optim.Adam(parameters, lr=job.learning_rate, fused=True)
-    for _ in range(job.config.epochs):
-        for batch in job.indices[torch.randperm(len(job.indices))].split(job.config.batch_size):
-            loss = functional.cross_entropy(model(job.data.inputs[batch]), job.data.targets[batch])
-            optimizer.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(parameters, job.config.clip_norm)
-            optimizer.step()
+    plain.train(job, job.n_batches)
     middle = time.process_time()
-    with torch.no_grad():
-        right = model(validation.inputs).argmax(1) == validation.targets
-    right.float().mean().item()
+    plain.evaluate()
     return middle - start, time.process_time() - middle
 
 
@@ -95,11 +81,8 @@ def measure(name: str, rounds: int, device: str) -> dict[str, dict[str, float]]:
     def build() -> LayeredModel:
         return build_model(ModelConfig(name=name), parts.input_shape, parts.n_classes)
 
-    plain, sequential, stacked = build(), SequentialEngine(build()), StackedEngine(build(), device)
-    own = plain.initial_state(0)
-    plain.load(
-        ModelState(tuple({n: t.to(device, copy=True) for n, t in layer.items()} for layer in own.layers))
-    )
+    model, plain = build(), PlainLoop(build(), there[1])
+    sequential, stacked = SequentialEngine(build()), StackedEngine(build(), device)
 
     def together(engine: Engine, size: int) -> Callable[[list[LocalTraining]], tuple[float, float]]:
         def run(jobs: list[LocalTraining]) -> tuple[float, float]:
@@ -110,15 +93,15 @@ def measure(name: str, rounds: int, device: str) -> dict[str, dict[str, float]]:
         return run
 
     def loops(jobs: list[LocalTraining]) -> tuple[float, float]:
-        times = [plain_hop(plain, replace(job, data=there[0]), there[1]) for job in jobs]
+        times = [plain_hop(plain, replace(job, data=there[0])) for job in jobs]
         return sum(t for t, _ in times) / len(jobs), sum(e for _, e in times) / len(jobs)
 
     runs = {"plain": loops, "sequential": together(sequential, 1)}
     runs |= {f"stacked {n}": together(stacked, n) for n in (1, 4, 16, 64)}
     times: dict[str, list[tuple[float, float]]] = {key: [] for key in runs}
     for i in range(-1, rounds):  # the first round warms up
-        jobs = make_jobs(plain, data, i + 1)
-        more = jobs + [job for extra in range(3) for job in reseeded(plain, jobs, extra)]
+        jobs = make_jobs(model, data, i + 1)
+        more = jobs + [job for extra in range(3) for job in reseeded(model, jobs, extra)]
         for key, run in sorted(runs.items(), reverse=bool(i % 2)):
             seconds = run(more if key == "stacked 64" else jobs)
             if i >= 0:

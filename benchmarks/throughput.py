@@ -26,7 +26,7 @@ from machine import describe_machine, in_words, save, save_json, table
 LABELS = {
     "plain_loop": "plain PyTorch loop",
     "single_env": "one environment",
-    "sequential_16": "16 environments, one by one",
+    "sequential_16": "16, by the sequential engine",
     "dummy_vec": "16 in SB3's DummyVecEnv",
     "subproc_2": "2 in SB3's SubprocVecEnv, 2 processes",
     "stacked_4": "4 trained together",

@@ -19,7 +19,7 @@ class SerpentineVecEnv(DummyVecEnv):
 
     Args:
         n_envs: how many, at least 1.
-        kwargs: of `SerpentineEnv`; `engine` is `stacked` unless given.
+        kwargs: of `SerpentineEnv`.
 
     Raises:
         SnakegymError: an argument is wrong.

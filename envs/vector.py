@@ -51,14 +51,14 @@ def make_members(n: int, **kwargs: Any) -> list[Member]:
 
     Args:
         n: how many, at least 1.
-        kwargs: of `SerpentineEnv`; `engine` is `stacked` unless given.
+        kwargs: of `SerpentineEnv`.
 
     Raises:
         SnakegymError: `n` is below 1, or an argument is wrong.
     """
     if n < 1:
         raise SnakegymError(f"num_envs: found {n}, expected 1 or more")
-    return [Member(**{"engine": "stacked", **kwargs}) for _ in range(n)]
+    return [Member(**kwargs) for _ in range(n)]
 
 
 def prepare_step(members: Sequence[Member], actions: ArrayLike) -> None:
@@ -104,8 +104,8 @@ class SerpentineVectorEnv(SyncVectorEnv):
     * `autoreset_mode`: what follows an episode that ended: `NextStep` (default; the next step resets it
       and ignores its action), `SameStep` (reset at once, the last observation and info under `final_obs`
       and `final_info`) or `Disabled` (call `reset(options={"reset_mask": mask})`).
-    * `engine`: `stacked` (default), or `sequential`: exactly the numbers of single environments, slower.
-    * all arguments of `SerpentineEnv`.
+    * all arguments of `SerpentineEnv`. With `engine="sequential"` the numbers are exactly those of single
+      environments with that engine, with `stacked` those of single ones up to rounding.
 
     ## Seeding
     `reset(seed=7)` seeds the environments 7, 8, 9 …; a list seeds each on its own.

@@ -83,8 +83,6 @@ def env_settings(config: TrainConfig) -> dict[str, Any]:
         "scenario": scenario_of(config.scenario, config.skip_bad_traces),
         "traces": config.traces,
         "layer_order": config.layer_order,
-        # One environment gains nothing by stacking, and its numbers are those of `snakegym evaluate`.
-        "engine": "stacked" if config.n_envs > 1 else "sequential",
     }
 
 

@@ -73,7 +73,7 @@ def load_service(
     scenario: str | Path | Scenario,
     split: Split = "train",
     traces: str | None = None,
-    engine: EngineKind = "sequential",
+    engine: EngineKind = "stacked",
 ) -> Service:
     """Load (once in a program) what a scenario needs.
 
@@ -82,7 +82,7 @@ def load_service(
         split: the traces to use: `train`, `validation` or `test`.
         traces: folder of traces that replaces the scenario's own source. A scenario whose source is
             `folder` takes it from here, else from $SNAKEGYM_DATA.
-        engine: what trains: `sequential`, or `stacked` for processes that are trained together.
+        engine: what trains: `stacked`, or `sequential`, the reference in plain PyTorch.
 
     Raises:
         SnakegymError: whatever is wrong with scenario, dataset, model, traces, budget or engine.

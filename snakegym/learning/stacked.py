@@ -31,7 +31,7 @@ CPU_FLOATS, GPU_FLOATS = 2**25, 2**30
 _log = logging.getLogger("snakegym")
 
 
-def make_engine(model: LayeredModel, kind: EngineKind = "sequential") -> Engine:
+def make_engine(model: LayeredModel, kind: EngineKind = "stacked") -> Engine:
     """The engine of that kind for a model.
 
     Raises:
@@ -47,9 +47,10 @@ def make_engine(model: LayeredModel, kind: EngineKind = "sequential") -> Engine:
 class StackedEngine:
     """Trains many jobs of one architecture together; results are the sequential engine's up to rounding.
 
-    What has no stacked form (a module, an option of local training) goes through the sequential
-    engine, which is logged once; so does what gains nothing from being stacked. Two threads must
-    not share an engine.
+    A job alone gains too where the model is dense: gradients written out spare it the bookkeeping of
+    autograd and of an optimiser. What has no stacked form (a module, an option of local training) goes
+    through the sequential engine, which is logged once if other jobs came with it; so does what gains
+    nothing from being stacked. Two threads must not share an engine.
 
     Args:
         model: the architecture; what it has loaded does not matter.
@@ -63,10 +64,11 @@ class StackedEngine:
         self._shapes = [{name: t.shape for name, t in layer.items()} for layer in model.state().layers]
         self._moved: dict[int, tuple[Dataset, Tensor, Tensor]] = {}
         self._stacked: StackedModel | None = None
+        self._unstackable = ""
         try:
             self._stacked = StackedModel(model)
         except SnakegymError as error:
-            self._fall_back(str(error))
+            self._unstackable = str(error)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> StackedEngine:
         return self
@@ -81,8 +83,10 @@ class StackedEngine:
         results: dict[int, TrainingResult] = {}
         for i, job in enumerate(jobs):
             task = self._task(job)
-            if task is None:
+            if isinstance(task, str):
                 results[i] = self._sequential.train([job])[0]
+                if task and len(jobs) > 1:
+                    self._say(task)
             else:
                 groups.setdefault((id(job.data), job.config.optimizer), []).append((i, task))
         for group in groups.values():
@@ -137,22 +141,22 @@ class StackedEngine:
             losses = lockstep.run(inputs, targets)
         return lockstep.results(losses)
 
-    def _task(self, job: LocalTraining) -> Task | None:
-        """The job made ready for a stack; None if it has to go through the sequential engine."""
+    def _task(self, job: LocalTraining) -> Task | str:
+        """The job made ready for a stack, or why it cannot be (empty if it has nothing to train)."""
         trained = tuple(sorted(set(trained_layers(self._sequential.model, job))))
         budget = job.n_batches if job.max_batches is None else min(job.max_batches, job.n_batches)
         model = self._stacked
-        if model is None or budget <= 0 or not any(model.names[i] for i in trained):
-            return None
+        if model is None:
+            return self._unstackable
+        if budget <= 0 or not any(model.names[i] for i in trained):
+            return ""
         if not job.plain:
-            self._fall_back("distillation, augmentation, early exit and quantisation have no stacked form")
-        elif not model.accepts(job.data.inputs):
-            self._fall_back(f"inputs of {job.data.inputs.ndim} dimensions have no stacked form")
-        elif self._check(job.state, job.data):
-            return Task(job, trained, budget)
-        else:
-            self._fall_back("states of another type than the samples have no stacked form")
-        return None
+            return "distillation, augmentation, early exit and quantisation have no stacked form"
+        if not model.accepts(job.data.inputs):
+            return f"inputs of {job.data.inputs.ndim} dimensions have no stacked form"
+        if not self._check(job.state, job.data):
+            return "states of another type than the samples have no stacked form"
+        return Task(job, trained, budget)
 
     def _check(self, state: ModelState, data: Dataset) -> bool:
         """Whether state and samples are of one type; raises SnakegymError if the state is not the model's."""
@@ -186,7 +190,7 @@ class StackedEngine:
             self._moved[id(data)] = (data, data.inputs.to(self.device), data.targets.to(self.device))
         return self._moved[id(data)][1:]
 
-    def _fall_back(self, reason: str) -> None:
+    def _say(self, reason: str) -> None:
         if reason not in self._logged:
             self._logged.add(reason)
             _log.warning("stacked engine: %s: trained one after the other", reason)
