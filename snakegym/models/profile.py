@@ -47,7 +47,8 @@ class ModelProfile:
     """Parameters and buffers of the layer with its products' weights as int8."""
     scratch_bytes: Floats
     """What the layer takes for a moment while it is computed: the largest of its convolutions'
-    weights once more, which the library that computes them (oneDNN) lays out anew every time."""
+    weights twice more, with channels last in memory (torch) and as the library that computes them
+    wants them (oneDNN); on the way back their gradients in the same way."""
 
     @property
     def n_middle(self) -> int:
@@ -134,9 +135,9 @@ def _saved_by_int8(layer: nn.Module) -> float:
 
 
 def _scratch(layer: nn.Module) -> float:
-    """Bytes of the largest weights of a convolution in the layer; 0 where there is none."""
+    """Twice the bytes of the largest weights of a convolution in the layer; 0 where there is none."""
     weights = [m.weight for m in layer.modules() if isinstance(m, nn.Conv1d | nn.Conv2d | nn.Conv3d)]
-    return max((w.numel() * w.element_size() for w in weights), default=0.0)
+    return 2 * max((w.numel() * w.element_size() for w in weights), default=0.0)
 
 
 def _flops(model: LayeredModel, inputs: Tensor) -> list[float]:

@@ -83,12 +83,12 @@ def test_parameters_are_counted(case):
     assert (profile.int8_bytes < profile.n_bytes).all()
 
 
-def test_a_convolution_needs_room_for_its_weights_once_more():
+def test_a_convolution_needs_room_for_its_weights_twice_more():
     layers = [nn.Sequential(nn.Conv2d(1, 4, 3), nn.Conv2d(4, 8, 3), nn.Conv2d(8, 2, 1)), nn.ReLU()]
     profile = profile_model(
         LayeredModel([*layers, nn.Sequential(nn.Flatten(), nn.Linear(32, 10))]), (1, 8, 8)
     )
-    assert profile.scratch_bytes.tolist() == [4 * 8 * 4 * 3 * 3, 0, 0]
+    assert profile.scratch_bytes.tolist() == [2 * 4 * 8 * 4 * 3 * 3, 0, 0]
 
 
 def test_memory_grows_with_batch_and_optimiser(case):
