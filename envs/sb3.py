@@ -10,6 +10,13 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 from envs.vector import make_members, prepare_step
 
 
+class _Infos(list[dict[str, Any]]):
+    """The infos of a step. DummyVecEnv copies them deeply, but here every step makes new ones."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> list[dict[str, Any]]:
+        return list(self)
+
+
 class SerpentineVecEnv(DummyVecEnv):
     """`n_envs` processes as SB3's `VecEnv`, whose hops are trained together in every step.
 
@@ -28,6 +35,7 @@ class SerpentineVecEnv(DummyVecEnv):
     def __init__(self, n_envs: int, **kwargs: Any) -> None:
         self.members = make_members(n_envs, **kwargs)
         super().__init__([lambda m=m: m for m in self.members])  # type: ignore[misc]
+        self.buf_infos = _Infos(self.buf_infos)
 
     def step_wait(self) -> VecEnvStepReturn:
         """Finish the step whose actions `step_async` got. Raises what `prepare_step` raises."""

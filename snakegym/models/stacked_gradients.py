@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -35,8 +36,8 @@ class GradientPlan:
         columns: Mapping[int, slice],
         flat: Tensor,
     ) -> None:
-        self._device = flat.device
-        self._users: dict[int, tuple[_Family, Sequence[int]]] = {}
+        self._users: dict[int, tuple[_Family, Sequence[int], Tensor]] = {}
+        """Per operation who trains it, also as a tensor."""
         families: dict[Hashable, _Family] = {}
         used = dict.fromkeys(columns, 0)
         for i, (op, own) in enumerate(zip(model.operations, model.split(weights), strict=True)):
@@ -46,26 +47,24 @@ class GradientPlan:
             start = columns[layer].start + used[layer]
             used[layer] += sum(w[0].numel() for w in own)
             key = (-1 if op.joint else i, start, tuple(w.shape for w in own))
-            self._users[i] = (families.setdefault(key, _Family(op, own, flat, start)), members[layer])
+            family = families.setdefault(key, _Family(op, own, flat, start))
+            self._users[i] = (family, members[layer], torch.tensor(members[layer], device=flat.device))
         self.lowest = min(self._users, default=len(model.operations))
         """Nobody needs a gradient below this operation."""
         self.narrow(len(flat))
 
     def narrow(self, n: int) -> None:
         """From now on there are only the first n members."""
-        self._families: dict[_Family, list[int]] = {}
+        self._families: dict[_Family, list[Tensor]] = {}
         self._wanted: dict[int, tuple[_Family, Tensor | None]] = {}
         for i in sorted(self._users, reverse=True):  # as the backward pass meets them
-            family, users = self._users[i]
-            left = [k for k in users if k < n]
+            family, users, places = self._users[i]
+            left = bisect_left(users, n)
             if left:
-                self._families.setdefault(family, []).extend(left)
-                self._wanted[i] = (family, None if len(left) == n else self._places(left))
+                self._families.setdefault(family, []).append(places[:left])
+                self._wanted[i] = (family, None if left == n else places[:left])
         for family, rows in self._families.items():
-            family.narrow(n, self._places(rows))
-
-    def _places(self, members: Sequence[int]) -> Tensor:
-        return torch.tensor(members, device=self._device)
+            family.narrow(n, torch.cat(rows))
 
     def collect(self, operation: int, grad: Tensor, saved: Any) -> None:
         """Takes what the gradients of an operation are made from, if they are wanted."""

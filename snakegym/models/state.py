@@ -14,7 +14,7 @@ LayerState = Mapping[str, Tensor]
 class ModelState:
     """The tensors of every layer of a model. Nobody writes into them: updates make new ones."""
 
-    __slots__ = ("layers",)
+    __slots__ = ("__weakref__", "layers")
 
     def __init__(self, layers: tuple[LayerState, ...]) -> None:
         self.layers = layers
