@@ -6,6 +6,7 @@ import copy
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 from envs.sb3 import SerpentineVecEnv
 from envs.serpentine import SerpentineEnv
 from snakegym.control.records import Job, Outcome
+from snakegym.learning.stacked import EngineKind
 
 
 @dataclass
@@ -109,15 +111,16 @@ class Vectorised:
             self.masks[i] = (self.env.reset_infos[i] if done else info)["action_mask"]
 
 
-def _one_thread_env() -> SerpentineEnv:
+def _one_thread_env(engine: EngineKind = "stacked") -> SerpentineEnv:
     torch.set_num_threads(1)
-    return SerpentineEnv()
+    return SerpentineEnv(engine=engine)
 
 
 VECTORISED: dict[str, Callable[[], VecEnv]] = {
     "sequential_16": lambda: SerpentineVecEnv(16, engine="sequential"),
     "dummy_vec": lambda: DummyVecEnv([SerpentineEnv] * 16),
     "subproc_2": lambda: SubprocVecEnv([_one_thread_env] * 2),
+    "subproc_2_sequential": lambda: SubprocVecEnv([partial(_one_thread_env, "sequential")] * 2),
     "stacked_4": lambda: SerpentineVecEnv(4),
     "stacked_16": lambda: SerpentineVecEnv(16),
     "stacked_64": lambda: SerpentineVecEnv(64),

@@ -29,10 +29,13 @@ LABELS = {
     "sequential_16": "16, by the sequential engine",
     "dummy_vec": "16 in SB3's DummyVecEnv",
     "subproc_2": "2 in SB3's SubprocVecEnv, 2 processes",
+    "subproc_2_sequential": "the same, by the sequential engine",
     "stacked_4": "4 trained together",
     "stacked_16": "16 trained together",
     "stacked_64": "64 trained together",
 }
+PROCESSES = ("subproc_2", "subproc_2_sequential")
+"""Those whose CPU time is spent elsewhere."""
 HOPS_A_TURN = 24
 QUICK_S, FULL_S = 80.0, 200.0
 
@@ -55,7 +58,8 @@ def measure(seconds: float, seed: int) -> dict[str, Any]:
             rounds.append({**pair.turn(HOPS_A_TURN), **turns})
             longest = max(longest, time.perf_counter() - start)
     finally:
-        others["subproc_2"].env.close()
+        for key in PROCESSES:
+            others[key].env.close()
     return summary(rounds, pair.ratios)
 
 
@@ -69,18 +73,18 @@ def summary(rounds: list[dict[str, Turn]], ratios: list[float]) -> dict[str, Any
 
         return statistics.median(cost(r[other]) / cost(r[key]) for r in rounds)
 
-    alone = [key for key in LABELS if key not in ("plain_loop", "subproc_2")]
+    alone = [key for key in LABELS if key not in ("plain_loop", *PROCESSES)]
     return {
         **{key: round(turn.per_second, 2) for key, turn in totals.items()},
         "rounds": len(rounds),
         "cpu_ms_a_step": {
-            key: round(t.cpu_s / t.hops * 1e3, 3) for key, t in totals.items() if key != "subproc_2"
+            key: round(t.cpu_s / t.hops * 1e3, 3) for key, t in totals.items() if key not in PROCESSES
         },
         "ratios": {
             "single_env_time_to_plain_loop_hop_by_hop": round(statistics.median(ratios), 3),
             **{f"{key}_to_plain_loop_cpu": round(against(key, "plain_loop", "cpu_s"), 3) for key in alone},
             **{f"{key}_to_plain_loop": round(against(key, "plain_loop", "wall_s"), 3) for key in LABELS},
-            "stacked_16_to_subproc_2": round(against("stacked_16", "subproc_2", "wall_s"), 3),
+            **{f"stacked_16_to_{key}": round(against("stacked_16", key, "wall_s"), 3) for key in PROCESSES},
         },
     }
 
@@ -106,7 +110,8 @@ def write(result: dict[str, Any]) -> str:
             "",
             f"Time of one environment by that of the plain loop, median of the same hops: "
             f"{ratios['single_env_time_to_plain_loop_hop_by_hop']:.3f}. 16 trained together by SubprocVecEnv "
-            f"with 2 workers: {ratios['stacked_16_to_subproc_2']:.2f}. "
+            f"with 2 workers: {ratios['stacked_16_to_subproc_2']:.2f}, "
+            f"{ratios['stacked_16_to_subproc_2_sequential']:.2f} if those use the sequential engine. "
             f"{result['rounds']} rounds, resets included.",
         ]
     )
