@@ -28,7 +28,8 @@ def make(scenario: Scenario | str = "default", n: int = N, **kwargs) -> Serpenti
 
 
 def reference(scenario: Scenario, mode: AutoresetMode, n: int = N) -> SyncVectorEnv:
-    return SyncVectorEnv([lambda: SerpentineEnv(scenario)] * n, autoreset_mode=mode)
+    single = lambda: SerpentineEnv(scenario, engine="sequential")  # noqa: E731
+    return SyncVectorEnv([single] * n, autoreset_mode=mode)
 
 
 def masks(env: VectorEnv) -> np.ndarray:

@@ -36,7 +36,7 @@ def play(env, steps: int, seed: int = 5):
 
 def test_is_step_by_step_the_vector_of_single_environments(brief):
     ours = play(SerpentineVecEnv(N, scenario=brief, engine="sequential"), 8)
-    theirs = play(DummyVecEnv([lambda: SerpentineEnv(brief)] * N), 8)
+    theirs = play(DummyVecEnv([lambda: SerpentineEnv(brief, engine="sequential")] * N), 8)
     np.testing.assert_equal(ours, theirs)
     infos = [info for _, _, _, infos in ours[1:] for info in infos]
     ended = [info for info in infos if "terminal_observation" in info]

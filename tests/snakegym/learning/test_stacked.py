@@ -291,6 +291,15 @@ def test_models_without_stacked_form_fall_back_and_say_so_once(middle, text, cap
         assert all(torch.equal(x, y) for x, y in zip(tensors(a.state), tensors(b.state), strict=True))
 
 
+def test_a_state_it_knows_does_not_fit_samples_of_another_type():
+    engine = StackedEngine(MODEL)
+    (known,) = engine.train([job(fresh(MODEL))])
+    other = Dataset(DATA.inputs.float(), DATA.targets, DATA.n_classes)
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="dtype"):  # the sequential engine's, hence PyTorch's own
+            engine.train([job(known.state, data=other)])
+
+
 def test_options_without_stacked_form_fall_back_job_by_job(caplog):
     config = LearningConfig(batch_size=8, early_exit=EarlyExitConfig())
     states = [fresh(MODEL, i) for i in range(3)]
