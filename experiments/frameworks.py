@@ -3,7 +3,8 @@
     python experiments/frameworks.py out/iid/compare.json out/dirichlet/compare.json [--passes 5]
 
 Prints markdown: test accuracy and costs, and every framework against FedAvg and against the sequential
-snake on the same seeds.
+snake on the same seeds. Comparisons with the same partition and as many passes are taken together; what both
+have trained is the same, and counted once.
 """
 
 from __future__ import annotations
@@ -32,14 +33,16 @@ COSTS = {
 
 
 class Comparison:
-    """What a compare.json holds, up to a number of rounds."""
+    """Results on one partition, up to a number of rounds."""
 
-    def __init__(self, path: Path, rounds: int | None) -> None:
-        stored = json.loads(path.read_text())
-        data = stored["comparison"]["scenario"]["data"]
-        self.title = data["partition"] + ("" if data["partition"] == "iid" else f" {data['alpha']:g}")
-        self.rounds = rounds or stored["comparison"]["cycles"]
-        self._results: list[dict[str, Any]] = stored["results"]
+    def __init__(self, title: str, rounds: int) -> None:
+        self.title, self.rounds = f"{title}, {rounds} passes", rounds
+        self._results: list[dict[str, Any]] = []
+
+    def add(self, results: Sequence[dict[str, Any]]) -> None:
+        """Take in those of a framework and seed that are not here yet."""
+        have = {(r["framework"], r["seed"]) for r in self._results}
+        self._results += [r for r in results if (r["framework"], r["seed"]) not in have]
 
     def frameworks(self) -> list[str]:
         """Those with results, in the registry's order."""
@@ -59,6 +62,18 @@ class Comparison:
         _, unit, fold = COSTS[key]
         own = [r["rounds"][key][: self.rounds] for r in self._results if r["framework"] == framework]
         return f"{unit * np.mean([fold(rounds) for rounds in own]):.3g}"
+
+
+def load(paths: Sequence[Path], rounds: int | None) -> list[Comparison]:
+    """What the files hold, by partition and rounds (default: all of a file's)."""
+    found: dict[tuple[str, int], Comparison] = {}
+    for path in paths:
+        stored = json.loads(path.read_text())
+        data = stored["comparison"]["scenario"]["data"]
+        title = data["partition"] + ("" if data["partition"] == "iid" else f" {data['alpha']:g}")
+        key = title, rounds or stored["comparison"]["cycles"]
+        found.setdefault(key, Comparison(*key)).add(stored["results"])
+    return list(found.values())
 
 
 def accuracies(comparisons: Sequence[Comparison]) -> str:
@@ -106,7 +121,7 @@ def main() -> None:
     parser.add_argument("files", type=Path, nargs="+", help="compare.json of a comparison")
     parser.add_argument("--passes", type=int, help="after so many rounds (default: all)")
     args = parser.parse_args()
-    comparisons = [Comparison(path, args.passes) for path in args.files]
+    comparisons = load(args.files, args.passes)
     print(accuracies(comparisons))
     for baseline in BASELINES:
         print(f"\n{against(comparisons, baseline)}")

@@ -6,17 +6,20 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from snakegym.control.service import load_service
 from snakegym.data.vision import locate_vision
 from snakegym.errors import SnakegymError
 from snakegym.frameworks.registry import FRAMEWORKS
 from training.compare_config import CompareConfig, Comparison
 from training.compare_pool import n_jobs, train_pieces
 from training.compare_report import report
-from training.compare_runs import Piece, Runner
+from training.compare_runs import Piece, Runner, use_device
 from training.progress import progress
 from training.runfolder import first_difference, locked, make_folder, read_json, write_json
 
 Result = dict[str, Any]
+IDENTITY = "comparison.json"
+"""Says what a folder compares."""
 
 
 def compare(config: CompareConfig) -> None:
@@ -27,12 +30,15 @@ def compare(config: CompareConfig) -> None:
     """
     comparison = Comparison.of(config)
     pieces = [Piece(f, s) for s in config.seed_list() for f in config.framework_list()]
+    use_device(config.device, comparison.tf32)
+    data = comparison.scenario.data
+    if data.dataset != "digits":
+        locate_vision(data.dataset, data.root)  # unpacks it once, before several processes look for it
+    if not (config.out / IDENTITY).exists():  # what is wrong is said before anything is written
+        load_service(comparison.scenario, comparison.split, comparison.traces)
     make_folder(config.out)
     with locked(config.out):
         _claim(config.out, comparison)
-        data = comparison.scenario.data
-        if data.dataset != "digits":
-            locate_vision(data.dataset, data.root)  # unpacks it once, before several processes look for it
         runner = Runner(comparison, config.out / "runs", config.device)
         make_folder(runner.folder)
         try:
@@ -67,7 +73,7 @@ def _finished(runner: Runner) -> list[Result]:
 
 def _claim(out: Path, comparison: Comparison) -> None:
     """Write down what the folder compares, or refuse if it compares something else."""
-    path, identity = out / "comparison.json", comparison.identity()
+    path, identity = out / IDENTITY, comparison.identity()
     if not path.exists():
         others = [p.name for p in out.iterdir() if not p.name.startswith(".")]
         if others:

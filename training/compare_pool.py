@@ -32,11 +32,12 @@ def train_pieces(
 ) -> None:
     """Train all pieces; `after_round` is called here after each round of each of them.
 
+    With one job it happens here, and `use_device` is the caller's business.
+
     Raises:
         SnakegymError: bad data, model, traces or device, or a process that died.
     """
     if jobs == 1:
-        use_device(runner.device, runner.comparison.tf32)
         for piece in pieces:
             runner.run(piece, lambda piece=piece: after_round(piece))  # type: ignore[misc]
         return

@@ -120,16 +120,18 @@ def test_a_broken_checkpoint_is_named(tmp_path):
         ({"cycles": 0}, "--cycles: found 0"),
         ({"alpha": -1.0}, "field 'data.alpha'"),
         ({"model": "resnet"}, "found 'resnet'"),
+        ({"width": 0}, "field 'model.options.width'"),
         ({"device": "tpu:7"}, "--device: found 'tpu:7'"),
         ({"dataset": "cifar10", "data": "/nowhere", "width": 0.1}, "found '/nowhere'"),
     ],
 )
 def test_bad_options_are_named(tmp_path, changes, message):
-    bad = config(tmp_path, **changes)
+    bad = config(tmp_path / "out", **changes)
     with pytest.raises(SnakegymError) as error:
         run(bad)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+    assert not bad.out.exists()
 
 
 def test_presets_fill_in_what_is_left_out(tmp_path):
