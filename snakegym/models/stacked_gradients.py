@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from snakegym.models.stacked_ops import Trainable
+
 if TYPE_CHECKING:
     from snakegym.models.stacked import StackedModel
-    from snakegym.models.stacked_ops import Operation
 
 
 class GradientPlan:
@@ -42,7 +43,7 @@ class GradientPlan:
         used = dict.fromkeys(columns, 0)
         for i, (op, own) in enumerate(zip(model.operations, model.split(weights), strict=True)):
             layer = model.layer_of[i]
-            if not own or not members[layer]:
+            if not own or not members[layer] or not isinstance(op, Trainable):
                 continue
             start = columns[layer].start + used[layer]
             used[layer] += sum(w[0].numel() for w in own)
@@ -81,7 +82,7 @@ class GradientPlan:
 class _Family:
     """Operations of which no member trains two, with gradients of one form in the same columns."""
 
-    def __init__(self, op: Operation, weights: Sequence[Tensor], flat: Tensor, start: int) -> None:
+    def __init__(self, op: Trainable, weights: Sequence[Tensor], flat: Tensor, start: int) -> None:
         self._op = op
         self._targets = []
         self._pending: list[tuple[Tensor, Tensor]] = []

@@ -8,8 +8,9 @@ batched products 0.5 to 2 times.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,61 +21,47 @@ Bound = Any
 _aten = torch.ops.aten
 
 
-class Operation(Protocol):
+class Operation(ABC):
     """A step of a layer for K members at once."""
 
-    names: tuple[str, ...]
+    names: tuple[str, ...] = ()
     """Its parameters in the layer."""
-    axis: int
-    """Of the members, in inputs and outputs."""
-    fresh: bool
+    fresh = False
     """Whether nobody needs its output but the next operation, which may then write into it."""
-    overwrites: bool
+    overwrites = False
     """Whether it may write into its input; the model says so. Gradients may always be written into."""
-    joint: bool
-    """Whether gradients of several such operations, with parameters of one shape, fit into one call."""
 
     def bind(self, weights: Sequence[Tensor]) -> Bound:
         """Its parameters, each [K, *shape], ready for use; views, so that they may change."""
-        ...
-
-    def forward(self, x: Tensor, bound: Bound) -> tuple[Tensor, Any]:
-        """Output, and what `backward` and `evidence` need to know."""
-        ...
-
-    def backward(self, grad: Tensor, saved: Any, bound: Bound) -> Tensor:
-        """Gradient with respect to the input, from that with respect to the output."""
-        ...
-
-    def evidence(self, saved: Any) -> Tensor:
-        """What the gradients with respect to the parameters need, besides that of the output."""
-        ...
-
-    def gradients(self, grad: Tensor, evidence: Tensor, out: Sequence[Tensor]) -> None:
-        """Gradients with respect to the parameters, written to `out`, each [K, *shape]."""
-        ...
-
-
-class Plain:
-    """An operation without parameters."""
-
-    names: tuple[str, ...] = ()
-    axis = 0
-    joint = False
-    fresh = False
-    overwrites = False
-
-    def bind(self, weights: Sequence[Tensor]) -> Bound:
         return None
 
+    @abstractmethod
+    def forward(self, x: Tensor, bound: Bound) -> tuple[Tensor, Any]:
+        """Output, and what `backward` and `evidence` need to know."""
+
+    @abstractmethod
+    def backward(self, grad: Tensor, saved: Any, bound: Bound) -> Tensor:
+        """Gradient with respect to the input, from that with respect to the output."""
+
+
+class Trainable(Operation):
+    """An operation that may have parameters."""
+
+    axis: int
+    """Of the members, in inputs and outputs."""
+    joint: bool
+    """Whether gradients of several such operations, with parameters of one shape, fit into one call."""
+
+    @abstractmethod
     def evidence(self, saved: Any) -> Tensor:
-        raise NotImplementedError
+        """What the gradients with respect to the parameters need, besides that of the output."""
 
+    @abstractmethod
     def gradients(self, grad: Tensor, evidence: Tensor, out: Sequence[Tensor]) -> None:
-        raise NotImplementedError
+        """Gradients with respect to the parameters, written to `out`, each [K, *shape]."""
 
 
-class Relu(Plain):
+class Relu(Operation):
     """max(x, 0)."""
 
     def forward(self, x: Tensor, bound: Bound) -> tuple[Tensor, Tensor]:
@@ -86,7 +73,7 @@ class Relu(Plain):
         return result
 
 
-class Flatten(Plain):
+class Flatten(Operation):
     """Images [n, K, *shape] to features [K, n, d]; samples [K, n, *shape] of a dense model too."""
 
     def __init__(self, images: bool) -> None:
@@ -100,13 +87,12 @@ class Flatten(Plain):
         return (grad.transpose(0, 1) if self.images else grad).reshape(saved)
 
 
-class Linear:
+class Linear(Trainable):
     """W x + b."""
 
     axis = 0
     joint = True
     fresh = True
-    overwrites = False
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self.names = names
@@ -144,13 +130,12 @@ class ResidualLinear(Linear):
         return grad.addcmul_(torch.bmm(grad, bound[0]), saved.sign_())
 
 
-class Convolution:
+class Convolution(Trainable):
     """All members in one grouped convolution, in which a group sees its member's channels alone."""
 
     axis = 1
     joint = False  # images may differ in size
     fresh = True
-    overwrites = False
 
     def __init__(self, names: tuple[str, ...], module: nn.Conv2d) -> None:
         self.names = names
@@ -189,12 +174,11 @@ class Convolution:
         )  # fmt: skip
 
 
-class GroupNorm:
+class GroupNorm(Trainable):
     """Group norm of images, without and then with each member's own factors and offsets."""
 
     axis = 1
     joint = False  # images may differ in size
-    overwrites = False
 
     def __init__(self, names: tuple[str, ...], module: nn.GroupNorm) -> None:
         self.names = names
@@ -234,7 +218,7 @@ class GroupNorm:
             out[1].copy_(grad.sum((0, 3, 4)))
 
 
-class MaxPool(Plain):
+class MaxPool(Operation):
     """Max-pooling of images."""
 
     fresh = True
@@ -256,7 +240,7 @@ class MaxPool(Plain):
         return result.view(x.shape)
 
 
-class AdaptiveAvgPool(Plain):
+class AdaptiveAvgPool(Operation):
     """Mean-pooling of images to a given size."""
 
     def __init__(self, module: nn.AdaptiveAvgPool2d) -> None:
