@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from envs.encoder import ViewEncoder
 from snakegym.control.records import Assignment
 from snakegym.control.service import load_service
 from snakegym.control.view import ProcessView
+from snakegym.differences import brief, differences
 from snakegym.errors import SnakegymError, SnakegymWarning
 from snakegym.scenario import Scenario
 
@@ -98,7 +98,11 @@ def _check_name(folder: Path, trained_on: dict[str, Any], scenario: Scenario) ->
 def _warn_of_changes(folder: Path, trained_on: dict[str, Any], scenario: Scenario) -> None:
     with suppress(ValueError):  # what has been added to scenarios since has its default
         trained_on = Scenario.model_validate(trained_on).model_dump(mode="json")
-    changes = list(_changes(trained_on, scenario.model_dump(mode="json")))
+    changes = [
+        f"field '{field}' was {brief(before)} and is {brief(now)}"
+        for field, now, before in differences(scenario.model_dump(mode="json"), trained_on)
+        if field not in NO_MATTER
+    ]
     if changes:
         more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
         warnings.warn(
@@ -106,20 +110,6 @@ def _warn_of_changes(folder: Path, trained_on: dict[str, Any], scenario: Scenari
             SnakegymWarning,
             stacklevel=3,
         )
-
-
-def _changes(before: Any, now: Any, field: str = "") -> Iterator[str]:
-    """The fields that differ, each with what it was and is."""
-    if isinstance(before, dict) and isinstance(now, dict):
-        for key in before | now:
-            yield from _changes(before.get(key), now.get(key), f"{field}.{key}" if field else key)
-    elif before != now and field not in NO_MATTER:
-        yield f"field '{field}' was {_brief(before)} and is {_brief(now)}"
-
-
-def _brief(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _checkpoint(folder: Path) -> Path:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from snakegym.differences import brief, differences
 from snakegym.errors import SnakegymError
 
 HIDDEN = ".lock"
@@ -129,18 +130,11 @@ def locked(folder: Path) -> Iterator[None]:
             (folder / HIDDEN).unlink(missing_ok=True)
 
 
-def first_difference(found: Any, expected: Any, path: str = "") -> str | None:
+def first_difference(found: Any, expected: Any) -> str | None:
     """Where two JSON values differ first, as "field 'a.b': found 1, expected 2"; None if nowhere."""
-    if isinstance(found, Mapping) and isinstance(expected, Mapping):
-        for key in [*expected, *(k for k in found if k not in expected)]:
-            inner = f"{path}.{key}" if path else str(key)
-            difference = first_difference(found.get(key), expected.get(key), inner)
-            if difference:
-                return difference
-        return None
-    if found == expected:
-        return None
-    return f"field '{path}': found {_brief(found)}, expected {_brief(expected)}"
+    for field, ours, theirs in differences(found, expected):
+        return f"field '{field}': found {brief(ours)}, expected {brief(theirs)}"
+    return None
 
 
 def to_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
@@ -153,11 +147,6 @@ def to_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
 def _is_temporary(name: str) -> bool:
     owner, _, rest = name.removeprefix(".").partition(".")
     return name.startswith(".") and owner.isdigit() and bool(rest)
-
-
-def _brief(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _cell(value: Any) -> str:
