@@ -25,6 +25,8 @@ test: $(READY)
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	mkdir -p build/types/snakegym
+	ln -sfn $(addprefix $(CURDIR)/,agents envs training $(wildcard snakegym/*)) build/types/snakegym/
 	$(BIN)/mypy
 
 # About seven minutes; prints the tables and keeps them, with the name of the machine.

@@ -15,7 +15,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
-from agents.policy import MaskablePairwisePolicy, PairwisePolicy
+from snakegym.agents.policy import MaskablePairwisePolicy, PairwisePolicy
 from snakegym.errors import SnakegymError
 
 Policy = Literal["pairwise", "mlp"]

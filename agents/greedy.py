@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from agents.gain import DEFAULT, GainModel
-from agents.rules import next_layer
+from snakegym.agents.gain import DEFAULT, GainModel
+from snakegym.agents.rules import next_layer
 from snakegym.control.forecast import forecast
 from snakegym.control.records import Assignment
 from snakegym.control.view import Floats, ProcessView

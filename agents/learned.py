@@ -13,13 +13,13 @@ from gymnasium import spaces
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.save_util import load_from_zip_file
 
-from agents.algorithms import algorithm_class
-from envs.action import ActionCodec
-from envs.encoder import ViewEncoder
+from snakegym.agents.algorithms import algorithm_class
 from snakegym.control.records import Assignment
 from snakegym.control.service import load_service
 from snakegym.control.view import ProcessView
 from snakegym.differences import brief, differences
+from snakegym.envs.action import ActionCodec
+from snakegym.envs.encoder import ViewEncoder
 from snakegym.errors import SnakegymError, SnakegymWarning
 from snakegym.scenario import Scenario
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 
-from agents.gain import DEFAULT, GainModel
-from agents.greedy import waiting_reward
-from agents.plan_model import ArcCosts, Arcs, arc_costs, build_arcs
-from snakegym.control.records import Assignment, Costs
+from snakegym.agents.gain import DEFAULT, GainModel
+from snakegym.agents.greedy import waiting_reward
+from snakegym.agents.plan_model import ArcCosts, Arcs, arc_costs, build_arcs
+from snakegym.control.records import Assignment
 from snakegym.control.view import Bools, Floats, Ints, ProcessView
+from snakegym.network.records import Costs
 from snakegym.scenario import Scenario
 
 MAX_POSITIONS = 10
@@ -37,10 +38,10 @@ class MilpScheduler:
     """Plans the rest of the cycle at every decision and takes the plan's first hop.
 
     Layers come in the order of the process, or from early to deep where that is free (the paper
-    finds sequential order best); nodes are chosen to maximise priced expected gains (`agents.gain`)
+    finds sequential order best); nodes are chosen to maximise priced expected gains (`snakegym.agents.gain`)
     minus priced time, energy and bytes. Rates are taken to stay as `control.forecast` expects them
     from the view. A plan may stop short of the end of the cycle, or be empty, where further hops are
-    worth less than waiting. The model is in `agents.plan_model`.
+    worth less than waiting. The model is in `snakegym.agents.plan_model`.
     """
 
     name = "milp"

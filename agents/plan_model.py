@@ -39,9 +39,9 @@ from snakegym.control.forecast import (
     receive_rtt,
     upload_bytes,
 )
-from snakegym.control.records import PCE
 from snakegym.control.view import Floats, Ints, ProcessView
 from snakegym.network import costs
+from snakegym.network.records import PCE
 
 
 @dataclass(frozen=True)

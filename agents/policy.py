@@ -23,7 +23,7 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.type_aliases import Schedule
 from torch import Tensor, nn
 
-from envs.encoder import LAYER_FEATURES, NODE_FEATURES, PROCESS_FEATURES
+from snakegym.envs.encoder import LAYER_FEATURES, NODE_FEATURES, PROCESS_FEATURES
 
 WIDTH = 64
 """Width of every hidden layer."""

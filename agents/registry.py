@@ -9,20 +9,29 @@ from typing import TYPE_CHECKING
 from snakegym.errors import SnakegymError
 
 if TYPE_CHECKING:
-    from agents.protocol import Scheduler
+    from snakegym.agents.protocol import Scheduler
     from snakegym.scenario import Scenario
 
 _SCHEDULERS = {
-    "random": ("agents.rules:RandomScheduler", "a legal assignment, drawn uniformly"),
+    "random": ("snakegym.agents.rules:RandomScheduler", "a legal assignment, drawn uniformly"),
     "serpentine": (
-        "agents.rules:SerpentineScheduler",
+        "snakegym.agents.rules:SerpentineScheduler",
         "round robin over the nodes, layers from early to deep",
     ),
-    "fastest": ("agents.rules:FastestScheduler", "always the node whose next hop is forecast to be shortest"),
-    "most-data": ("agents.rules:MostDataScheduler", "always the legal node that holds most samples"),
-    "same-node": ("agents.rules:SameNodeScheduler", "always the first node that is legal"),
-    "greedy": ("agents.greedy:GreedyScheduler", "the hop that promises most gain for its forecast costs"),
-    "milp": ("agents.milp:MilpScheduler", "the rest of the cycle planned by HiGHS, replanned at each hop"),
+    "fastest": (
+        "snakegym.agents.rules:FastestScheduler",
+        "always the node whose next hop is forecast to be shortest",
+    ),
+    "most-data": ("snakegym.agents.rules:MostDataScheduler", "always the legal node that holds most samples"),
+    "same-node": ("snakegym.agents.rules:SameNodeScheduler", "always the first node that is legal"),
+    "greedy": (
+        "snakegym.agents.greedy:GreedyScheduler",
+        "the hop that promises most gain for its forecast costs",
+    ),
+    "milp": (
+        "snakegym.agents.milp:MilpScheduler",
+        "the rest of the cycle planned by HiGHS, replanned at each hop",
+    ),
 }
 
 
@@ -43,7 +52,7 @@ def make_scheduler(spec: str, scenario: Scenario) -> Scheduler:
         scheduler: Scheduler = getattr(import_module(module), cls)(scenario)
         return scheduler
     if Path(spec).is_dir():
-        from agents.learned import LearnedScheduler
+        from snakegym.agents.learned import LearnedScheduler
 
         return LearnedScheduler(Path(spec), scenario)
     raise SnakegymError(

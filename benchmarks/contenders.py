@@ -14,9 +14,9 @@ import torch
 from plain import PlainLoop
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 
-from envs.sb3 import SerpentineVecEnv
-from envs.serpentine import SerpentineEnv
 from snakegym.control.records import Job, Outcome
+from snakegym.envs.sb3 import SerpentineVecEnv
+from snakegym.envs.serpentine import SerpentineEnv
 from snakegym.learning.stacked import EngineKind
 
 

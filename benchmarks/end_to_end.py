@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from machine import table
 
-from agents.algorithms import ROLLOUT_STEPS, make_algorithm
-from envs.sb3 import SerpentineVecEnv
+from snakegym.agents.algorithms import ROLLOUT_STEPS, make_algorithm
+from snakegym.envs.sb3 import SerpentineVecEnv
 
 N_ENVS = (1, 4, 16, 64)
 

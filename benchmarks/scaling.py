@@ -12,8 +12,8 @@ import torch
 from machine import table
 
 import snakegym
-from envs.serpentine import SerpentineEnv
 from snakegym.data.datasets import Dataset
+from snakegym.envs.serpentine import SerpentineEnv
 from snakegym.learning.jobs import Engine, Evaluation, LocalTraining, TrainingResult
 from snakegym.models.state import ModelState
 from snakegym.scenario import Scenario

@@ -11,8 +11,8 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from snakegym.control.forecast import forecast
-from snakegym.control.records import PCE
 from snakegym.control.view import Floats, LayersView, ProcessView
+from snakegym.network.records import PCE
 
 Encoded = dict[str, NDArray[np.float32]]
 

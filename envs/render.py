@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snakegym.control.records import PCE, Hop
+from snakegym.control.records import Hop
 from snakegym.control.view import ProcessView
+from snakegym.network.records import PCE
 
 TRAIL = 8
 """Hops of the path that a frame shows."""

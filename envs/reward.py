@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from snakegym.control.records import Costs
+from snakegym.network.records import Costs
 from snakegym.scenario import Objective
 
 TERMS = ("gain", "time", "energy", "bytes", "illegal")

@@ -7,7 +7,7 @@ from typing import Any
 from stable_baselines3.common.vec_env import DummyVecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
-from envs.vector import make_members, prepare_step
+from snakegym.envs.vector import make_members, prepare_step
 
 
 class _Infos(list[dict[str, Any]]):

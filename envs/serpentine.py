@@ -12,15 +12,15 @@ from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 
-from envs.action import ActionCodec
-from envs.encoder import Encoded, ViewEncoder
-from envs.render import draw_frame, write_frame
-from envs.reward import reward_terms
 from snakegym.control.controller import ProcessController
 from snakegym.control.executor import SimulatedExecutor
 from snakegym.control.records import Job, Outcome
 from snakegym.control.service import load_service
 from snakegym.control.view import ProcessView
+from snakegym.envs.action import ActionCodec
+from snakegym.envs.encoder import Encoded, ViewEncoder
+from snakegym.envs.render import draw_frame, write_frame
+from snakegym.envs.reward import reward_terms
 from snakegym.errors import SnakegymError
 from snakegym.learning.stacked import EngineKind
 from snakegym.scenario import LayerOrder, Scenario, Split, load_scenario
@@ -47,7 +47,7 @@ class SerpentineEnv(gym.Env[Encoded, np.int64]):
     legal. An illegal action is a penalised wait, counted in `info["illegal"]`.
 
     ## Observation space
-    `Dict` of float32 boxes within [-1, 1]; the names of the columns are in `envs.encoder`:
+    `Dict` of float32 boxes within [-1, 1]; the names of the columns are in `snakegym.envs.encoder`:
 
     | key | shape | what |
     |---|---|---|

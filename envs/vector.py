@@ -10,10 +10,10 @@ from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from numpy.typing import ArrayLike, NDArray
 
-from envs.encoder import Encoded
-from envs.serpentine import SerpentineEnv, StepResult
 from snakegym.control.executor import run_together
 from snakegym.control.records import Outcome
+from snakegym.envs.encoder import Encoded
+from snakegym.envs.serpentine import SerpentineEnv, StepResult
 from snakegym.errors import SnakegymError
 
 BatchedStep = tuple[Encoded, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]

@@ -20,7 +20,7 @@ with suppress(ModuleNotFoundError):  # learning itself does without: `snakegym c
     for _name in ("", "crowd", "flaky", "large", "tidal"):  # what needs no data; "" is the default
         register(
             id=f"snakegym/Serpentine{_name.title()}-v0",
-            entry_point="envs.serpentine:SerpentineEnv",
-            vector_entry_point="envs.vector:SerpentineVectorEnv",
+            entry_point="snakegym.envs.serpentine:SerpentineEnv",
+            vector_entry_point="snakegym.envs.vector:SerpentineVectorEnv",
             kwargs={"scenario": _name} if _name else {},
         )

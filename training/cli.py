@@ -11,11 +11,11 @@ from typing import Annotated
 import tyro
 
 from snakegym.errors import SnakegymError, SnakegymWarning
-from training.compare_config import CompareConfig
-from training.config import CheckScenario, EvaluateConfig, ListScenarios, ShowScenario, TrainConfig
-from training.experiment_config import ExperimentConfig
-from training.report_config import ReportConfig
-from training.traces_config import ParsedTraces, Traces
+from snakegym.training.experiment.config import ExperimentConfig
+from snakegym.training.frameworks.config import CompareConfig
+from snakegym.training.options import CheckScenario, EvaluateConfig, ListScenarios, ShowScenario, TrainConfig
+from snakegym.training.report.config import ReportConfig
+from snakegym.training.traces.config import ParsedTraces, Traces
 
 Command = (
     TrainConfig
@@ -112,39 +112,39 @@ def run(command: Command) -> None:
         command.validate()
     match command:
         case TrainConfig():
-            from training.train import train
+            from snakegym.training.learn.train import train
 
             train(command)
         case EvaluateConfig():
-            from training.evaluate import evaluate
+            from snakegym.training.evaluate.evaluate import evaluate
 
             evaluate(command)
         case ReportConfig():
-            from training.html import report
+            from snakegym.training.report.page import report
 
             report(command)
         case CompareConfig():
-            from training.compare import compare
+            from snakegym.training.frameworks.compare import compare
 
             compare(command)
         case ExperimentConfig():
-            from training.experiment import experiment
+            from snakegym.training.experiment.interruption import experiment
 
             experiment(command)
         case CheckScenario():
-            from training.check import check
+            from snakegym.training.scenarios.check import check
 
             check(command)
         case ListScenarios():
-            from training.listing import list_all
+            from snakegym.training.scenarios.listing import list_all
 
             list_all()
         case ShowScenario():
-            from training.listing import show
+            from snakegym.training.scenarios.listing import show
 
             show(command.name)
         case Traces():
-            from training import traces
+            from snakegym.training.traces import command as traces
 
             traces.run(command)
 

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from snakegym.arrays import read_only
-from snakegym.control.records import PCE, Part
+from snakegym.control.records import Part
 from snakegym.control.view import Bools, Floats, Ints
+from snakegym.network.records import PCE
 
 NOTHING = -1
 

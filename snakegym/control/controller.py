@@ -20,17 +20,7 @@ from snakegym.control.forecast import companions
 from snakegym.control.holdings import NodeData, RecentLabels
 from snakegym.control.look import fitting, legal_assignments, look_at_layers, look_at_nodes
 from snakegym.control.pool import NodePool
-from snakegym.control.records import (
-    PCE,
-    Assignment,
-    Costs,
-    Hop,
-    Job,
-    Outcome,
-    Recovery,
-    Transfer,
-    finished_hop,
-)
+from snakegym.control.records import Assignment, Hop, Job, Outcome, Recovery, finished_hop
 from snakegym.control.teaching import Teaching
 from snakegym.control.view import ProcessView
 from snakegym.errors import SnakegymError
@@ -38,6 +28,7 @@ from snakegym.learning.jobs import LocalTraining
 from snakegym.models.profile import ModelProfile
 from snakegym.models.state import ModelState
 from snakegym.network.network import Network
+from snakegym.network.records import PCE, Costs, Transfer
 from snakegym.scenario import Scenario
 
 RECENT_GAINS = 8

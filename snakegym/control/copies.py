@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from snakegym.control.records import PCE
 from snakegym.control.view import Bools
 from snakegym.models.state import ModelState
+from snakegym.network.records import PCE
 
 
 @dataclass(frozen=True)

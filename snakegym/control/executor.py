@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
-from snakegym.control.records import Job, Outcome, Part, Phases, own_part
+from snakegym.control.records import Job, Outcome, Part, own_part
 from snakegym.data.datasets import Dataset
 from snakegym.learning.aggregation import average
 from snakegym.learning.jobs import Engine, LocalTraining, TrainingResult
 from snakegym.models.state import ModelState
 from snakegym.network.network import Network
+from snakegym.network.records import Phases
 from snakegym.network.simulator import simulate
 
 
@@ -51,7 +52,8 @@ def run_together(executors: Sequence[SimulatedExecutor], jobs: Sequence[Job]) ->
         jobs: one for each executor.
     """
     teams = [
-        [(m, simulate(e.network, m)) for m in job.members] for e, job in zip(executors, jobs, strict=True)
+        [(m, simulate(e.network, m.work)) for m in job.members]
+        for e, job in zip(executors, jobs, strict=True)
     ]
     engine, validation = executors[0].engine, executors[0].validation
     results = iter(engine.train([_fitting(*planned) for team in teams for planned in team]))
@@ -121,5 +123,5 @@ def _charged(network: Network, job: Job, phases: Phases, result: TrainingResult)
         return phases
     teacher = job.teacher_flops / job.flops
     share = teacher + (1 - teacher) * result.batches / job.training.n_batches
-    done = simulate(network, replace(job, flops=share * job.flops, forced_share=None))
+    done = simulate(network, replace(job.work, flops=share * job.flops, forced_share=None))
     return replace(done, trained_share=share * done.trained_share)

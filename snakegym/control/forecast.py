@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from snakegym.control.records import PCE
 from snakegym.control.view import Bools, Floats, ProcessView
 from snakegym.network import costs
+from snakegym.network.records import PCE
 
 ALL = slice(None)
 

@@ -8,10 +8,10 @@ from snakegym.arrays import read_only
 from snakegym.control.cycle import CycleProgress
 from snakegym.control.holdings import NodeData, RecentLabels
 from snakegym.control.pool import NodePool
-from snakegym.control.records import PCE
 from snakegym.control.teaching import Teaching
 from snakegym.control.view import Bools, Floats, LayersView, NodesView
 from snakegym.network.network import Measurement, Network
+from snakegym.network.records import PCE
 
 
 def look_at_nodes(

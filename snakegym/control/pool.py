@@ -8,9 +8,10 @@ from functools import reduce
 import numpy as np
 
 from snakegym.arrays import read_only
-from snakegym.control.records import PCE, Ground, Hop, PoolEvent
+from snakegym.control.records import Ground, Hop, PoolEvent
 from snakegym.control.view import Bools, Floats
 from snakegym.network.network import Measurement, Network
+from snakegym.network.records import PCE
 from snakegym.scenario import PoolConfig
 
 FOR_GOOD: tuple[Ground, ...] = ("memory", "battery", "epochs")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from snakegym.control.records import Costs
+from snakegym.network.records import Costs
 from snakegym.scenario import BudgetConfig, LayerOrder, Mode, Objective
 
 Floats = NDArray[np.float64]

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from snakegym.control.records import PCE
 from snakegym.frameworks.cut import CUT, CutFramework
 from snakegym.frameworks.ledger import Ledger, batch_sizes
 from snakegym.frameworks.pipeline import train_with_local_loss
@@ -20,6 +19,7 @@ from snakegym.frameworks.problem import Problem
 from snakegym.learning.aggregation import average
 from snakegym.models.state import LayerState, ModelState
 from snakegym.network import costs
+from snakegym.network.records import PCE
 
 
 class AcceleratedFL(CutFramework):

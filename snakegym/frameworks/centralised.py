@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from snakegym.control.records import PCE
 from snakegym.frameworks.base import Framework
 from snakegym.frameworks.ledger import Ledger
 from snakegym.network import costs
+from snakegym.network.records import PCE
 
 
 class Centralised(Framework):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from abc import ABC
 
-from snakegym.control.records import PCE
 from snakegym.frameworks.base import Framework
 from snakegym.frameworks.ledger import Ledger, batch_sizes
 from snakegym.frameworks.problem import Problem, output_bytes
 from snakegym.network import costs
+from snakegym.network.records import PCE
 
 CUT = 2
 """Layers of a client: the Snake Learning paper gives Accelerated FL two of VGG-11's."""

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from snakegym.control.records import PCE
 from snakegym.frameworks.base import Framework
 from snakegym.frameworks.ledger import Ledger
 from snakegym.learning.aggregation import average
 from snakegym.network import costs
+from snakegym.network.records import PCE
 
 
 class FedAvg(Framework):

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from snakegym.control.records import PCE, Hop
+from snakegym.control.records import Hop
 from snakegym.errors import SnakegymError
 from snakegym.network import costs
 from snakegym.network.network import Network
+from snakegym.network.records import PCE
 from snakegym.network.simulator import Progress, advance
 
 

@@ -14,11 +14,12 @@ import numpy as np
 
 from snakegym.control.controller import ProcessController
 from snakegym.control.executor import Executor, SimulatedExecutor
-from snakegym.control.records import Assignment, Hop, Job, Outcome, Phases
+from snakegym.control.records import Assignment, Hop, Job, Outcome
 from snakegym.errors import SnakegymError
 from snakegym.frameworks.base import Framework
 from snakegym.frameworks.ledger import Ledger
 from snakegym.frameworks.problem import Problem
+from snakegym.network.records import Phases
 from snakegym.network.simulator import simulate
 from snakegym.scenario import ForcedInterruption, LayerOrder, Mode
 
@@ -43,7 +44,9 @@ class Interrupting:
         """One hop."""
         if job.forced_share is None:
             return self._executor.run(job)
-        received = simulate(self._executor.network, replace(job, flops=0.0, send=None, forced_share=None))
+        received = simulate(
+            self._executor.network, replace(job.work, flops=0.0, send=None, forced_share=None)
+        )
         phases = replace(
             received, compute_s=GIVEN_UP_S, trained_share=0.0, interrupted="compute", update_sent=False
         )

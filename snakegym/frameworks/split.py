@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from snakegym.control.records import PCE
 from snakegym.frameworks.cut import CUT, CutFramework
 from snakegym.frameworks.ledger import Ledger
 from snakegym.frameworks.pipeline import train_pipeline
 from snakegym.frameworks.problem import Problem
+from snakegym.network.records import PCE
 
 
 class SplitLearning(CutFramework):

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from snakegym.control.records import PCE
 from snakegym.frameworks.cut import CUT, CutFramework
 from snakegym.frameworks.ledger import Ledger
 from snakegym.frameworks.pipeline import train_pipeline
 from snakegym.frameworks.problem import Problem
 from snakegym.learning.aggregation import average
 from snakegym.models.state import ModelState
+from snakegym.network.records import PCE
 
 
 class SplitFed(CutFramework):

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from snakegym.control.records import PCE
 from snakegym.frameworks.base import Framework
 from snakegym.frameworks.ledger import Ledger, batch_sizes
 from snakegym.frameworks.pipeline import train_pipeline
 from snakegym.frameworks.problem import Problem, balanced_cuts, output_bytes, runs
 from snakegym.network import costs
+from snakegym.network.records import PCE
 
 LENGTH = 3
 """Nodes of a snake, where there are enough."""

@@ -20,6 +20,7 @@ from torch.nn import functional
 from torch.nn.grad import conv2d_input
 
 from snakegym.models.layered import LayeredModel
+from snakegym.models.quantisable import quantisable_weights
 from snakegym.models.state import LayerState, ModelState
 from snakegym.network.costs import CAST_BYTES
 
@@ -45,17 +46,6 @@ def quantise(weight: Tensor) -> tuple[Tensor, Tensor]:
 def dequantise(values: Tensor, scale: Tensor) -> Tensor:
     """float32 weight of `quantise`'s int8 values and scales."""
     return values.float().mul_(_along(scale, values))
-
-
-def quantisable_weights(layer: nn.Module) -> dict[str, nn.Linear | nn.Conv2d]:
-    """Names of the layer's weights that can be kept as int8, and the module that multiplies by each."""
-    found: dict[str, nn.Linear | nn.Conv2d] = {}
-    for path, module in layer.named_modules():
-        name = f"{path}.weight" if path else "weight"
-        # Exactly these types: a subclass may use its weight elsewhere.
-        if type(module) is nn.Linear or (type(module) is nn.Conv2d and _plain(module)):
-            found[name] = module
-    return found
 
 
 def quantise_state(model: LayeredModel, state: ModelState, layers: Collection[int]) -> ModelState:
@@ -154,10 +144,6 @@ def _channels(module: nn.Module) -> int:
 
 def _geometry(module: nn.Conv2d) -> dict[str, Any]:
     return {key: getattr(module, key) for key in ("stride", "padding", "dilation", "groups")}
-
-
-def _plain(module: nn.Conv2d) -> bool:
-    return module.padding_mode == "zeros" and not isinstance(module.padding, str)
 
 
 def _along(scale: Tensor, weight: Tensor) -> Tensor:

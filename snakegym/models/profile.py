@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from snakegym.learning.quantisation import quantisable_weights
 from snakegym.models.layered import LayeredModel
+from snakegym.models.quantisable import quantisable_weights
 from snakegym.network.costs import (
     CAST_BYTES,
     hop_memory,

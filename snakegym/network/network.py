@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from snakegym.arrays import read_only
-from snakegym.control.records import PCE
 from snakegym.errors import SnakegymError
 from snakegym.network.bank import TraceBank
+from snakegym.network.records import PCE
 from snakegym.network.traces import Floats, LinkTrace, Segments, Trace, TraceLibrary
 from snakegym.scenario import DeviceConfig, NetworkConfig
 

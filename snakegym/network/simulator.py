@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from snakegym.control.records import PCE, Job, Phase, Phases, Transfer
 from snakegym.errors import SnakegymError
 from snakegym.network import costs
 from snakegym.network.network import Network
+from snakegym.network.records import PCE, Phase, Phases, Transfer, Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class _Moved:
     complete: bool = True
 
 
-def simulate(network: Network, job: Job) -> Phases:
+def simulate(network: Network, work: Work) -> Phases:
     """Time, bytes and energy of a hop on the network.
 
     The phases follow one another. Each ends early if link or node is out for longer than the
@@ -70,7 +70,7 @@ def simulate(network: Network, job: Job) -> Phases:
     - interrupted compute: `trained_share` is the share of the FLOPs done, and the node still sends;
     - interrupted send: its bytes are lost.
 
-    A job with a `forced_share` is interrupted after that share of its FLOPs, if not before.
+    Work with a `forced_share` is interrupted after that share of its FLOPs, if not before.
 
     A transfer ends one round trip after its last byte was sent; an interrupted one is never
     acknowledged, and one of 0 bytes takes no time.
@@ -81,29 +81,29 @@ def simulate(network: Network, job: Job) -> Phases:
     Raises:
         SnakegymError: a transfer of more than 0 bytes from a node to itself.
     """
-    profile = network.profiles[job.assignment.node]
-    receive = _transfer(network, job.receive, job.start_s)
-    begin = job.start_s + receive.seconds
-    work = _train(network, job, begin) if receive.complete else Progress(0.0, 0.0, False)
-    sends = job.send if receive.complete else None
-    send = _Moved() if sends is None else _transfer(network, sends, begin + work.elapsed_s)
+    profile = network.profiles[work.node]
+    receive = _transfer(network, work.receive, work.start_s)
+    begin = work.start_s + receive.seconds
+    done = _train(network, work, begin) if receive.complete else Progress(0.0, 0.0, False)
+    sends = work.send if receive.complete else None
+    send = _Moved() if sends is None else _transfer(network, sends, begin + done.elapsed_s)
 
     received, lost = receive.received + send.received, receive.lost + send.lost
-    busy_s = costs.busy_time(work.done, profile.peak_flops)
+    busy_s = costs.busy_time(done.done, profile.peak_flops)
     return Phases(
         receive_s=receive.seconds,
-        compute_s=work.elapsed_s,
+        compute_s=done.elapsed_s,
         send_s=send.seconds,
         bytes_sent=received + lost,
         bytes_received=received,
         bytes_lost=lost,
         node_energy_j=costs.compute_energy(profile.compute_power_w, busy_s)
         + costs.radio_energy(profile.radio_power_w, receive.air_s + send.air_s),
-        sender_energy_j=_radio(network, job.receive.sender, receive.air_s)
+        sender_energy_j=_radio(network, work.receive.sender, receive.air_s)
         + (0.0 if sends is None else _radio(network, sends.receiver, send.air_s)),
-        trained_share=1.0 if work.complete else work.done / (job.flops or 1.0),
-        interrupted=_first_interrupted(receive.complete, work.complete, send.complete),
-        update_sent=job.send is None or (receive.complete and send.complete),
+        trained_share=1.0 if done.complete else done.done / (work.flops or 1.0),
+        interrupted=_first_interrupted(receive.complete, done.complete, send.complete),
+        update_sent=work.send is None or (receive.complete and send.complete),
     )
 
 
@@ -121,15 +121,15 @@ def _transfer(network: Network, transfer: Transfer, start_s: float) -> _Moved:
     return _Moved(air.elapsed_s + rtt_s, air.elapsed_s, float(transfer.n_bytes))
 
 
-def _train(network: Network, job: Job, start_s: float) -> Progress:
-    node, forced = job.assignment.node, job.forced_share
+def _train(network: Network, work: Work, start_s: float) -> Progress:
+    node, forced = work.node, work.forced_share
     peak = network.profiles[node].peak_flops
     pieces = ((duration, peak * share) for duration, share in network.compute_segments(node, start_s))
     if forced is None:
-        return advance(pieces, job.flops, network.timeout_s)
-    work = advance(pieces, forced * job.flops, network.timeout_s)
+        return advance(pieces, work.flops, network.timeout_s)
+    done = advance(pieces, forced * work.flops, network.timeout_s)
     # The node is silent from here on, and the timeout has to pass as after any other drop-out.
-    return Progress(work.done, work.elapsed_s + network.timeout_s * work.complete, False)
+    return Progress(done.done, done.elapsed_s + network.timeout_s * done.complete, False)
 
 
 def _radio(network: Network, end: int, air_s: float) -> float:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from snakegym.network.devices import DEVICES
+from snakegym.scenario.devices import DEVICES
 from snakegym.scenario.section import Mode, NonNegative, Positive, Section
 
 
@@ -14,7 +14,7 @@ class DeviceConfig(Section):
     """A kind of device: a named profile, numbers, or a profile with some numbers replaced."""
 
     profile: str | None = None
-    """A key of `snakegym.network.devices.DEVICES`: fills in whatever is not given here."""
+    """A key of `snakegym.scenario.devices.DEVICES`: fills in whatever is not given here."""
     name: str
     """Default: the profile's."""
     share: Positive = 1.0

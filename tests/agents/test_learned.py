@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from agents.algorithms import ALGORITHMS, make_algorithm
-from agents.learned import LearnedScheduler
-from agents.registry import make_scheduler
-from envs.serpentine import SerpentineEnv
+from snakegym.agents.algorithms import ALGORITHMS, make_algorithm
+from snakegym.agents.learned import LearnedScheduler
+from snakegym.agents.registry import make_scheduler
+from snakegym.envs.serpentine import SerpentineEnv
 from snakegym.errors import SnakegymError, SnakegymWarning
 from snakegym.scenario import Scenario, load_scenario
 

@@ -12,12 +12,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agents.gain import GainModel
-from agents.greedy import GreedyScheduler, waiting_reward
-from agents.milp import MilpScheduler
+from snakegym.agents.gain import GainModel
+from snakegym.agents.greedy import GreedyScheduler, waiting_reward
+from snakegym.agents.milp import MilpScheduler
 from snakegym.control.forecast import forecast
-from snakegym.control.records import PCE, Assignment
+from snakegym.control.records import Assignment
 from snakegym.control.view import ProcessView
+from snakegym.network.records import PCE
 from snakegym.scenario import load_scenario
 
 EAGER = GainModel(rate=2.0, fade=0.6)

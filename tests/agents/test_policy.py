@@ -9,10 +9,10 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from agents.algorithms import ALGORITHMS, make_algorithm
-from agents.policy import MaskablePairwisePolicy
-from envs.encoder import LAYER_FEATURES, NODE_FEATURES, ViewEncoder
-from envs.serpentine import SerpentineEnv
+from snakegym.agents.algorithms import ALGORITHMS, make_algorithm
+from snakegym.agents.policy import MaskablePairwisePolicy
+from snakegym.envs.encoder import LAYER_FEATURES, NODE_FEATURES, ViewEncoder
+from snakegym.envs.serpentine import SerpentineEnv
 from snakegym.errors import SnakegymError
 
 N, M = 5, 4

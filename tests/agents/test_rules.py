@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.registry import list_schedulers, make_scheduler
+from snakegym.agents.registry import list_schedulers, make_scheduler
 from snakegym.control.forecast import forecast
 from snakegym.control.records import Assignment
 from snakegym.control.view import ProcessView

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
 import snakegym
-from envs.reward import TERMS
+from snakegym.envs.reward import TERMS
 from snakegym.errors import SnakegymError
 
 IDS = [spec.id for spec in gym.registry.values() if spec.namespace == "snakegym"]

@@ -12,8 +12,8 @@ from gymnasium.wrappers.vector import RecordEpisodeStatistics
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from envs.serpentine import SerpentineEnv
-from envs.vector import SerpentineVectorEnv
+from snakegym.envs.serpentine import SerpentineEnv
+from snakegym.envs.vector import SerpentineVectorEnv
 from snakegym.errors import SnakegymError
 from snakegym.scenario import Scenario
 

@@ -11,8 +11,8 @@ from sb3_contrib.common.maskable.utils import get_action_masks, is_masking_suppo
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor, VecNormalize
 
-from envs.sb3 import SerpentineVecEnv
-from envs.serpentine import SerpentineEnv
+from snakegym.envs.sb3 import SerpentineVecEnv
+from snakegym.envs.serpentine import SerpentineEnv
 from snakegym.errors import SnakegymError
 
 N = 3

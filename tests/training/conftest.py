@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from training.cli import main
+from snakegym.training.cli import main
 
 TINY = """
 name: tiny
@@ -60,11 +60,9 @@ def snakegym(
 @pytest.fixture
 def start_snakegym() -> Callable[..., subprocess.Popen[str]]:
     """Start the command line in a process of its own."""
-    root = Path(__file__).parents[2]
 
     def start(*args: object, cwd: Path) -> subprocess.Popen[str]:
-        code = f"import sys; sys.path.insert(0, {str(root)!r}); from training.cli import main; main()"
-        command = [sys.executable, "-c", code, *map(str, args)]
+        command = [sys.executable, "-m", "snakegym.training.cli", *map(str, args)]
         return subprocess.Popen(
             command,
             cwd=cwd,

@@ -2,8 +2,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from envs.serpentine import SerpentineEnv
-from training.check import gains
+from snakegym.envs.serpentine import SerpentineEnv
+from snakegym.training.scenarios.check import gains
 
 Run = Callable[..., tuple[int, str, str]]
 

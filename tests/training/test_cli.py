@@ -9,7 +9,7 @@ import yaml
 
 from snakegym.errors import SnakegymWarning
 from snakegym.scenario import list_scenarios, load_scenario, parse_scenario
-from training.cli import plain_warnings
+from snakegym.training.cli import plain_warnings
 
 Run = Callable[..., tuple[int, str, str]]
 EVALUATE = ("evaluate", "--scheduler", "random", "--out", "out")

@@ -7,12 +7,12 @@ import json
 import pytest
 
 from snakegym.errors import SnakegymError
-from training import compare_runs
-from training.cli import main, run
-from training.compare import compare
-from training.compare_config import CompareConfig, Comparison
-from training.compare_report import final
-from training.compare_runs import Piece, Runner
+from snakegym.training.cli import main, run
+from snakegym.training.frameworks import runs as compare_runs
+from snakegym.training.frameworks.compare import compare
+from snakegym.training.frameworks.config import CompareConfig, Comparison
+from snakegym.training.frameworks.results import final
+from snakegym.training.frameworks.runs import Piece, Runner
 
 SMALL = {"width": 8.0, "cycles": 2, "nodes": 3, "seeds": "0", "jobs": 1}
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from envs.vector import make_members
-from training.episodes import play, play_together
+from snakegym.envs.vector import make_members
+from snakegym.training.episodes.play import play, play_together
 
 
 def first_legal(mask: np.ndarray) -> int:

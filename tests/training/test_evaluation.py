@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from training import report, workers
-from training.episodes import EpisodeRecord
+from snakegym.training.analysis import summary as report
+from snakegym.training.episodes.play import EpisodeRecord
+from snakegym.training.evaluate import workers
 
 Run = Callable[..., tuple[int, str, str]]
 Names = tuple[str, ...]

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from snakegym.errors import SnakegymError
-from training import experiment
-from training.cli import main
-from training.experiment import FILES, SHARES, kept
-from training.experiment_config import ExperimentConfig
+from snakegym.training.cli import main
+from snakegym.training.experiment import interruption as experiment
+from snakegym.training.experiment.config import ExperimentConfig
+from snakegym.training.experiment.interruption import FILES, SHARES, kept
 
 
 def test_kept_is_the_ratio_of_the_means_with_a_paired_interval():

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from training.groups import Training, choose_baseline, flat, group, table, trainings
-from training.targets import default_target, reach_times, time_to_target
+from snakegym.training.analysis.groups import Training, choose_baseline, flat, group, table, trainings
+from snakegym.training.analysis.targets import default_target, reach_times, time_to_target
 
 
 def episode(i: int = 0, accuracies: tuple[float, ...] = (0.5,), **fields: Any) -> Any:

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from training import html, report
-from training.results import merge, read_evaluation
+from snakegym.training.analysis import summary as report
+from snakegym.training.analysis.read import merge, read_evaluation
+from snakegym.training.report import page as html
 
 Run = Callable[..., tuple[int, str, str]]
 VOID = {"meta", "img", "link", "br"}

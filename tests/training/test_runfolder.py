@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from snakegym.errors import SnakegymError
-from training import runfolder
-from training.seeding import derive_seed
+from snakegym.training.runs import folder as runfolder
+from snakegym.training.runs.seeding import derive_seed
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:

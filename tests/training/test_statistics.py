@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.statistics import (
+from snakegym.training.analysis.statistics import (
     Estimate,
     estimate,
     front,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from training.tracking import NoTracker, start_tracker, wandb_mode
+from snakegym.training.learn.tracking import NoTracker, start_tracker, wandb_mode
 
 Run = Callable[..., tuple[int, str, str]]
 needs_wandb = pytest.mark.skipif(importlib.util.find_spec("wandb") is None, reason="wandb is not installed")

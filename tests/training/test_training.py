@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from training.checkpoints import read_state
+from snakegym.training.learn.checkpoints import read_state
 
 Run = Callable[..., tuple[int, str, str]]
 Start = Callable[..., subprocess.Popen[str]]

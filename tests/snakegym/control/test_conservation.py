@@ -8,8 +8,9 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from snakegym.control.records import PCE, Assignment
+from snakegym.control.records import Assignment
 from snakegym.network.network import Network, NodeProfile
+from snakegym.network.records import PCE
 from snakegym.network.traces import LinkTrace, Trace
 
 POOL = {

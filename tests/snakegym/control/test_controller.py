@@ -11,10 +11,11 @@ from snakegym.control.controller import ProcessController
 from snakegym.control.executor import SimulatedExecutor
 from snakegym.control.forecast import forecast
 from snakegym.control.holdings import NodeData
-from snakegym.control.records import PCE, Assignment
+from snakegym.control.records import Assignment
 from snakegym.control.service import load_service
 from snakegym.errors import SnakegymError
 from snakegym.network.network import NodeProfile, constant_network
+from snakegym.network.records import PCE
 from snakegym.scenario import Scenario, load_scenario
 
 N = 4

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from snakegym.control.records import PCE, Recovery
+from snakegym.control.records import Recovery
 from snakegym.network.network import Network, NodeProfile, constant_network
+from snakegym.network.records import PCE
 from snakegym.network.traces import LinkTrace, Trace
 
 PROFILE = NodeProfile("n", 1e7, 8e6, 0.3, 0.5)

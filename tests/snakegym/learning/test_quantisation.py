@@ -12,13 +12,13 @@ from snakegym.learning.quantisation import (
     SCALE,
     dequantise,
     loaded,
-    quantisable_weights,
     quantise,
     quantise_state,
 )
 from snakegym.learning.sequential import SequentialEngine
 from snakegym.models.layered import LayeredModel
 from snakegym.models.profile import profile_model
+from snakegym.models.quantisable import quantisable_weights
 from snakegym.models.zoo import build_model
 from snakegym.network.costs import hop_memory
 from snakegym.scenario import LearningConfig, ModelConfig

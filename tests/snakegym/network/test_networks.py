@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snakegym.control.records import PCE
 from snakegym.errors import SnakegymError
 from snakegym.network.library import load_library
 from snakegym.network.network import Network, NodeProfile, constant_network, draw_network
+from snakegym.network.records import PCE
 from snakegym.network.traces import LinkTrace, Trace, TraceLibrary
 from snakegym.scenario import DeviceConfig, load_scenario
 

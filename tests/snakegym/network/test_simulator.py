@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snakegym.control.records import PCE, Assignment, Job, Transfer
 from snakegym.errors import SnakegymError
 from snakegym.network import costs
 from snakegym.network.network import Network, NodeProfile, constant_network, draw_network
+from snakegym.network.records import PCE, Transfer, Work
 from snakegym.network.simulator import advance, simulate
 from snakegym.network.traces import LinkTrace, Trace, TraceLibrary
 from snakegym.scenario import load_scenario
@@ -19,15 +19,7 @@ PROFILE = NodeProfile("node", 1e6, 1e6, 2.0, 0.5)
 
 def job(receive=0, flops=0.0, send=None, *, sender=PCE, node=0, start=0.0):
     upload = None if send is None else Transfer(node, PCE, send)
-    return Job(
-        assignment=Assignment(node, 0),
-        start_s=start,
-        receive=Transfer(sender, node, receive),
-        flops=flops,
-        send=upload,
-        training=None,
-        metric=0.1,
-    )
+    return Work(node, start, Transfer(sender, node, receive), flops, upload)
 
 
 def pair(*, up=8000.0, down=8000.0, share=1.0, timeout=10.0, rtt=0.0):

@@ -1,0 +1,1 @@
+"""From episodes to numbers: intervals, groups of training seeds, time to a target, summaries."""

@@ -1,0 +1,99 @@
+"""Training seeds: run folders that differ in nothing but the seed are one scheduler."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TypedDict
+
+import numpy as np
+
+from snakegym.agents.registry import list_schedulers
+from snakegym.training.analysis.statistics import Floats
+from snakegym.training.episodes.play import EpisodeRecord
+from snakegym.training.runs.folder import read_json
+
+Records = Mapping[str, Sequence[EpisodeRecord]]
+"""Per scheduler, as it was asked for, its episodes."""
+Groups = Mapping[str, Sequence[Sequence[EpisodeRecord]]]
+"""Per scheduler, training seeds taken together, the same episodes of every seed."""
+
+NO_SETTINGS = ("seed", "run_id", "wandb", "checkpoint_every")
+"""Fields of a run's config.json that tell runs apart but change nothing about how they learn."""
+
+
+class Training(TypedDict):
+    """How a trained scheduler was trained."""
+
+    seed: int
+    settings: str
+    """SHA-256 of everything else that matters."""
+
+
+def trainings(specs: Sequence[str]) -> dict[str, Training]:
+    """How those were trained that are folders of training runs."""
+    found: dict[str, Training] = {}
+    for spec in specs:
+        path = Path(spec) / "config.json"
+        if spec not in list_schedulers() and path.is_file():
+            config = read_json(path)
+            settings = {k: v for k, v in config.items() if k not in NO_SETTINGS}
+            digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+            found[spec] = Training(seed=int(config.get("seed", 0)), settings=digest)
+    return found
+
+
+def group(records: Records, trained: Mapping[str, Training] | None = None) -> Groups:
+    """Take runs together that were trained alike with different seeds, at the place of the first.
+
+    Args:
+        records: of every scheduler.
+        trained: how those were trained that were.
+    """
+    trained = trained or {}
+    alike: dict[str, list[str]] = {}
+    for spec in records:
+        alike.setdefault(trained[spec]["settings"] if spec in trained else spec, []).append(spec)
+    together: list[list[str]] = []
+    for specs in alike.values():
+        seeds = {trained[s]["seed"] for s in specs if s in trained}
+        # A copy of a run is no second seed.
+        together += [specs] if len(seeds) == len(specs) else [[s] for s in specs]
+    labels = [_label(specs) for specs in together]
+    if len(set(labels)) < len(labels):
+        labels = [" + ".join(specs) for specs in together]
+    return {label: [records[s] for s in specs] for label, specs in zip(labels, together, strict=True)}
+
+
+def flat(groups: Groups) -> dict[str, list[EpisodeRecord]]:
+    """All episodes of every scheduler, one training seed after the other."""
+    return {label: [e for episodes in runs for e in episodes] for label, runs in groups.items()}
+
+
+def table(runs: Sequence[Sequence[EpisodeRecord]], measure: str) -> Floats:
+    """One measure of one scheduler, [training seeds, episodes]."""
+    return np.array(
+        [[float(e[measure]) for e in episodes] for episodes in runs]  # type: ignore[literal-required]
+    )
+
+
+def choose_baseline(groups: Groups) -> str:
+    """The first scheduler that was not trained, else the first."""
+    return next((label for label in groups if label in list_schedulers()), next(iter(groups)))
+
+
+def _label(specs: Sequence[str]) -> str:
+    """As a shell would match them: what is common, with a star for the rest."""
+    if len(specs) == 1:
+        return specs[0]
+    start = _common_start(specs)
+    end = _common_start([spec[len(start) :][::-1] for spec in specs])[::-1]
+    pattern = f"{start}*{end}" if start + end else " + ".join(specs)
+    return f"{pattern} ({len(specs)} seeds)"
+
+
+def _common_start(texts: Sequence[str]) -> str:
+    return os.path.commonprefix(list(texts))  # noqa: RUF071 - characters are meant, not folders

@@ -1,0 +1,187 @@
+"""Play one episode of the environment and keep what matters of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snakegym.agents.protocol import Scheduler
+from snakegym.control.records import Hop
+from snakegym.envs.encoder import Encoded
+from snakegym.envs.reward import TERMS
+from snakegym.envs.serpentine import SerpentineEnv, StepResult
+from snakegym.envs.vector import Member, prepare_step
+from snakegym.training.runs.seeding import derive_seed
+
+Choose = Callable[[Encoded], int]
+"""From an observation to an action."""
+ChooseTogether = Callable[[Encoded, NDArray[np.bool_]], NDArray[np.int64]]
+"""From n observations, batched, and action masks [n, n_actions] to n actions."""
+
+
+class HopRecord(TypedDict):
+    """One hop of an episode; times in simulated seconds."""
+
+    node: int
+    layer: int
+    start_s: float
+    receive_s: float
+    compute_s: float
+    send_s: float
+    energy_j: float
+    n_bytes: float
+    metric: float
+    delivered: bool
+    interrupted: str | None
+
+
+class EpisodeRecord(TypedDict):
+    """One episode; plain data, so that it can go to JSON as it is."""
+
+    episode: int
+    seed: int
+    total_reward: float
+    """The return: sum of all rewards."""
+    rewards: dict[str, float]
+    """Sum of each reward term."""
+    initial_accuracy: float
+    """On the validation part, before the first hop."""
+    validation_accuracy: float
+    """On the validation part, at the end."""
+    test_accuracy: float | None
+    """On the untouched test part, at the end; None where it was not asked for."""
+    time_s: float
+    energy_j: float
+    n_bytes: float
+    hops: int
+    interruptions: int
+    waits: int
+    illegal: int
+    ended: str
+    trace: list[HopRecord]
+
+
+def episode_seed(seed: int, episode: int, purpose: str = "episode") -> int:
+    """Seed of the episode's network, data and initial model: the same for every scheduler."""
+    return derive_seed(seed, purpose, episode)
+
+
+def play_scheduler(env: SerpentineEnv, scheduler: Scheduler, episode: int, seed: int) -> EpisodeRecord:
+    """One episode in which a scheduler decides; tested at the end. Arguments as `play`."""
+    scheduler.reset(derive_seed(seed, "scheduler"))
+    record = play(env, lambda _: env.codec.encode(scheduler.schedule(env.view())), episode, seed)
+    record["test_accuracy"] = accuracy_on_test(env)
+    return record
+
+
+def play(env: SerpentineEnv, choose: Choose, episode: int, seed: int) -> EpisodeRecord:
+    """One episode of `env`, reset with `seed`, with the actions that `choose` gives.
+
+    Args:
+        env: left at the end of the episode.
+        choose: the policy.
+        episode: number to write into the record.
+        seed: of the environment.
+    """
+    observation: Encoded
+    observation, info = env.reset(seed=seed)
+    tally = _Tally(env, info)
+    done = False
+    while not done:
+        step = env.step(choose(observation))
+        observation, done = step[0], tally.add(step)
+    return tally.record(episode, seed)
+
+
+def play_together(
+    members: Sequence[Member], choose: ChooseTogether, seeds: Sequence[int]
+) -> list[EpisodeRecord]:
+    """One episode of each member, reset with its seed, all trained together.
+
+    Args:
+        members: left at the end of their episodes.
+        choose: the policy; is asked about the members whose episodes still go on.
+        seeds: one for each member; the records are numbered in their order.
+    """
+    starts = [member.reset(seed=seed) for member, seed in zip(members, seeds, strict=True)]
+    tallies = [_Tally(member, info) for member, (_, info) in zip(members, starts, strict=True)]
+    going = [(member, tally, start[0]) for member, tally, start in zip(members, tallies, starts, strict=True)]
+    while going:
+        observations = [observation for *_, observation in going]
+        stacked = {key: np.stack([o[key] for o in observations]) for key in observations[0]}
+        masks = np.stack([member.action_masks() for member, *_ in going])
+        actions = choose(stacked, masks)
+        prepare_step([member for member, *_ in going], actions)
+        steps = [member.step(action) for (member, *_), action in zip(going, actions, strict=True)]
+        going = [
+            (member, tally, step[0])
+            for (member, tally, _), step in zip(going, steps, strict=True)
+            if not tally.add(step)
+        ]
+    return [tally.record(i, seed) for i, (tally, seed) in enumerate(zip(tallies, seeds, strict=True))]
+
+
+class _Tally:
+    """Adds up an episode, from the info of its reset on."""
+
+    def __init__(self, env: SerpentineEnv, info: dict[str, Any]) -> None:
+        self._env, self._info = env, info
+        self._initial = float(info["metric"])
+        self._rewards = dict.fromkeys(TERMS, 0.0)
+        self._total = 0.0
+
+    def add(self, step: StepResult) -> bool:
+        """Book a step; whether it was the last."""
+        _, reward, terminated, truncated, self._info = step
+        self._total += float(reward)
+        for term, value in self._info["rewards"].items():
+            self._rewards[term] += float(value)
+        return terminated or truncated
+
+    def record(self, episode: int, seed: int) -> EpisodeRecord:
+        """Of the whole episode, under that number."""
+        info = self._info
+        return EpisodeRecord(
+            episode=episode,
+            seed=seed,
+            total_reward=self._total,
+            rewards=self._rewards,
+            initial_accuracy=self._initial,
+            validation_accuracy=float(info["metric"]),
+            test_accuracy=None,
+            time_s=float(info["spent"]["time_s"]),
+            energy_j=float(info["spent"]["energy_j"]),
+            n_bytes=float(info["spent"]["n_bytes"]),
+            hops=int(info["hops"]),
+            interruptions=int(info["interruptions"]),
+            waits=int(info["waits"]),
+            illegal=int(info["illegal"]),
+            ended=str(info["ended"]),
+            trace=[_record(hop) for hop in self._env.controller.history],
+        )
+
+
+def accuracy_on_test(env: SerpentineEnv) -> float:
+    """Accuracy of the present model on the test part of the data, which no reward ever sees."""
+    service = env.service
+    return float(service.engine.evaluate([env.controller.state], service.data.test)[0].accuracy)
+
+
+def _record(hop: Hop) -> HopRecord:
+    phases = hop.phases
+    return HopRecord(
+        node=hop.assignment.node,
+        layer=hop.assignment.layer,
+        start_s=float(hop.start_s),
+        receive_s=float(phases.receive_s),
+        compute_s=float(phases.compute_s),
+        send_s=float(phases.send_s),
+        energy_j=float(hop.costs.energy_j),
+        n_bytes=float(hop.costs.n_bytes),
+        metric=float(hop.metric),
+        delivered=bool(hop.delivered),
+        interrupted=phases.interrupted,
+    )

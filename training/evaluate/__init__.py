@@ -1,0 +1,1 @@
+"""`snakegym evaluate`: schedulers on the same held-out episodes."""

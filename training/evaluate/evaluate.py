@@ -1,0 +1,112 @@
+"""`snakegym evaluate`: schedulers on the same held-out episodes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from snakegym import __version__
+from snakegym.agents.registry import list_schedulers
+from snakegym.envs.serpentine import SerpentineEnv
+from snakegym.training.analysis import summary as report
+from snakegym.training.analysis.groups import trainings
+from snakegym.training.episodes.play import EpisodeRecord
+from snakegym.training.evaluate.workers import Stage, open_workers
+from snakegym.training.options import EvaluateConfig
+from snakegym.training.runs import folder as runfolder
+from snakegym.training.runs.manifest import MANIFEST, write_manifest
+from snakegym.training.runs.partial import PartialResults, Task
+from snakegym.training.runs.progress import progress
+
+FILES = (
+    "evaluation.json",
+    "evaluation.csv",
+    MANIFEST,
+    "accuracy.png",
+    "costs.png",
+    "gantt.png",
+    "returns.png",
+    "report.html",
+)
+PARTIAL = "partial.jsonl"
+
+
+def evaluate(config: EvaluateConfig) -> None:
+    """Play all episodes, print the tables and leave the output folder.
+
+    Raises:
+        SnakegymError: bad input; then nothing was written.
+        KeyboardInterrupt: with a line that says what is kept.
+    """
+    stage = Stage(config)
+    env = stage.env
+    header = describe(config, env)
+    runfolder.check_results(config.out, "evaluation", (*FILES, PARTIAL), header["request"])
+    runfolder.make_folder(config.out)
+    with runfolder.locked(config.out):
+        write_manifest(config.out, env)
+        records = _play_all(stage, header)
+        analysis = report.analyse(records, header["trained"], header["scenario"])
+        title = (
+            f"{config.episodes} {config.split} episodes of scenario '{env.scenario.name}', seed {config.seed}"
+        )
+        files = report.write_files(config.out, header, records, analysis)
+        files += report.write_pictures(config.out, analysis, env.codec.n_nodes, env.codec.n_middle)
+        (config.out / PARTIAL).unlink(missing_ok=True)
+    report.print_tables(title, analysis)
+    print(f"written to {config.out}{os.sep}: {', '.join(files)}")
+
+
+def describe(config: EvaluateConfig, env: SerpentineEnv) -> dict[str, Any]:
+    """What evaluation.json says about how it was made."""
+    return {
+        "snakegym": __version__,
+        "request": {
+            "scheduler": list(config.scheduler),
+            "scenario": config.scenario,
+            "split": config.split,
+            "episodes": config.episodes,
+            "seed": config.seed,
+            "traces": config.traces,
+            "layer_order": config.layer_order,
+        },
+        "scenario": env.scenario.model_dump(mode="json"),
+        "trained": trainings(config.scheduler),
+        "weights": {spec: digest for spec in config.scheduler if (digest := _digest(spec))},
+    }
+
+
+def _play_all(stage: Stage, header: dict[str, Any]) -> dict[str, list[EpisodeRecord]]:
+    config = stage.config
+    partial = PartialResults[EpisodeRecord](config.out / PARTIAL, header)
+    tasks = [Task(spec, episode) for spec in config.scheduler for episode in range(config.episodes)]
+    missing = [task for task in tasks if task not in partial.records]
+    if len(missing) < len(tasks):
+        print(f"going on after {len(tasks) - len(missing)} of {len(tasks)} episodes", file=sys.stderr)
+    bar = progress(len(tasks), "evaluate", "episode", initial=len(tasks) - len(missing))
+    try:
+        with bar, open_workers(stage, len(missing)) as play:
+            for task, record in play(missing):
+                partial.add(task, record)
+                bar.set_postfix_str(task.scheduler, refresh=False)
+                bar.update()
+    except KeyboardInterrupt:
+        done = len(partial.records)
+        raise KeyboardInterrupt(
+            f"{done} of {len(tasks)} episodes are kept in {config.out}, the same command goes on from there"
+        ) from None
+    return {
+        spec: [partial.records[Task(spec, e)] for e in range(config.episodes)] for spec in config.scheduler
+    }
+
+
+def _digest(spec: str) -> str | None:
+    """SHA-256 of a trained scheduler's weights; None for a registered one."""
+    folder = Path(spec)
+    for name in ("best.zip", "checkpoints/latest.zip"):
+        if spec not in list_schedulers() and (folder / name).is_file():
+            return hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    return None

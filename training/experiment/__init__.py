@@ -1,0 +1,1 @@
+"""`snakegym experiment`: what interruptions cost in accuracy."""

@@ -1,0 +1,1 @@
+"""`snakegym compare`: Snake Learning beside other distributed learning frameworks."""

@@ -1,0 +1,87 @@
+"""`snakegym compare`: the frameworks beside each other, on the same data and network."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from snakegym.control.service import load_service
+from snakegym.data.vision import locate_vision
+from snakegym.errors import SnakegymError
+from snakegym.frameworks.registry import FRAMEWORKS
+from snakegym.training.frameworks.config import CompareConfig, Comparison
+from snakegym.training.frameworks.pool import n_jobs, train_pieces
+from snakegym.training.frameworks.results import report
+from snakegym.training.frameworks.runs import Piece, Runner, use_device
+from snakegym.training.runs.folder import first_difference, locked, make_folder, read_json, write_json
+from snakegym.training.runs.progress import progress
+
+Result = dict[str, Any]
+IDENTITY = "comparison.json"
+"""Says what a folder compares."""
+
+
+def compare(config: CompareConfig) -> None:
+    """Train what is missing, then print the table and draw the pictures.
+
+    Raises:
+        SnakegymError: bad option, data, traces or device, or a folder of another comparison.
+    """
+    comparison = Comparison.of(config)
+    pieces = [Piece(f, s) for s in config.seed_list() for f in config.framework_list()]
+    use_device(config.device, comparison.tf32)
+    data = comparison.scenario.data
+    if data.dataset != "digits":
+        locate_vision(data.dataset, data.root)  # unpacks it once, before several processes look for it
+    if not (config.out / IDENTITY).exists():  # what is wrong is said before anything is written
+        load_service(comparison.scenario, comparison.split, comparison.traces)
+    make_folder(config.out)
+    with locked(config.out):
+        _claim(config.out, comparison)
+        runner = Runner(comparison, config.out / "runs", config.device)
+        make_folder(runner.folder)
+        try:
+            _train(runner, pieces, config)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt("what was trained is kept: repeat the command to go on") from None
+        report(config.out, comparison, _finished(runner))
+
+
+def _train(runner: Runner, pieces: list[Piece], config: CompareConfig) -> None:
+    cycles = runner.comparison.cycles
+    done = Counter({piece: runner.rounds_done(piece) for piece in pieces})
+    left = [piece for piece in pieces if runner.result(piece) is None]
+    if not left:
+        return
+    with progress(cycles * len(pieces), "comparing", "round", done.total()) as bar:
+
+        def after_round(piece: Piece) -> None:
+            done[piece] += 1
+            bar.set_description(f"{piece.framework}, seed {piece.seed}", refresh=False)
+            bar.update()
+
+        train_pieces(runner, left, n_jobs(config.jobs, config.device, len(left)), after_round)
+
+
+def _finished(runner: Runner) -> list[Result]:
+    """All finished pieces of the folder, in the registry's order, then by seed."""
+    found = [read_json(path) for path in runner.folder.glob("*.json")]
+    order = list(FRAMEWORKS)
+    return sorted(found, key=lambda r: (order.index(r["framework"]), r["seed"]))
+
+
+def _claim(out: Path, comparison: Comparison) -> None:
+    """Write down what the folder compares, or refuse if it compares something else."""
+    path, identity = out / IDENTITY, comparison.identity()
+    if not path.exists():
+        others = [p.name for p in out.iterdir() if not p.name.startswith(".")]
+        if others:
+            raise SnakegymError(
+                f"{out}: found {others[0]}, expected a new or empty folder, or a comparison's"
+            )
+        write_json(path, identity)
+        return
+    difference = first_difference(identity, read_json(path))
+    if difference is not None:
+        raise SnakegymError(f"{out} holds another comparison, {difference}: choose another --out")

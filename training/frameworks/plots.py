@@ -1,0 +1,81 @@
+"""Pictures of a comparison: accuracy against what it cost, and by layer order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import PercentFormatter
+from numpy.typing import NDArray
+
+from snakegym.frameworks.registry import FRAMEWORKS
+from snakegym.training.show.figures import DASHES, PALETTE, legend_right, new_figure, save
+
+Result = Mapping[str, Any]
+Floats = NDArray[np.float64]
+ORDERS = {"snake-p2p": "sequential", "snake-random": "random", "snake-reverse": "reverse"}
+
+
+def draw(out: Path, groups: Mapping[str, Sequence[Result]]) -> list[str]:
+    """Draw all pictures that the results allow into the folder; their names."""
+    names = list(groups)
+    same_curve = {"snake-cs", "snake-random", "snake-reverse", "snake-rotating", "snake-interrupted"}
+    by_pass = [n for n in names if n not in same_curve or (n == "snake-cs" and "snake-p2p" not in names)]
+    main = [n for n in names if n not in ORDERS or n == "snake-p2p"]
+    pictures = [
+        ("accuracy_passes.png", by_pass, _passes, "Passes over the data", False),
+        ("accuracy_bytes.png", main, lambda r: _running(r, "n_bytes") / 1e6, "Bytes on the air [MB]", True),
+        ("accuracy_time.png", main, lambda r: _running(r, "time_s") / 3600, "Simulated time [h]", True),
+    ]
+    done = []
+    for name, chosen, x, label, log in pictures:
+        figure, (ax,) = new_figure(1)
+        _curves(ax, {FRAMEWORKS[n].title: (n, groups[n]) for n in chosen}, x, skip_start=log)
+        ax.set(xlabel=label, ylabel="Test accuracy", xscale="log" if log else "linear")
+        legend_right(ax)
+        save(figure, out / name)
+        done.append(name)
+    orders = {title: (n, groups[n]) for n, title in ORDERS.items() if n in groups}
+    if len(orders) > 1:
+        figure, (ax,) = new_figure(1)
+        _curves(ax, orders, _passes, skip_start=False)
+        ax.set(xlabel="Passes over the data", ylabel="Test accuracy", title="Order of the middle layers")
+        legend_right(ax)
+        save(figure, out / "layer_order.png")
+        done.append("layer_order.png")
+    return done
+
+
+def _curves(
+    ax: Axes,
+    chosen: Mapping[str, tuple[str, Sequence[Result]]],
+    x: Callable[[Result], Floats],
+    *,
+    skip_start: bool,
+) -> None:
+    """Mean over seeds, and a band from the lowest to the highest; a log axis has no place for the start."""
+    order = list(FRAMEWORKS)
+    for title, (name, pieces) in chosen.items():
+        index = order.index(name)
+        colour, dash = PALETTE[index % len(PALETTE)], DASHES[index // len(PALETTE) % len(DASHES)]
+        xs = np.mean([x(piece) for piece in pieces], axis=0)[skip_start:]
+        ys = np.array([_accuracy(piece) for piece in pieces])[:, skip_start:]
+        ax.plot(xs, ys.mean(axis=0), lw=1.6, color=colour, ls=dash, label=title)
+        if len(pieces) > 1:
+            ax.fill_between(xs, ys.min(axis=0), ys.max(axis=0), color=colour, alpha=0.12, lw=0)
+    ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+
+
+def _accuracy(result: Result) -> Floats:
+    return np.array([result["initial"]["test"], *(r["test_accuracy"] for r in result["rounds"])])
+
+
+def _passes(result: Result) -> Floats:
+    return np.array([0.0, *(r["passes"] for r in result["rounds"])])
+
+
+def _running(result: Result, key: str) -> Floats:
+    return np.cumsum([0.0, *(r[key] for r in result["rounds"])])

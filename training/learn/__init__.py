@@ -1,0 +1,1 @@
+"""`snakegym train`: reinforcement learning of a scheduler."""

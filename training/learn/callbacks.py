@@ -1,0 +1,177 @@
+"""What happens beside learning: counting, evaluating, saving, drawing the progress bar."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from stable_baselines3.common.callbacks import BaseCallback
+
+from snakegym.envs.reward import TERMS
+from snakegym.training.learn.checkpoints import Row, TrainingState, save_checkpoint
+from snakegym.training.learn.tracking import Tracker
+from snakegym.training.learn.validation import METRICS, Validator
+from snakegym.training.runs.folder import to_csv, write_text
+from snakegym.training.runs.progress import progress
+
+TRAIN_COLUMNS = (
+    "return",
+    *(f"reward_{term}" for term in TERMS),
+    "accuracy",
+    "time_s",
+    "energy_j",
+    "n_bytes",
+    "hops",
+    "waits",
+    "illegal",
+    "interruptions",
+)
+COLUMNS = (
+    "timesteps",
+    "episodes",
+    *(f"train_{c}" for c in TRAIN_COLUMNS),
+    *(f"validation_{'return' if c == 'total_reward' else c.removeprefix('validation_')}" for c in METRICS),
+)
+"""Columns of progress.csv; a training cell is the mean over the episodes that ended in the rollout."""
+
+
+class EpisodeCounter:
+    """Adds up rewards per environment and averages the episodes that ended since the last look."""
+
+    def __init__(self, n_envs: int) -> None:
+        self._sums = [self._zero() for _ in range(n_envs)]
+        self._ended: list[dict[str, float]] = []
+
+    def add(self, infos: list[dict[str, Any]], dones: Any) -> int:
+        """Book one step of all environments; how many episodes it ended."""
+        for i, (info, done) in enumerate(zip(infos, dones, strict=True)):
+            for term, value in info["rewards"].items():
+                self._sums[i][term] += value
+            if done:
+                self._ended.append(self._episode(self._sums[i], info))
+                self._sums[i] = self._zero()
+        return int(np.sum(dones))
+
+    def take(self) -> Row:
+        """Means over the episodes that ended, under TRAIN_COLUMNS; empty if none did."""
+        ended, self._ended = self._ended, []
+        return {f"train_{c}": float(np.mean([e[c] for e in ended])) for c in TRAIN_COLUMNS} if ended else {}
+
+    @staticmethod
+    def _zero() -> dict[str, float]:
+        return dict.fromkeys(TERMS, 0.0)
+
+    @staticmethod
+    def _episode(sums: dict[str, float], info: dict[str, Any]) -> dict[str, float]:
+        counts = {key: float(info[key]) for key in ("hops", "waits", "illegal", "interruptions")}
+        terms = {f"reward_{term}": value for term, value in sums.items()}
+        return {
+            "return": sum(sums.values()),
+            "accuracy": float(info["metric"]),
+            **terms,
+            **info["spent"],
+            **counts,
+        }
+
+
+class RunRecorder(BaseCallback):
+    """Between two rollouts: note the curve, evaluate, keep the best model, save a checkpoint.
+
+    A rollout begins when the update before it is done, so what is saved then has learned from all
+    the steps that it counts.
+
+    Args:
+        folder: the run folder.
+        state: of the run; kept up to date.
+        validator: scores the model.
+        tracker: gets every row of the curve.
+        eval_every: steps between evaluations.
+        checkpoint_every: steps between checkpoints.
+        timesteps: the goal, for the progress bar.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        state: TrainingState,
+        validator: Validator,
+        tracker: Tracker,
+        eval_every: int,
+        checkpoint_every: int,
+        timesteps: int,
+    ) -> None:
+        super().__init__()
+        self.state = state
+        self._folder = folder
+        self._validate: Callable[[Any], dict[str, float]] = validator
+        self._tracker = tracker
+        self._eval_every = eval_every
+        self._checkpoint_every = checkpoint_every
+        self._goal = timesteps
+        self._saved_at: int | None = None
+
+    def _on_training_start(self) -> None:
+        self._counter = EpisodeCounter(self.training_env.num_envs)
+        self._bar = progress(self._goal, "train", "step", initial=self.num_timesteps)
+        self._show_best()
+
+    def _on_step(self) -> bool:
+        self.state.episodes += self._counter.add(self.locals["infos"], self.locals["dones"])
+        self._bar.update(self.training_env.num_envs)
+        return True
+
+    def _on_rollout_start(self) -> None:
+        self._record(last=False)
+
+    def _on_training_end(self) -> None:
+        self._record(last=True)
+        self._bar.close()
+
+    def close(self) -> None:
+        """End the progress bar's line (after an interruption)."""
+        if hasattr(self, "_bar"):
+            self._bar.close()
+
+    def _record(self, last: bool) -> None:
+        """Book the rollout behind us, and evaluate and save where it is due."""
+        state = self.state
+        if self._saved_at is None and state.timesteps == self.num_timesteps and state.curve:
+            self._saved_at = state.timesteps  # resumed: this moment is already in the checkpoint
+            return
+        state.timesteps = self.num_timesteps
+        row: Row = {"timesteps": state.timesteps, "episodes": state.episodes, **self._counter.take()}
+        if (
+            last
+            or state.last_evaluation is None
+            or state.timesteps - state.last_evaluation >= self._eval_every
+        ):
+            row |= self._evaluate()
+        state.curve.append(row)
+        write_text(self._folder / "progress.csv", to_csv(state.curve, COLUMNS))
+        self._tracker.log({_grouped(k): v for k, v in row.items() if k != "timesteps"}, state.timesteps)
+        if last or self._saved_at is None or state.timesteps - self._saved_at >= self._checkpoint_every:
+            save_checkpoint(self._folder / "checkpoints" / "latest.zip", self.model, state)
+            self._saved_at = state.timesteps
+
+    def _evaluate(self) -> Row:
+        state = self.state
+        scores = self._validate(self.model)
+        state.last_evaluation = state.timesteps
+        if state.best_score is None or scores["total_reward"] > state.best_score:
+            state.best_score, state.best_timesteps = scores["total_reward"], state.timesteps
+            save_checkpoint(self._folder / "best.zip", self.model, state)
+        self._show_best()
+        names = COLUMNS[-len(METRICS) :]
+        return {column: scores[name] for column, name in zip(names, METRICS, strict=True)}
+
+    def _show_best(self) -> None:
+        if self.state.best_score is not None:
+            self._bar.set_postfix_str(f"best {self.state.best_score:.2f} on validation", refresh=False)
+
+
+def _grouped(column: str) -> str:
+    """`train_return` as `train/return`: W&B groups charts by the part before the slash."""
+    group, _, rest = column.partition("_")
+    return f"{group}/{rest}" if rest else column

@@ -1,0 +1,123 @@
+"""Weights & Biases, if it is there; training never depends on it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from snakegym.training.options import WandbMode
+
+
+class Tracker(Protocol):
+    """Where metrics go besides the run folder."""
+
+    def log(self, metrics: Mapping[str, float], timesteps: int) -> None:
+        """Metrics at this number of environment steps."""
+        ...
+
+    def finish(self, summary: Mapping[str, Any], exit_code: int = 0) -> None:
+        """Final metrics; nothing is logged afterwards."""
+        ...
+
+
+class NoTracker:
+    """Drops everything."""
+
+    def log(self, metrics: Mapping[str, float], timesteps: int) -> None: ...
+
+    def finish(self, summary: Mapping[str, Any], exit_code: int = 0) -> None: ...
+
+
+class WandbTracker:
+    """One W&B run; a fault of W&B is reported once and then ignored."""
+
+    def __init__(self, run: Any) -> None:
+        self._run = run
+
+    def log(self, metrics: Mapping[str, float], timesteps: int) -> None:
+        """Log under the step `timesteps`."""
+        self._safely(lambda run: run.log({"timesteps": timesteps, **metrics}, step=timesteps))
+
+    def finish(self, summary: Mapping[str, Any], exit_code: int = 0) -> None:
+        """Write the summary and wait until all is on disk (or sent)."""
+        self._safely(lambda run: run.summary.update(dict(summary)))
+        self._safely(lambda run: run.finish(exit_code=exit_code))
+        self._run = None
+
+    def _safely(self, action: Any) -> None:
+        if self._run is None:
+            return
+        try:
+            action(self._run)
+        except Exception as error:  # tracking must never end a training run
+            self._run = None
+            _warn(f"Weights & Biases failed, training goes on without it: {error}")
+
+
+def wandb_mode(wanted: WandbMode) -> str:
+    """The mode for W&B: what was asked for, else WANDB_MODE, else online only if logged in."""
+    if wanted != "auto":
+        return wanted
+    if os.environ.get("WANDB_MODE"):
+        return os.environ["WANDB_MODE"]
+    return "online" if _logged_in() else "offline"
+
+
+def start_tracker(
+    wanted: WandbMode, folder: Path, run_id: str, name: str, config: Mapping[str, Any], resumed: bool
+) -> Tracker:
+    """Begin a W&B run whose files go to `folder`/wandb; a tracker that drops everything if impossible.
+
+    Args:
+        wanted: what the user asked for.
+        folder: the run folder.
+        run_id: stays the same when a run is resumed, so that W&B joins the parts.
+        name: shown by W&B.
+        config: hyperparameters and scenario.
+        resumed: whether this is a later part of the run.
+    """
+    if "disabled" in (wanted, os.environ.get("WANDB_MODE") if wanted == "auto" else None):
+        return NoTracker()
+    try:
+        import wandb
+    except ImportError:
+        _warn("wandb is not installed, so nothing is logged to it: pip install 'snakegym[wandb]' adds it")
+        return NoTracker()
+    logging.getLogger("wandb").setLevel(logging.ERROR)
+    mode = wandb_mode(wanted)
+    try:
+        run = wandb.init(
+            project=os.environ.get("WANDB_PROJECT", "snakegym"),
+            dir=str(folder),
+            id=run_id,
+            name=name,
+            mode=mode,  # type: ignore[arg-type, unused-ignore]
+            # Offline there is nothing to resume from: W&B would only say that it ignores this.
+            resume="allow" if mode == "online" else None,
+            config=dict(config),
+            settings=wandb.Settings(silent=True, console="off", disable_git=True, x_disable_stats=True),
+        )
+        run.define_metric("timesteps")
+        run.define_metric("*", step_metric="timesteps")
+    except Exception as error:
+        _warn(f"Weights & Biases cannot start, training goes on without it: {' '.join(str(error).split())}")
+        return NoTracker()
+    return WandbTracker(run)
+
+
+def _logged_in() -> bool:
+    """Whether `wandb login` or WANDB_API_KEY left a key; W&B itself is asked, without network."""
+    import wandb
+
+    try:
+        return bool(wandb.login(prompt=False, verify=False))
+    except Exception:  # a broken set-up is as good as none
+        return False
+
+
+def _warn(message: str) -> None:
+    print(f"warning: {message}", file=sys.stderr)

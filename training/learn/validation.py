@@ -1,0 +1,61 @@
+"""How good a policy in training is on validation traces: always the same episodes, masks respected."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snakegym.envs.encoder import Encoded
+from snakegym.envs.vector import Member
+from snakegym.training.episodes.play import EpisodeRecord, episode_seed, play_together
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.base_class import BaseAlgorithm
+
+METRICS = (
+    "total_reward",
+    "validation_accuracy",
+    "time_s",
+    "energy_j",
+    "n_bytes",
+    "hops",
+    "interruptions",
+    "illegal",
+)
+
+
+class Validator:
+    """Plays the same validation episodes at each call, with the most likely action.
+
+    Args:
+        members: environments of the split `validation`; as many episodes are played at a time.
+        episodes: how many.
+        seed: of the training run.
+        masked: whether the algorithm takes action masks.
+    """
+
+    def __init__(self, members: Sequence[Member], episodes: int, seed: int, masked: bool) -> None:
+        self._members = members
+        self._seeds = [episode_seed(seed, i, "validation") for i in range(episodes)]
+        self._masked = masked
+
+    def __call__(self, model: BaseAlgorithm) -> dict[str, float]:
+        """Means over the episodes: METRICS."""
+
+        def act(observations: Encoded, masks: NDArray[np.bool_]) -> NDArray[np.int64]:
+            options: dict[str, Any] = {"action_masks": masks} if self._masked else {}
+            return model.predict(observations, deterministic=True, **options)[0]  # type: ignore[arg-type, unused-ignore]
+
+        records = []
+        for start in range(0, len(self._seeds), len(self._members)):
+            seeds = self._seeds[start : start + len(self._members)]
+            records += play_together(self._members[: len(seeds)], act, seeds)
+        return means(records)
+
+
+def means(records: list[EpisodeRecord]) -> dict[str, float]:
+    """Mean of each of METRICS over episodes."""
+    return {name: float(np.mean([r[name] for r in records])) for name in METRICS}  # type: ignore[literal-required]

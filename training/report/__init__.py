@@ -1,0 +1,1 @@
+"""`snakegym report`: evaluations as one HTML page."""

@@ -1,0 +1,128 @@
+"""`snakegym report`: evaluations as one self-contained HTML page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from snakegym import __version__
+from snakegym.errors import SnakegymError
+from snakegym.training.analysis.read import Evaluation, merge, read_evaluation
+from snakegym.training.analysis.summary import Analysis, analyse, print_tables
+from snakegym.training.report.config import ReportConfig
+from snakegym.training.report.pictures import Picture, section_pictures
+from snakegym.training.report.tables import Table, overview, section_tables, trace_table
+from snakegym.training.runs.folder import make_folder, write_text
+
+MARK = '<meta name="generator" content="snakegym report'
+"""What tells a report from other files, in its first lines."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """Evaluations of the very same episodes."""
+
+    title: str
+    summary: str
+    facts: Mapping[str, str]
+    tables: Sequence[Table]
+    pictures: Iterable[Picture]
+    traces: Table | None
+    trace_names: Sequence[str]
+
+
+def report(config: ReportConfig) -> None:
+    """Print the tables and write the page.
+
+    Raises:
+        SnakegymError: a folder holds no evaluation, or --out something else than a report.
+    """
+    check_out(config.out)
+    evaluations = merge([read_evaluation(folder) for folder in config.results])
+    analyses = [analyse(e.records, e.trained, e.scenario, config.target) for e in evaluations]
+    make_folder(config.out.parent)
+    write_text(config.out, render(evaluations, analyses))
+    for evaluation, analysis in zip(evaluations, analyses, strict=True):
+        print_tables(_title(evaluation), analysis)
+    print(f"written to {config.out}")
+
+
+def check_out(path: Path) -> None:
+    """Whether the report may be written there. Raises SnakegymError if it is something else's place."""
+    if not path.exists():
+        return
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            start = file.read(500)
+    except OSError as error:
+        raise SnakegymError(f"{path}: {error.strerror or error}, expected a file to write to") from None
+    if MARK not in start:
+        raise SnakegymError(f"{path}: found another file, expected a new one or a report to overwrite")
+
+
+def render(evaluations: Sequence[Evaluation], analyses: Sequence[Analysis]) -> str:
+    """The page; the same for the same evaluations."""
+    sections = [_section(e, a) for e, a in zip(evaluations, analyses, strict=True)]
+    titles = [section.title for section in sections]
+    environment = Environment(
+        loader=PackageLoader("snakegym.training.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template("report.html.jinja").render(
+        mark=MARK,
+        version=__version__,
+        title=titles[0] if len(titles) == 1 else f"{len(titles)} evaluations",
+        sections=sections,
+        overview=overview(titles, analyses) if len(sections) > 1 else None,
+    )
+
+
+def _section(evaluation: Evaluation, analysis: Analysis) -> Section:
+    return Section(
+        title=_title(evaluation),
+        summary=str(evaluation.scenario["summary"]),
+        facts=_facts(evaluation),
+        tables=section_tables(evaluation, analysis),
+        pictures=section_pictures(evaluation, analysis),
+        traces=trace_table(evaluation.traces) if evaluation.traces else None,
+        trace_names=[
+            f"{t.get('kind')} {t.get('name')} ({t.get('split')}) {str(t.get('sha256'))[:12]}"
+            for t in evaluation.traces
+        ],
+    )
+
+
+def _title(evaluation: Evaluation) -> str:
+    request = evaluation.request
+    return (
+        f"{request['episodes']} {request['split']} episodes of scenario '{evaluation.scenario['name']}', "
+        f"seed {request['seed']}"
+    )
+
+
+def _facts(evaluation: Evaluation) -> dict[str, str]:
+    scenario, request = evaluation.scenario, evaluation.request
+    data, network = scenario["data"], scenario["network"]
+    spread = data.get("partition", "")
+    if spread == "dirichlet":
+        spread += f", alpha {data.get('alpha')}"
+    facts = {
+        "Model and data": f"{scenario['model']['name']} on {data['dataset']}"
+        + (f" ({spread})" if spread else ""),
+        "Network": f"{network['nodes']} nodes, {str(network['mode']).upper()}",
+        "Time budget": f"{scenario['process']['budget']['time_s']:g} simulated seconds an episode",
+        "Order of the layers": request.get("layer_order") or scenario["process"].get("layer_order") or "free",
+        "Traces": request.get("traces") or "as the scenario says",
+        "Evaluated in": ", ".join(str(f) for f in evaluation.folders),
+        "Evaluated with": f"snakegym {evaluation.version}",
+    }
+    if evaluation.weights:
+        facts["Weights (SHA-256)"] = ", ".join(f"{k}: {v[:12]}" for k, v in evaluation.weights.items())
+    return facts

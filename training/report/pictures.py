@@ -1,0 +1,108 @@
+"""The pictures of a report page, each with its numbers in words for who cannot see it."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from io import BytesIO
+
+from matplotlib.figure import Figure
+
+from snakegym.training.analysis.groups import flat
+from snakegym.training.analysis.read import Evaluation
+from snakegym.training.analysis.summary import Analysis
+from snakegym.training.show import plots, summary_plots
+from snakegym.training.show.tables import Column, interval, number, unit_columns
+
+DPI = 110
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture that is part of the page."""
+
+    title: str
+    text: str
+    """What it shows and how to read it."""
+    alt: str
+    """Its content in words."""
+    png: str
+    """Base64."""
+
+
+def section_pictures(evaluation: Evaluation, analysis: Analysis) -> Iterator[Picture]:
+    """All pictures of one evaluation."""
+    records, summary = flat(analysis.groups), analysis.summary
+    columns = unit_columns(summary)
+    budget = float(evaluation.scenario["process"]["budget"]["time_s"])
+    yield _picture(
+        "Accuracy over time",
+        "Median validation accuracy over simulated time; the band is the middle half of the episodes.",
+        "Validation accuracy at the end: " + _values(analysis, _column(columns, "validation_accuracy")),
+        plots.accuracy_over_time(records),
+    )
+    yield _picture(
+        "Returns",
+        "Gain in accuracy minus costs, in reward units. Dots are episodes.",
+        "Return: " + _values(analysis, _column(columns, "total_reward")),
+        plots.returns(records, {label: m["total_reward"] for label, m in summary.items()}),
+    )
+    yield _picture(
+        "Performance profiles",
+        "The share of episodes that end with at least this much; a curve above another one is better "
+        "everywhere. Bands are pointwise 95 % intervals.",
+        "Test accuracy: " + _values(analysis, _column(columns, "test_accuracy")),
+        summary_plots.profiles(analysis.groups),
+    )
+    yield _picture(
+        "Accuracy against costs",
+        "Interquartile means with 95 % intervals. Filled marks on the grey line are the best trade-offs; "
+        "at hollow ones another scheduler is at least as accurate for at most the cost.",
+        "; ".join(f"{c.title}: {_values(analysis, c)}" for c in columns if c.key in summary_plots.COSTS),
+        summary_plots.fronts(summary, columns),
+    )
+    yield _picture(
+        f"Time to {analysis.target:.0%}",
+        "The share of episodes whose validation accuracy has been that high.",
+        _each(analysis, lambda label: f"{analysis.time_to_target[label].share.value:.0%} of the episodes"),
+        summary_plots.reached(analysis.groups, analysis.target, budget),
+    )
+    yield _picture(
+        "What the gain cost",
+        "Mean reward terms: the diamond is the gain in accuracy, the bars what is taken off for costs.",
+        "Return: " + _values(analysis, _column(columns, "total_reward")),
+        plots.cost_breakdown(records),
+    )
+    layers = [hop["layer"] for episodes in records.values() for e in episodes for hop in e["trace"]]
+    yield _picture(
+        "Who did what when",
+        "The first episode of each scheduler, with its first training seed.",
+        _each(analysis, lambda label: f"{records[label][0]['hops']} hops in the first episode"),
+        plots.gantt(records, int(evaluation.scenario["network"]["nodes"]), max(layers, default=0) + 1),
+    )
+
+
+def _picture(title: str, text: str, alt: str, figure: Figure) -> Picture:
+    buffer = BytesIO()
+    # Without the metadata that says which version drew it, the same figure is the same page.
+    figure.savefig(buffer, format="png", dpi=DPI, bbox_inches="tight", metadata={"Software": None})
+    png = base64.b64encode(buffer.getvalue()).decode()
+    return Picture(title, text, f"{title}. {alt}".replace("\n", " "), png)
+
+
+def _each(analysis: Analysis, say: Callable[[str], str]) -> str:
+    return ", ".join(f"{label} {say(label)}" for label in analysis.groups) + "."
+
+
+def _values(analysis: Analysis, column: Column) -> str:
+    def say(label: str) -> str:
+        e = analysis.summary[label][column.key]
+        bounds = interval(e, column)
+        return number(e, column) + (f" ({bounds})" if bounds else "")
+
+    return _each(analysis, say)
+
+
+def _column(columns: list[Column], key: str) -> Column:
+    return next(c for c in columns if c.key == key)

@@ -1,0 +1,28 @@
+"""Which traces a run or an evaluation uses, and the record of them in its folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from snakegym.envs.serpentine import SerpentineEnv
+from snakegym.scenario import Scenario, load_scenario
+from snakegym.training.runs.folder import write_json
+
+MANIFEST = "traces.json"
+
+
+def scenario_of(name: str, skip_bad_traces: bool) -> Scenario:
+    """The scenario that was asked for. Raises SnakegymError if there is none."""
+    scenario = load_scenario(name)
+    if not skip_bad_traces:
+        return scenario
+    traces = scenario.network.traces.model_copy(update={"skip_bad": True})
+    network = scenario.network.model_copy(update={"traces": traces})
+    return scenario.model_copy(update={"network": network})
+
+
+def write_manifest(folder: Path, *envs: SerpentineEnv) -> None:
+    """Write which traces these environments draw from, each with hash and split, to traces.json."""
+    write_json(
+        folder / MANIFEST, [entry for env in envs for entry in env.service.library.manifest()], indent=1
+    )

@@ -1,0 +1,1 @@
+"""`snakegym scenarios`: listing, showing and checking them."""

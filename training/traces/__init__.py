@@ -1,0 +1,1 @@
+"""`snakegym traces`: looking at recordings and converting them."""

@@ -1,0 +1,185 @@
+"""`snakegym traces`: what there is, what it looks like, and tidy files of it."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+
+from rich.console import Console
+from rich.markup import escape
+
+from snakegym.errors import SnakegymError
+from snakegym.network.catalogue import KINDS, Catalogue, scan
+from snakegym.network.formats.base import Recording
+from snakegym.network.library import Loaded, complain, load_library
+from snakegym.network.mend import DOWN, UP, measured_directions
+from snakegym.network.splits import split_of
+from snakegym.network.summary import summarise
+from snakegym.network.traces import Origin
+from snakegym.scenario import Split, TraceConfig, load_scenario
+from snakegym.training.show.tables import console, plain_table
+from snakegym.training.traces.config import (
+    ConvertTraces,
+    FolderCommand,
+    GenerateTraces,
+    InspectTraces,
+    ListTraces,
+    PlotTraces,
+    Rules,
+    Traces,
+)
+from snakegym.training.traces.tables import print_kind
+from snakegym.training.traces.tidy import tidy_paths, write_folder
+
+
+def run(command: Traces) -> None:
+    """Carry out a command; raises SnakegymError for bad input."""
+    match command:
+        case ListTraces():
+            list_traces(command)
+        case InspectTraces():
+            inspect(command)
+        case ConvertTraces():
+            convert(command)
+        case PlotTraces():
+            plot(command)
+        case GenerateTraces():
+            generate(command)
+
+
+def list_traces(command: ListTraces) -> None:
+    """Print one line a trace."""
+    _, loaded = _load(command)
+    table = plain_table("")
+    for title in ("Trace", "Format", "Source", "Scenario", "Split", "Measured"):
+        table.add_column(title, overflow="fold")
+    for title in ("Hours", "Samples", "Mean", "Longest gap s"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for origin, recording in loaded.recordings:
+        if command.split in (None, split_of(origin.key)):
+            table.add_row(*_cells(origin, recording))
+    _warn_of_refused(loaded)
+    _at_least_one(command, table.row_count, command.split)
+    out = console()
+    if not out.is_terminal:  # a file is read by machines as well
+        out.width = table.__rich_measure__(out, out.options.update(max_width=1000)).maximum
+    out.print(table)
+
+
+def inspect(command: InspectTraces) -> None:
+    """Print what a folder holds, and what would be refused."""
+    catalogue, loaded = _load(command, command)
+    _at_least_one(command, len(loaded.recordings) + len(loaded.refused))
+    out = console()
+    formats = Counter(origin.format for origin, _ in loaded.recordings)
+    found = ", ".join(f"{n} {name}" for name, n in formats.most_common()) or "none"
+    out.print(
+        f"[bold]{escape(str(catalogue.root))}[/bold]: {len(catalogue.entries)} files; traces: {found}\n"
+    )
+    for kind in KINDS:
+        items = [(o, r) for o, r in loaded.recordings if r.kind == kind]
+        if items:
+            print_kind(out, kind, items, command)
+    _print_notes(out, loaded)
+    if loaded.refused:
+        out.print(
+            f"[bold]{len(loaded.refused)} files would be refused[/bold] (train, evaluate and convert go on "
+            "without them if told --skip-bad-traces)"
+        )
+        for refused in loaded.refused:
+            out.print(f"  {escape(refused.reason)}", soft_wrap=True)
+    else:
+        out.print("No file would be refused.")
+
+
+def convert(command: ConvertTraces) -> None:
+    """Write the recordings of a folder as tidy CSV."""
+    catalogue, loaded = _load(command)
+    if loaded.refused:
+        complain(loaded.refused, catalogue, command.skip_bad_traces)
+    _at_least_one(command, len(loaded.recordings))
+    write_folder(command.out, tidy_paths(loaded.recordings))
+    print(f"{len(loaded.recordings)} traces written to {command.out}")
+
+
+def plot(command: PlotTraces) -> None:
+    """Draw the traces of a folder as one picture."""
+    from snakegym.training.show.figures import save
+    from snakegym.training.traces.plots import distributions, over_time
+
+    if not command.out.parent.is_dir():
+        raise SnakegymError(f"--out: found no folder {command.out.parent}, expected one to write to")
+    _, loaded = _load(command, command)
+    _warn_of_refused(loaded)
+    _at_least_one(command, len(loaded.recordings))
+    few = len(loaded.recordings) <= 6
+    figure = over_time(loaded.links, loaded.computes) if few else distributions(loaded.recordings)
+    save(figure, command.out)
+    print(f"{len(loaded.recordings)} traces drawn in {command.out}")
+
+
+def generate(command: GenerateTraces) -> None:
+    """Write the generator's traces as tidy CSV."""
+    config = load_scenario(command.scenario).network.traces
+    asked = {k: v for k in ("links", "computes", "seed") if (v := getattr(command, k)) is not None}
+    config = config.model_copy(update={"generator": config.generator | asked, "link": "*", "compute": "*"})
+    library = load_library(config, "generated")
+    files: dict[str, Recording] = {}
+    for link in library.links:
+        rates = {UP: link.uplink.values / 1e6, DOWN: link.downlink.values / 1e6}
+        files[f"link/{link.name}.csv"] = Recording(link.name, link.uplink.times_s, rates, "generated")
+    for trace in library.computes:
+        files[f"compute/{trace.name}.csv"] = Recording(
+            trace.name, trace.times_s, {"cpu_available_fraction": trace.values}, "generated"
+        )
+    for path, recording in files.items():
+        if len(recording.times_s) < 2:
+            raise SnakegymError(
+                f"{path}: found one sample, expected two or more: a file does not say how long it holds"
+            )
+    write_folder(command.out, files)
+    print(f"{len(library.links)} link and {len(library.computes)} compute traces written to {command.out}")
+
+
+def _load(command: FolderCommand, rules: Rules | None = None) -> tuple[Catalogue, Loaded]:
+    options = {"link": command.match, "compute": command.match, "format": command.format}
+    if rules is not None:
+        options |= {k: getattr(rules, k) for k in ("gap_s", "missing_direction", "uplink_ratio")}
+    config = TraceConfig.model_validate(options)
+    catalogue = scan(command.folder.expanduser(), command.format)
+    return catalogue, Loaded(catalogue, config)
+
+
+def _at_least_one(command: FolderCommand, found: int, split: Split | None = None) -> None:
+    if not found:
+        where = f" in the {split} split" if split else ""
+        raise SnakegymError(
+            f"{command.folder}: found no trace called '{command.match}'{where}, expected one or more"
+        )
+
+
+def _cells(origin: Origin, recording: Recording) -> list[str]:
+    """A line of `list`."""
+    s = summarise([(origin, recording)], TraceConfig().gap_s)
+    texts = (origin.format, origin.source, origin.scenario, split_of(origin.key), _measured(recording))
+    numbers = (f"{s.duration_s / 3600:.2f}", str(s.samples), f"{s.mean:.4g}", f"{s.max_gap_s:g}")
+    return [*map(escape, (recording.name, *texts)), *numbers]
+
+
+def _print_notes(out: Console, loaded: Loaded) -> None:
+    noted = [(o.path, "; ".join(r.notes)) for o, r in loaded.recordings if r.notes]
+    if noted:
+        out.print(f"{len(noted)} recordings were put in order, such as")
+        for path, note in noted[:3]:
+            out.print(f"  [dim]{escape(path)}: {escape(note)}[/dim]", soft_wrap=True)
+
+
+def _warn_of_refused(loaded: Loaded) -> None:
+    for refused in loaded.refused:
+        print(f"left out: {refused.reason}", file=sys.stderr)
+
+
+def _measured(recording: Recording) -> str:
+    if recording.kind == "compute":
+        return "compute"
+    return " ".join(c.removesuffix("_mbps") for c in measured_directions(recording))
