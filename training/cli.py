@@ -11,10 +11,12 @@ from typing import Annotated
 import tyro
 
 from snakegym.errors import SnakegymError, SnakegymWarning
+from snakegym.training.evaluate.config import EvaluateConfig
 from snakegym.training.experiment.config import ExperimentConfig
 from snakegym.training.frameworks.config import CompareConfig
-from snakegym.training.options import CheckScenario, EvaluateConfig, ListScenarios, ShowScenario, TrainConfig
+from snakegym.training.learn.config import TrainConfig
 from snakegym.training.report.config import ReportConfig
+from snakegym.training.scenarios.config import CheckScenario, ListScenarios, ShowScenario
 from snakegym.training.traces.config import ParsedTraces, Traces
 
 Command = (

@@ -14,8 +14,8 @@ from snakegym.envs.serpentine import SerpentineEnv
 from snakegym.training.analysis import summary as report
 from snakegym.training.analysis.groups import trainings
 from snakegym.training.episodes.play import EpisodeRecord
+from snakegym.training.evaluate.config import EvaluateConfig
 from snakegym.training.evaluate.workers import Stage, open_workers
-from snakegym.training.options import EvaluateConfig
 from snakegym.training.runs import folder as runfolder
 from snakegym.training.runs.manifest import MANIFEST, write_manifest
 from snakegym.training.runs.partial import PartialResults, Task

@@ -18,7 +18,7 @@ from snakegym.agents.registry import make_scheduler
 from snakegym.envs.serpentine import SerpentineEnv
 from snakegym.errors import SnakegymError, SnakegymWarning
 from snakegym.training.episodes.play import EpisodeRecord, episode_seed, play_scheduler
-from snakegym.training.options import EvaluateConfig
+from snakegym.training.evaluate.config import EvaluateConfig
 from snakegym.training.runs.manifest import scenario_of
 from snakegym.training.runs.partial import Task
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from snakegym.training.options import WandbMode
+from snakegym.training.learn.config import WandbMode
 
 
 class Tracker(Protocol):

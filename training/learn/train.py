@@ -22,9 +22,9 @@ from snakegym.errors import SnakegymError
 from snakegym.scenario import Scenario
 from snakegym.training.learn.callbacks import RunRecorder
 from snakegym.training.learn.checkpoints import TrainingState, load_checkpoint, read_state
+from snakegym.training.learn.config import TrainConfig
 from snakegym.training.learn.tracking import start_tracker
 from snakegym.training.learn.validation import Validator
-from snakegym.training.options import TrainConfig
 from snakegym.training.runs import folder as runfolder
 from snakegym.training.runs.manifest import scenario_of, write_manifest
 from snakegym.training.runs.seeding import derive_seed

@@ -19,9 +19,9 @@ from snakegym.agents.registry import make_scheduler
 from snakegym.envs.serpentine import SerpentineEnv
 from snakegym.training.analysis.statistics import Spread, estimate, spread
 from snakegym.training.episodes.play import EpisodeRecord, episode_seed, play_scheduler
-from snakegym.training.options import CheckScenario
 from snakegym.training.runs.progress import progress
 from snakegym.training.runs.seeding import derive_seed
+from snakegym.training.scenarios.config import CheckScenario
 from snakegym.training.show.tables import console, plain_table, print_measures, unit_columns
 
 RULES = ("serpentine", "random", "fastest", "most-data", "same-node")
