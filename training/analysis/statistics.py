@@ -54,8 +54,9 @@ class Band:
 
 
 def iqm(values: Floats, axis: int = -1) -> Floats:
-    """Mean of the middle half along `axis` (a quarter is cut off at each end)."""
-    result: Floats = np.asarray(stats.trim_mean(values, 0.25, axis=axis))
+    """Mean of the middle half along `axis` (a quarter is cut off at each end); within the values."""
+    # A mean of equal values is rounded: without the bounds it lies beside them, and intervals cross over.
+    result: Floats = np.clip(stats.trim_mean(values, 0.25, axis=axis), values.min(axis), values.max(axis))
     return result
 
 
