@@ -7,11 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from snakegym.arrays import read_only
+from snakegym.control.checkpoint import Plain, keep, put_back
 from snakegym.control.records import Part
 from snakegym.control.view import Bools, Floats, Ints
 from snakegym.network.records import PCE
 
 NOTHING = -1
+_CHANGING = ("_current", "_versions", "_latest")
 
 
 class LayerCaches:
@@ -65,6 +67,14 @@ class LayerCaches:
     def restore(self, node: int) -> None:
         """Make that node's versions the current ones (PCE: those that the process began with)."""
         self._current = np.zeros_like(self._current) if node == PCE else self._versions[node].copy()
+
+    def checkpoint(self) -> Plain:
+        """All that changes, as plain data."""
+        return keep(self, _CHANGING)
+
+    def go_on_from(self, kept: Plain) -> None:
+        """Take up what `checkpoint` gave."""
+        put_back(self, _CHANGING, kept)
 
 
 def _set(versions: Ints, layers: Sequence[int], value: int) -> None:

@@ -9,11 +9,13 @@ decide (`view`), turns a decision into work (`dispatch`) and books what came of 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 import numpy as np
 
 from snakegym.arrays import read_only
 from snakegym.control.caches import LayerCaches
+from snakegym.control.checkpoint import ProcessCheckpoint, Shelf, keep_records, records_of
 from snakegym.control.copies import Copy, ModelCopies
 from snakegym.control.cycle import CycleProgress
 from snakegym.control.forecast import companions
@@ -94,8 +96,8 @@ class ProcessController:
         self.pool.review(self._now, 0.0)
 
     def reseed(self, seed: int) -> None:
-        """Draw whatever is random from here on (sample order of local training) from `seed`."""
-        self._rng = np.random.default_rng(seed)
+        """Draw whatever is random from here on (sample order, random layer orders) from `seed`."""
+        self._rng.bit_generator.state = np.random.default_rng(seed).bit_generator.state
 
     @property
     def ended(self) -> str:
@@ -172,6 +174,60 @@ class ProcessController:
         self._advance(costs)
         return costs
 
+    def checkpoint(self) -> ProcessCheckpoint:
+        """All that the process carries from hop to hop; neither network nor data are in it.
+
+        Raises:
+            SnakegymError: a hop is under way.
+        """
+        if self._running is not None:
+            raise SnakegymError(f"{self._running.assignment} is still under way: complete it first")
+        shelf = Shelf()
+        journal = {
+            "state": shelf.put(self.state),
+            "metric": self.metric,
+            "holder": self._holder,
+            "clock_s": self.clock_s,
+            "spent": asdict(self.spent),
+            "waits": self.waits,
+            "history": keep_records(self.history),
+            "recoveries": keep_records(self.recoveries),
+            "rng": self._rng.bit_generator.state,
+            "labels": self._labels.mean.tolist(),
+            "caches": self.caches.checkpoint(),
+            "cycle": self.cycle.checkpoint(),
+            "copies": self._copies.checkpoint(shelf),
+            "pool": self.pool.checkpoint(),
+        }
+        return ProcessCheckpoint(tuple(shelf.layers), journal)
+
+    def restore(self, checkpoint: ProcessCheckpoint) -> None:
+        """Go on, bit by bit the same, where a process with the same arguments was.
+
+        Raises:
+            SnakegymError: the checkpoint is of a process with other nodes or layers, or damaged.
+        """
+        kept, shelf = checkpoint.journal, Shelf(checkpoint.layers)
+        try:
+            self.caches.go_on_from(kept["caches"])
+            self.cycle.go_on_from(kept["cycle"])
+            self._copies.go_on_from(kept["copies"], shelf)
+            self.pool.go_on_from(kept["pool"])
+            self.history = records_of(Hop, kept["history"])
+            self.recoveries = records_of(Recovery, kept["recoveries"])
+            self._rng.bit_generator.state = kept["rng"]
+            self.state, self.metric = shelf.take(kept["state"]), kept["metric"]
+            self.clock_s, self.spent, self.waits = kept["clock_s"], Costs(**kept["spent"]), kept["waits"]
+            self._holder = kept["holder"]
+            self._labels.set_mean(np.array(kept["labels"]))
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            raise SnakegymError(
+                f"checkpoint: found {type(error).__name__} at {error}, expected one of a process"
+            ) from None
+        self._review_teaching()
+        self._now = self.network.measure(self.clock_s, self.scenario.network.measure_window_s)
+        self._running = self._view = None
+
     @property
     def _peer_to_peer(self) -> bool:
         return self.scenario.network.mode == "p2p"
@@ -238,6 +294,9 @@ class ProcessController:
 
     def _remember_labels(self, nodes: list[int]) -> None:
         self._labels.remember(nodes)
+        self._review_teaching()
+
+    def _review_teaching(self) -> None:
         if self._teaching.compare(self._labels):
             self._fits = fitting(self.network.memory_bytes, self._layer_memory, self._teaching.n_bytes)
 

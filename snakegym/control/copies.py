@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from snakegym.control.checkpoint import Plain, Shelf
 from snakegym.control.view import Bools
 from snakegym.models.state import ModelState
 from snakegym.network.records import PCE
@@ -59,3 +60,19 @@ class ModelCopies:
         """The latest copy on the nodes that `reachable` [n_nodes] marks, else the initial model."""
         found = [copy for node, copy in self._of.items() if reachable[node]]
         return max(found, key=lambda copy: copy.hop, default=self._initial)
+
+    def checkpoint(self, shelf: Shelf) -> Plain:
+        """All that changes, as plain data; the models go to the shelf."""
+        copies = [
+            {"node": c.node, "hop": c.hop, "state": shelf.put(c.state), "metric": c.metric}
+            for c in (self._initial, *self._of.values())
+        ]
+        return {"copies": copies, "out_since": self._out_since}
+
+    def go_on_from(self, kept: Plain, shelf: Shelf) -> None:
+        """Take up what `checkpoint` gave."""
+        self._initial, *others = [
+            Copy(c["node"], c["hop"], shelf.take(c["state"]), c["metric"]) for c in kept["copies"]
+        ]
+        self._of = {copy.node: copy for copy in others}
+        self._out_since = kept["out_since"]

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from snakegym.control.checkpoint import Plain, keep, put_back
 from snakegym.control.view import Bools
 from snakegym.scenario import ProcessConfig
+
+_CHANGING = ("index", "times_trained", "trained_in_cycle", "last_gain", "_order")
 
 
 class CycleProgress:
@@ -52,6 +55,14 @@ class CycleProgress:
     def reopen(self, layer: int) -> None:
         """The layer's update of this cycle is lost: it may be trained again."""
         self.trained_in_cycle[layer] = False
+
+    def checkpoint(self) -> Plain:
+        """All that changes, as plain data."""
+        return keep(self, _CHANGING)
+
+    def go_on_from(self, kept: Plain) -> None:
+        """Take up what `checkpoint` gave."""
+        put_back(self, _CHANGING, kept)
 
     def _draw_order(self) -> np.ndarray:
         ascending = np.arange(len(self.times_trained))

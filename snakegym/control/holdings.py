@@ -63,8 +63,12 @@ class RecentLabels:
     def __init__(self, data: NodeData) -> None:
         self._data = data
         self.rows = LabelRows(data.labels)
-        self.mean: Floats = np.average(data.labels, axis=0, weights=data.samples)
-        self.divergence = read_only(self.rows.js_distance(self.mean))
+        self.set_mean(np.average(data.labels, axis=0, weights=data.samples))
+
+    def set_mean(self, mean: Floats) -> None:
+        """Go on from that running mean [n_classes]."""
+        self.mean = mean
+        self.divergence = read_only(self.rows.js_distance(mean))
 
     def remember(self, nodes: Sequence[int]) -> None:
         """These nodes have trained, each on all of its samples."""
@@ -73,5 +77,4 @@ class RecentLabels:
         else:
             samples = self._data.samples[nodes]
             trained = (samples / samples.sum()) @ self._data.labels[nodes]
-        self.mean = LABEL_MEMORY * self.mean + (1 - LABEL_MEMORY) * trained
-        self.divergence = read_only(self.rows.js_distance(self.mean))
+        self.set_mean(LABEL_MEMORY * self.mean + (1 - LABEL_MEMORY) * trained)

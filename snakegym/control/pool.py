@@ -8,6 +8,7 @@ from functools import reduce
 import numpy as np
 
 from snakegym.arrays import read_only
+from snakegym.control.checkpoint import Plain, keep, keep_records, put_back, records_of
 from snakegym.control.records import Ground, Hop, PoolEvent
 from snakegym.control.view import Bools, Floats
 from snakegym.network.network import Measurement, Network
@@ -18,6 +19,22 @@ FOR_GOOD: tuple[Ground, ...] = ("memory", "battery", "epochs")
 """Grounds that never go away within a process."""
 SPEEDS_TO_COMPARE = 3
 """Nodes that must have trained before one of them is called slow."""
+_CHANGING = (
+    "visits",
+    "interruptions",
+    "last_gain",
+    "energy_j",
+    "battery",
+    "_left",
+    "_members",
+    "_n_members",
+    "_free_at",
+    "_interrupted_in_row",
+    "_gainless_in_row",
+    "_trained_hops",
+    "_speed",
+    "_request_at",
+)
 
 
 class NodePool:
@@ -122,6 +139,19 @@ class NodePool:
     def counts(self) -> dict[str, int]:
         """How many nodes left for each reason so far, reasons in alphabetical order."""
         return dict(sorted(self._left.items()))
+
+    def checkpoint(self) -> Plain:
+        """All that changes, as plain data."""
+        rngs = [rng.bit_generator.state for rng in self._rngs]
+        return {**keep(self, _CHANGING), "events": keep_records(self.events), "rngs": rngs}
+
+    def go_on_from(self, kept: Plain) -> None:
+        """Take up what `checkpoint` gave."""
+        put_back(self, _CHANGING, {**kept, "_left": dict(kept["_left"])})
+        self.battery = read_only(self.battery)
+        self.events = records_of(PoolEvent, kept["events"])
+        for rng, state in zip(self._rngs, kept["rngs"], strict=True):
+            rng.bit_generator.state = state
 
     def _objections(self, now: Measurement, time_s: float) -> Iterator[tuple[Ground, Bools]]:
         """Ground and the nodes [n_nodes] against which it speaks, most final first."""

@@ -11,6 +11,7 @@ from snakegym.control.executor import SimulatedExecutor
 from snakegym.control.records import Assignment, Hop
 from snakegym.control.service import load_service
 from snakegym.network.network import Network, NodeProfile, constant_network
+from snakegym.network.traces import LinkTrace, Trace
 from snakegym.scenario import Scenario, load_scenario
 
 Process = tuple[ProcessController, SimulatedExecutor]
@@ -66,3 +67,40 @@ def hop() -> Callable[..., Hop]:
         return controller.complete(job, executor.run(job))
 
     return run
+
+
+@pytest.fixture(scope="session")
+def strict_pool() -> dict[str, Any]:
+    """Pool rules that nodes often offend against."""
+    return {
+        "min_availability": 0.1,
+        "max_interruptions": 2,
+        "max_slowness": 3,
+        "max_gainless": 3,
+        "leave_rate_per_h": 30,
+        "cooldown_s": 10,
+        "recovery_s": 15,
+    }
+
+
+@pytest.fixture(scope="session")
+def random_network() -> Callable[[np.random.Generator], Network]:
+    """Draws a network full of drop-outs."""
+
+    def draw(rng: np.random.Generator) -> Network:
+        """Outages of all lengths on both sides of the timeout; small batteries."""
+
+        def trace(scale: float) -> Trace:
+            size = int(rng.integers(1, 12))
+            steps = rng.exponential(10, size) + 0.01
+            values = scale * (0.1 + rng.random(size)) * (rng.random(size) > 0.25)
+            return Trace("r", np.cumsum(steps) - steps, np.minimum(values, scale), steps.sum())
+
+        profiles = [
+            NodeProfile("n", 10 ** rng.uniform(5.5, 7), 8e6, 0.3, 0.5, rng.choice([5.0, np.inf]))
+            for _ in range(4)
+        ]
+        links = [LinkTrace("l", trace(2e5), trace(2e5), 0.05) for _ in range(4)]
+        return Network(profiles, [trace(1.0) for _ in range(4)], links, timeout_s=5)
+
+    return draw

@@ -13,41 +13,14 @@ from snakegym.network.network import Network, NodeProfile
 from snakegym.network.records import PCE
 from snakegym.network.traces import LinkTrace, Trace
 
-POOL = {
-    "min_availability": 0.1,
-    "max_interruptions": 2,
-    "max_slowness": 3,
-    "max_gainless": 3,
-    "leave_rate_per_h": 30,
-    "cooldown_s": 10,
-    "recovery_s": 15,
-}
-
-
-def random_network(rng: np.random.Generator) -> Network:
-    """Outages of all lengths on both sides of the timeout; small batteries."""
-
-    def trace(scale: float) -> Trace:
-        size = int(rng.integers(1, 12))
-        steps = rng.exponential(10, size) + 0.01
-        values = scale * (0.1 + rng.random(size)) * (rng.random(size) > 0.25)
-        return Trace("r", np.cumsum(steps) - steps, np.minimum(values, scale), steps.sum())
-
-    profiles = [
-        NodeProfile("n", 10 ** rng.uniform(5.5, 7), 8e6, 0.3, 0.5, rng.choice([5.0, np.inf]))
-        for _ in range(4)
-    ]
-    links = [LinkTrace("l", trace(2e5), trace(2e5), 0.05) for _ in range(4)]
-    return Network(profiles, [trace(1.0) for _ in range(4)], links, timeout_s=5)
-
 
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(seed=st.integers(0, 2**31 - 1), mode=st.sampled_from(["p2p", "cs"]), k=st.integers(1, 3))
-def test_bytes_energy_time_and_parameters_are_conserved(start, seed, mode, k):
+def test_bytes_energy_time_and_parameters_are_conserved(start, random_network, strict_pool, seed, mode, k):
     rng = np.random.default_rng(seed)
     parallel = k if mode == "cs" else 1
     controller, executor = start(
-        mode, network=random_network(rng), pool=POOL, seed=seed, parallel=parallel, wait_s=4
+        mode, network=random_network(rng), pool=strict_pool, seed=seed, parallel=parallel, wait_s=4
     )
     for _ in range(12):
         before, clock, events = controller.state, controller.clock_s, len(controller.pool.events)

@@ -1,0 +1,112 @@
+"""A process that goes on from a checkpoint is the process that was never stopped."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from snakegym.control.checkpoint import ProcessCheckpoint
+from snakegym.control.records import Assignment
+from snakegym.errors import SnakegymError
+
+RANDOM = {"layer_order": "random", "repeat_layers": False}
+
+
+def through_a_file(checkpoint: ProcessCheckpoint) -> ProcessCheckpoint:
+    """Written and read without any code in the file."""
+    file = io.BytesIO()
+    text = json.dumps(checkpoint.journal)
+    torch.save({"layers": [dict(layer) for layer in checkpoint.layers], "text": text}, file)
+    file.seek(0)
+    read = torch.load(file, weights_only=True)
+    return ProcessCheckpoint(tuple(read["layers"]), json.loads(read["text"]))
+
+
+def act(controller, executor, rng) -> None:
+    legal = np.argwhere(controller.view().legal)
+    if len(legal) == 0 or rng.random() < 0.1:
+        controller.wait()
+        return
+    job = controller.dispatch(Assignment(*(int(i) for i in rng.choice(legal))))
+    controller.complete(job, executor.run(job))
+
+
+def same(a, b) -> None:
+    assert (a.clock_s, a.spent, a.waits, a.metric) == (b.clock_s, b.spent, b.waits, b.metric)
+    np.testing.assert_equal([repr(hop) for hop in a.history], [repr(hop) for hop in b.history])
+    assert a.recoveries == b.recoveries
+    assert a.pool.events == b.pool.events
+    for x, y in zip(a.state.layers, b.state.layers, strict=True):
+        assert all(torch.equal(x[name], y[name]) for name in x)
+    one, other = a.view(), b.view()
+    for mine, its in ((one.nodes, other.nodes), (one.layers, other.layers)):
+        for name, value in vars(mine).items():
+            np.testing.assert_array_equal(value, vars(its)[name], err_msg=name)
+    assert (one.legal == other.legal).all()
+    assert (one.held == other.held).all()
+    assert (one.holder, one.cycle) == (other.holder, other.cycle)
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@given(seed=st.integers(0, 2**31 - 1), mode=st.sampled_from(["p2p", "cs"]), hops=st.integers(0, 10))
+def test_a_restored_process_goes_on_bit_exactly(start, random_network, strict_pool, seed, mode, hops):
+    def fresh():
+        network = random_network(np.random.default_rng(seed))
+        return start(mode, network=network, pool=strict_pool, seed=seed, wait_s=4, **RANDOM)
+
+    rng = np.random.default_rng(seed)
+    straight, executor = fresh()
+    for _ in range(hops):
+        act(straight, executor, rng)
+    resumed, other = fresh()
+    resumed.restore(through_a_file(straight.checkpoint()))
+    same(straight, resumed)
+    again = np.random.default_rng()
+    again.bit_generator.state = rng.bit_generator.state
+    for _ in range(8):
+        act(straight, executor, rng)
+        act(resumed, other, again)
+        same(straight, resumed)
+
+
+def test_a_checkpoint_does_not_change_while_its_process_goes_on(start, hop):
+    controller, executor = start()
+    hop(controller, executor, 0, 0)
+    checkpoint = controller.checkpoint()
+    before = through_a_file(checkpoint)
+    hop(controller, executor, 1, 1)
+    assert json.dumps(checkpoint.journal) == json.dumps(before.journal)
+    resumed, _ = start()
+    resumed.restore(checkpoint)
+    assert len(resumed.history) == 1
+    assert resumed.clock_s < controller.clock_s
+
+
+def test_neither_network_nor_data_are_in_it(start, hop):
+    controller, executor = start()
+    hop(controller, executor, 0, 0)
+    layers = controller.checkpoint().layers
+    assert len(layers) == 5 + 3, "the model of five layers, and the initial three that were trained over"
+
+
+def test_no_checkpoint_in_the_middle_of_a_hop(start):
+    controller, _ = start()
+    controller.dispatch(Assignment(0, 0))
+    with pytest.raises(SnakegymError, match="under way"):
+        controller.checkpoint()
+
+
+def test_a_checkpoint_of_another_process_is_refused(start):
+    controller, _ = start()
+    checkpoint = controller.checkpoint()
+    checkpoint.journal["caches"]["_versions"] = [[0, 0]]
+    with pytest.raises(SnakegymError, match=r"field 'versions': found shape \[1, 2\], expected \[4, 5\]"):
+        start()[0].restore(checkpoint)
+    with pytest.raises(SnakegymError, match=r"checkpoint: found KeyError at 'caches'"):
+        start()[0].restore(ProcessCheckpoint((), {}))
