@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from snakegym.control.service import load_service
 from snakegym.control.view import ProcessView
 from snakegym.envs.action import ActionCodec
 from snakegym.envs.encoder import Encoded, ViewEncoder
+from snakegym.envs.info import NO_REWARDS, info_of
 from snakegym.envs.render import draw_frame, write_frame
 from snakegym.envs.reward import reward_terms
 from snakegym.errors import SnakegymError
@@ -58,8 +60,9 @@ class SerpentineEnv(gym.Env[Encoded, np.int64]):
     ## Rewards
     `gain * (m_t - m_{t-1}) - time * dt/tau - energy * dE/eps - bytes * dB/beta - penalties`, with
     m the accuracy on the *validation* part of the data, and tau, eps, beta the nominal costs of
-    a hop (`objective` in the scenario). The terms are in `info["rewards"]`. Summed over an episode:
-    accuracy gained minus total costs. The test part of the data is never touched.
+    a hop (`objective` in the scenario). The terms are in `info["reward_gain"]`, `info["reward_time"]` and
+    so on. Summed over an episode: accuracy gained minus total costs. The test part of the data is never
+    touched.
 
     ## Starting state
     Nodes, traces (of `split`) with offsets, partition of the data and initial model are drawn
@@ -79,10 +82,19 @@ class SerpentineEnv(gym.Env[Encoded, np.int64]):
       slower where the model is dense. What the first has no form for, it leaves to the second.
 
     ## Info
-    `action_mask`, `rewards`, `metric`, `spent` (`time_s`, `energy_j`, `n_bytes`), `hops`, `waits`,
-    `illegal`, `interruptions`, `recoveries` (times that a lost holder was given up), `members` (nodes
-    in the pool), `left` (how many nodes left it so far, by reason), `cycle`, and `ended`: the budget
-    that ended the episode, `target`, or an empty string.
+    Flat, with the same keys after every reset and step; plain numbers, but for the mask:
+
+    | key | what |
+    |---|---|
+    | `action_mask` | int8 [n_actions]: 1 where the action is legal |
+    | `reward_gain`, `reward_time`, `reward_energy`, `reward_bytes`, `reward_illegal` | terms of this reward |
+    | `metric` | accuracy on the validation part |
+    | `time_s`, `energy_j`, `n_bytes` | spent so far |
+    | `hops`, `waits`, `illegal`, `interruptions`, `cycle` | how many so far |
+    | `recoveries` | times that a lost holder was given up |
+    | `members` | nodes in the pool |
+    | `left_connectivity`, `left_battery` … | nodes that left it so far for this reason (`envs.info.LEAVES`) |
+    | `ended_target`, `ended_time`, `ended_energy`, `ended_hops` | 1 where this ended the episode, else 0 |
 
     ## Version history
     * v0: first version.
@@ -144,7 +156,7 @@ class SerpentineEnv(gym.Env[Encoded, np.int64]):
         super().reset(seed=seed)
         self._controller, self._executor = self.service.start(self.np_random)
         self._job, self._illegal, self._illegal_now = None, 0, False
-        return self.encoder.encode(self.view()), self._info({})
+        return self.encoder.encode(self.view()), self._info(NO_REWARDS)
 
     def step(self, action: np.int64 | int) -> StepResult:
         """One decision and the hop that follows it."""
@@ -208,24 +220,8 @@ class SerpentineEnv(gym.Env[Encoded, np.int64]):
             )
         return checked
 
-    def _info(self, rewards: dict[str, float]) -> dict[str, Any]:
-        controller, view = self.controller, self.view()
-        spent = controller.spent
-        return {
-            "action_mask": self.codec.mask(view).view(np.int8),
-            "rewards": rewards,
-            "metric": controller.metric,
-            "spent": {"time_s": spent.time_s, "energy_j": spent.energy_j, "n_bytes": spent.n_bytes},
-            "hops": len(controller.history),
-            "waits": controller.waits,
-            "illegal": self._illegal,
-            "interruptions": int(controller.pool.interruptions.sum()),
-            "recoveries": len(controller.recoveries),
-            "members": len(controller.pool),
-            "left": controller.pool.counts(),
-            "cycle": controller.cycle.index,
-            "ended": controller.ended,
-        }
+    def _info(self, rewards: Mapping[str, float]) -> dict[str, Any]:
+        return info_of(self.controller, self.codec, rewards, self._illegal)
 
 
 def _with_order(scenario: Scenario, layer_order: LayerOrder | None) -> Scenario:

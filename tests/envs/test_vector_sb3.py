@@ -41,7 +41,7 @@ def test_is_step_by_step_the_vector_of_single_environments(brief):
     infos = [info for _, _, _, infos in ours[1:] for info in infos]
     ended = [info for info in infos if "terminal_observation" in info]
     assert {info["TimeLimit.truncated"] for info in ended} == {True, False}
-    assert {info["ended"] == "target" for info in ended} == {True, False}
+    assert {info["ended_target"] for info in ended} == {0, 1}
 
 
 def test_masks_attributes_and_methods(env):

@@ -137,8 +137,8 @@ class _Tally:
         """Book a step; whether it was the last."""
         _, reward, terminated, truncated, self._info = step
         self._total += float(reward)
-        for term, value in self._info["rewards"].items():
-            self._rewards[term] += float(value)
+        for term in TERMS:
+            self._rewards[term] += self._info[f"reward_{term}"]
         return terminated or truncated
 
     def record(self, episode: int, seed: int) -> EpisodeRecord:
@@ -152,14 +152,14 @@ class _Tally:
             initial_accuracy=self._initial,
             validation_accuracy=float(info["metric"]),
             test_accuracy=None,
-            time_s=float(info["spent"]["time_s"]),
-            energy_j=float(info["spent"]["energy_j"]),
-            n_bytes=float(info["spent"]["n_bytes"]),
+            time_s=float(info["time_s"]),
+            energy_j=float(info["energy_j"]),
+            n_bytes=float(info["n_bytes"]),
             hops=int(info["hops"]),
             interruptions=int(info["interruptions"]),
             waits=int(info["waits"]),
             illegal=int(info["illegal"]),
-            ended=str(info["ended"]),
+            ended=self._env.controller.ended,
             trace=[_record(hop) for hop in self._env.controller.history],
         )
 

@@ -16,18 +16,9 @@ from snakegym.training.learn.validation import METRICS, Validator
 from snakegym.training.runs.folder import to_csv, write_text
 from snakegym.training.runs.progress import progress
 
-TRAIN_COLUMNS = (
-    "return",
-    *(f"reward_{term}" for term in TERMS),
-    "accuracy",
-    "time_s",
-    "energy_j",
-    "n_bytes",
-    "hops",
-    "waits",
-    "illegal",
-    "interruptions",
-)
+TOTALS = ("time_s", "energy_j", "n_bytes", "hops", "waits", "illegal", "interruptions")
+"""Keys of the info at the end of an episode."""
+TRAIN_COLUMNS = ("return", *(f"reward_{term}" for term in TERMS), "accuracy", *TOTALS)
 COLUMNS = (
     "timesteps",
     "episodes",
@@ -47,8 +38,8 @@ class EpisodeCounter:
     def add(self, infos: list[dict[str, Any]], dones: Any) -> int:
         """Book one step of all environments; how many episodes it ended."""
         for i, (info, done) in enumerate(zip(infos, dones, strict=True)):
-            for term, value in info["rewards"].items():
-                self._sums[i][term] += value
+            for term in TERMS:
+                self._sums[i][term] += info[f"reward_{term}"]
             if done:
                 self._ended.append(self._episode(self._sums[i], info))
                 self._sums[i] = self._zero()
@@ -65,14 +56,12 @@ class EpisodeCounter:
 
     @staticmethod
     def _episode(sums: dict[str, float], info: dict[str, Any]) -> dict[str, float]:
-        counts = {key: float(info[key]) for key in ("hops", "waits", "illegal", "interruptions")}
         terms = {f"reward_{term}": value for term, value in sums.items()}
         return {
             "return": sum(sums.values()),
             "accuracy": float(info["metric"]),
             **terms,
-            **info["spent"],
-            **counts,
+            **{key: float(info[key]) for key in TOTALS},
         }
 
 
