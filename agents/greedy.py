@@ -20,8 +20,6 @@ class GreedyScheduler:
     hop is worth less than the time of a wait costs. Layers come from early to deep.
     """
 
-    name = "greedy"
-
     def __init__(self, scenario: Scenario, gain: GainModel = DEFAULT) -> None:
         self._gain = gain
 

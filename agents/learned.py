@@ -58,11 +58,6 @@ class LearnedScheduler:
         self._policy = _load_policy(_checkpoint(folder), self._encoder.space, self._codec.n_actions)
         _warn_of_changes(folder, config["scenario"], scenario)
 
-    @property
-    def name(self) -> str:
-        """The run folder's own name."""
-        return self.folder.resolve().name
-
     def reset(self, seed: int) -> None:
         """Nothing to forget: the policy sees the view alone."""
 

@@ -44,8 +44,6 @@ class MilpScheduler:
     worth less than waiting. The model is in `snakegym.agents.plan_model`.
     """
 
-    name = "milp"
-
     def __init__(self, scenario: Scenario, gain: GainModel = DEFAULT) -> None:
         self._gain = gain
 

@@ -15,11 +15,6 @@ class Scheduler(Protocol):
     The same object drives a simulated process and a real one; it never sees a trace.
     """
 
-    @property
-    def name(self) -> str:
-        """Short name for tables and files."""
-        ...
-
     def reset(self, seed: int) -> None:
         """Forget the last episode and seed all randomness; called before each episode."""
         ...

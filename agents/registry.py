@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snakegym.errors import SnakegymError
+from snakegym.plugins import list_plugins, load_plugin, make_plugin
 
 if TYPE_CHECKING:
     from snakegym.agents.protocol import Scheduler
@@ -37,15 +38,21 @@ _SCHEDULERS = {
 
 def list_schedulers() -> dict[str, str]:
     """Names of the registered schedulers, each with one line about it."""
-    return {name: summary for name, (_, summary) in _SCHEDULERS.items()}
+    plugins = dict.fromkeys(list_plugins("scheduler"), "from an installed package")
+    return plugins | {name: summary for name, (_, summary) in _SCHEDULERS.items()}
 
 
 def make_scheduler(spec: str, scenario: Scenario) -> Scheduler:
-    """The scheduler registered under `spec`, or the one trained in the run folder `spec`.
+    """The scheduler registered under `spec`, trained in the run folder `spec`, or of your own.
+
+    Args:
+        spec: a registered name, a run folder, or what `snakegym.plugins` understands: a class or
+            function that takes the scenario and gives a `Scheduler`.
+        scenario: what is to be scheduled.
 
     Raises:
-        SnakegymError: neither a registered name nor a folder, or the folder holds no usable run
-            for this scenario.
+        SnakegymError: it is none of these, the folder holds no usable run for this scenario, or what
+            the class gives is no scheduler.
     """
     if spec in _SCHEDULERS:
         module, _, cls = _SCHEDULERS[spec][0].partition(":")
@@ -55,7 +62,12 @@ def make_scheduler(spec: str, scenario: Scenario) -> Scheduler:
         from snakegym.agents.learned import LearnedScheduler
 
         return LearnedScheduler(Path(spec), scenario)
-    raise SnakegymError(
-        f"unknown scheduler '{spec}': expected one of {', '.join(_SCHEDULERS)}, "
-        "or the folder of a training run"
-    )
+    make = load_plugin("scheduler", spec, _SCHEDULERS, ", the folder of a training run")
+    own: Scheduler = make_plugin("scheduler", spec, make, scenario)
+    missing = [method for method in ("reset", "schedule") if not callable(getattr(own, method, None))]
+    if missing:
+        raise SnakegymError(
+            f"scheduler '{spec}': found {type(own).__name__} without {' and '.join(missing)}, expected the "
+            "methods reset(seed) and schedule(view)"
+        )
+    return own

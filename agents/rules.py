@@ -33,8 +33,6 @@ def next_layer(view: ProcessView) -> int | None:
 class NodeRule(ABC):
     """A rule that picks a node for the next layer; subclasses say how much they like each node."""
 
-    name: str
-
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
 
@@ -60,8 +58,6 @@ class NodeRule(ABC):
 class SerpentineScheduler(NodeRule):
     """Round robin: node 0, 1, 2, …; an illegal one is passed over until the next round."""
 
-    name = "serpentine"
-
     def __init__(self, scenario: Scenario) -> None:
         super().__init__(scenario)
         self._last = -1
@@ -84,8 +80,6 @@ class SerpentineScheduler(NodeRule):
 class FastestScheduler(NodeRule):
     """The node whose hop is forecast to be shortest, whatever data it holds."""
 
-    name = "fastest"
-
     def preference(self, view: ProcessView, layer: int) -> Floats:
         """Minus the forecast duration, s."""
         return -np.minimum(forecast(view).time_s[:, layer], np.finfo(np.float64).max)
@@ -93,8 +87,6 @@ class FastestScheduler(NodeRule):
 
 class MostDataScheduler(NodeRule):
     """The legal node with most samples."""
-
-    name = "most-data"
 
     def preference(self, view: ProcessView, layer: int) -> Floats:
         """Number of samples."""
@@ -104,8 +96,6 @@ class MostDataScheduler(NodeRule):
 class SameNodeScheduler(NodeRule):
     """Node 0 whenever it is legal, otherwise the first one that is."""
 
-    name = "same-node"
-
     def preference(self, view: ProcessView, layer: int) -> Floats:
         """Minus the index."""
         return -np.arange(view.n_nodes, dtype=np.float64)
@@ -113,8 +103,6 @@ class SameNodeScheduler(NodeRule):
 
 class RandomScheduler:
     """Uniform over the legal assignments, nodes and layers alike."""
-
-    name = "random"
 
     def __init__(self, scenario: Scenario) -> None:
         self._rng = np.random.default_rng(0)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from snakegym.control.records import Assignment
 from snakegym.control.view import ProcessView
+from snakegym.errors import SnakegymError
 from snakegym.scenario import LayerOrder
 
 
@@ -48,9 +49,22 @@ class ActionCodec:
         return Assignment(action, view.next_layer)
 
     def encode(self, assignment: Assignment | None) -> int:
-        """The action for an assignment; None: wait."""
+        """The action for an assignment; None: wait.
+
+        Raises:
+            SnakegymError: it is no assignment, or its node or layer does not exist.
+        """
         if assignment is None:
             return self.wait
+        if not (
+            isinstance(assignment, Assignment)
+            and 0 <= assignment.node < self.n_nodes
+            and 0 <= assignment.layer < self.n_middle
+        ):
+            raise SnakegymError(
+                f"scheduler: found {assignment!r}, expected None (wait) or an Assignment with node in "
+                f"[0, {self.n_nodes}) and layer in [0, {self.n_middle})"
+            )
         if self.layer_order == "free":
             return assignment.node * self.n_middle + assignment.layer
         return assignment.node

@@ -7,12 +7,34 @@ Importing it registers the environments by name, so that this floor imports noth
 """
 
 from contextlib import suppress
+from importlib import import_module
+from typing import Any
 
 from snakegym.errors import SnakegymError
 from snakegym.scenario import Scenario, list_scenarios, load_scenario
 
-__all__ = ["Scenario", "SnakegymError", "list_scenarios", "load_scenario"]
 __version__ = "0.1.0"
+_LATER = {
+    "Assignment": "snakegym.control.records",
+    "ProcessView": "snakegym.control.view",
+    "load_service": "snakegym.control.service",
+    "make_scheduler": "snakegym.agents.registry",
+    "run_episode": "snakegym.training.episodes.run",
+}
+"""Imported when first asked for: they bring torch with them."""
+__all__ = ["Scenario", "SnakegymError", "list_scenarios", "load_scenario", *_LATER]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module 'snakegym' has no attribute '{name}'")
+    globals()[name] = found = getattr(import_module(_LATER[name]), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
 
 with suppress(ModuleNotFoundError):  # learning itself does without: `snakegym compare` on a bare GPU machine
     from gymnasium import register

@@ -12,8 +12,10 @@ import torch
 from torch import Tensor
 
 from snakegym.data.cleaning import CleaningReport, anomalies, clean
+from snakegym.data.own import load_own
 from snakegym.data.vision import load_vision
 from snakegym.errors import SnakegymError
+from snakegym.plugins import list_plugins
 from snakegym.scenario import CleaningConfig, DataConfig
 
 SPLIT_SEED = 20251  # fixed: which samples are test samples must never depend on a user's seed
@@ -92,6 +94,13 @@ def _load(
     rng = np.random.default_rng(SPLIT_SEED)
     if name == "digits":
         rest, test = _split(_digits(), test_fraction, rng, "field 'data.test_fraction'")
+    elif ":" in name or name in list_plugins("dataset"):
+        samples, own_test = load_own(name, root)
+        rest, test = (
+            _split(samples, test_fraction, rng, "field 'data.test_fraction'")
+            if own_test is None
+            else (samples, own_test)
+        )
     else:
         rest, test = load_vision(name, root)
     report = None

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from snakegym.errors import SnakegymError
 from snakegym.frameworks.accelerated import AcceleratedFL
 from snakegym.frameworks.base import Framework
 from snakegym.frameworks.centralised import Centralised
@@ -16,6 +15,7 @@ from snakegym.frameworks.snake import SnakeLearning
 from snakegym.frameworks.split import SplitLearning
 from snakegym.frameworks.splitfed import SplitFed
 from snakegym.frameworks.walking import RandomWalkingSnakes
+from snakegym.plugins import load_plugin, make_plugin
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,22 @@ ALIASES = {"snake": "snake-p2p", "centralized": "centralised", "rws": "random-wa
 def framework_name(name: str) -> str:
     """The full name of a framework. Raises SnakegymError if there is none of that name."""
     full = ALIASES.get(name, name)
-    if full not in FRAMEWORKS:
-        raise SnakegymError(f"framework: found '{name}', expected one of {', '.join(FRAMEWORKS)}")
+    entry(full)
     return full
+
+
+def entry(name: str) -> Entry:
+    """The framework of that full name, or of your own (`snakegym.plugins`).
+
+    Your own is a class or function that takes a `Problem` and gives a `Framework`; its `title`, if it has
+    one, stands in tables. Raises SnakegymError if there is none of that name.
+    """
+    if name in FRAMEWORKS:
+        return FRAMEWORKS[name]
+    make = load_plugin("framework", name, FRAMEWORKS)
+    return Entry(str(getattr(make, "title", name)), partial(make_plugin, "framework", name, make))
 
 
 def make_framework(name: str, problem: Problem) -> Framework:
     """The framework of that name, at its start on the problem. Raises SnakegymError for another name."""
-    return FRAMEWORKS[framework_name(name)].make(problem)
+    return entry(framework_name(name)).make(problem)

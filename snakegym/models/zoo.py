@@ -15,6 +15,7 @@ from snakegym.data.torchvision_shim import import_torchvision
 from snakegym.errors import SnakegymError
 from snakegym.models.blocks import ResidualLinear, convolution, dense
 from snakegym.models.layered import LayeredModel
+from snakegym.plugins import load_plugin, make_plugin
 from snakegym.scenario import Count, ModelConfig, Positive, Section
 
 Shape = tuple[int, ...]
@@ -59,13 +60,16 @@ class TorchvisionVgg11Options(Section):
 def build_model(config: ModelConfig, input_shape: Shape, n_classes: int) -> LayeredModel:
     """The configured model for samples of that shape; its parameters still have to be loaded.
 
+    A name that `snakegym.plugins` understands stands for a class or function that takes `input_shape`,
+    `n_classes` and the options as keywords, and gives the layers: an `nn.Sequential`, whose modules
+    without parameters join the layer before them (the first layer, at the beginning), or a list of
+    modules, one a layer.
+
     Raises:
         SnakegymError: unknown model, unknown or bad option, or inputs that do not fit the model.
     """
     if config.name not in _ZOO:
-        raise SnakegymError(
-            f"field 'model.name': found '{config.name}', expected one of {', '.join(list_models())}"
-        )
+        return _own_model(config, input_shape, n_classes)
     options_type, build = _ZOO[config.name]
     try:
         options = options_type.model_validate(config.options)
@@ -78,6 +82,45 @@ def build_model(config: ModelConfig, input_shape: Shape, n_classes: int) -> Laye
 def list_models() -> tuple[str, ...]:
     """Names of the models, sorted."""
     return tuple(sorted(_ZOO))
+
+
+def _own_model(config: ModelConfig, input_shape: Shape, n_classes: int) -> LayeredModel:
+    make = load_plugin("model", config.name, list_models())
+    with torch.random.fork_rng(devices=[]):
+        made = make_plugin(
+            "model", config.name, make, input_shape=input_shape, n_classes=n_classes, **config.options
+        )
+    layers = _layers_of(made) if isinstance(made, nn.Sequential) else made
+    if not isinstance(layers, list | tuple) or not all(isinstance(layer, nn.Module) for layer in layers):
+        raise SnakegymError(
+            f"model '{config.name}': found {type(made).__name__}, expected an nn.Sequential or a list of "
+            "modules, one a layer: what is trained layer by layer has to be layers in a row"
+        )
+    model = LayeredModel(layers)
+    _check_outputs(config.name, model, input_shape, n_classes)
+    return model
+
+
+def _layers_of(network: nn.Sequential) -> list[nn.Module]:
+    """Layers, each of which begins at a module with parameters."""
+    modules = list(network)
+    starts = [i for i, module in enumerate(modules) if next(module.parameters(), None) is not None]
+    starts[:1] = [0]
+    return [nn.Sequential(*modules[a:b]) for a, b in pairwise([*starts, len(modules)])]
+
+
+def _check_outputs(name: str, model: LayeredModel, input_shape: Shape, n_classes: int) -> None:
+    try:
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            found = tuple(model(torch.zeros(2, *input_shape)).shape)
+    except Exception as error:  # any module may stand in it
+        raise SnakegymError(
+            f"model '{name}': cannot take samples of shape {input_shape}: {' '.join(str(error).split())}"
+        ) from error
+    if found != (2, n_classes):
+        raise SnakegymError(
+            f"model '{name}': found outputs of shape {found} for 2 samples, expected {(2, n_classes)}"
+        )
 
 
 def _mlp(options: MlpOptions, input_shape: Shape, n_classes: int) -> list[nn.Module]:
