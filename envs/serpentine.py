@@ -10,6 +10,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 
@@ -19,7 +20,14 @@ from snakegym.control.records import Job, Outcome
 from snakegym.control.service import load_service
 from snakegym.control.view import ProcessView
 from snakegym.envs.action import ActionCodec
-from snakegym.envs.encoder import Encoded, ViewEncoder
+from snakegym.envs.arguments import (
+    RENDER_MODES,
+    check_choices,
+    checked_folder,
+    checked_keys,
+    plain_spec,
+)
+from snakegym.envs.forms import Form, make_encoder
 from snakegym.envs.info import NO_REWARDS, info_of
 from snakegym.envs.render import draw_frame, write_frame
 from snakegym.envs.reward import reward_terms
@@ -27,10 +35,12 @@ from snakegym.errors import SnakegymError
 from snakegym.learning.stacked import EngineKind
 from snakegym.scenario import LayerOrder, Scenario, Split, load_scenario
 
-StepResult = tuple[Encoded, float, bool, bool, dict[str, Any]]
+Observation = Any
+"""Whatever the form asked for makes of a view: `ViewEncoder` and its siblings in `snakegym.envs.forms`."""
+StepResult = tuple[Observation, float, bool, bool, dict[str, Any]]
 
 
-class SerpentineEnv(gym.Env[Encoded, np.int64]):
+class SerpentineEnv(gym.Env[Observation, np.int64]):
     """Schedule Snake Learning: which node trains which middle layer next.
 
     ## Description
@@ -57,6 +67,11 @@ class SerpentineEnv(gym.Env[Encoded, np.int64]):
     | `layers` | [n_middle * 8] | position, FLOPs, bytes, memory, how often trained, open, last gain |
     | `process` | [12] | metric, recent gains, cycle, shares of the budgets spent, where the model is |
 
+    This is the form `dict`. `observation="flat"` gives the three in a row, one box [n], which many
+    libraries and all DQNs want; `observation="masked"` a dict of the flat box under `observation_key` and
+    the mask, bool [n_actions], under `mask_key`. Both have ids of their own: `SerpentineFlat-v0`,
+    `SerpentineMasked-v0`. docs/other-libraries.md says who wants which.
+
     ## Rewards
     `gain * (m_t - m_{t-1}) - time * dt/tau - energy * dE/eps - bytes * dB/beta - penalties`, with
     m the accuracy on the *validation* part of the data, and tau, eps, beta the nominal costs of
@@ -80,6 +95,10 @@ class SerpentineEnv(gym.Env[Encoded, np.int64]):
     * `render_mode`: `ansi` or `rgb_array`.
     * `engine`: `stacked`, or `sequential`, the reference in plain PyTorch: the same numbers up to rounding,
       slower where the model is dense. What the first has no form for, it leaves to the second.
+    * `observation`: `dict`, `flat` or `masked`; `observation_key`, `mask_key`: the keys of `masked`, by
+      default those of RLlib and TorchRL, `observations` and `action_mask`.
+
+    Whatever is wrong with an argument raises SnakegymError, which names it.
 
     ## Info
     Flat, with the same keys after every reset and step; plain numbers, but for the mask:
@@ -100,32 +119,51 @@ class SerpentineEnv(gym.Env[Encoded, np.int64]):
     * v0: first version.
     """
 
-    metadata = {"render_modes": ["ansi", "rgb_array"], "render_fps": 2}  # noqa: RUF012
+    metadata = {"render_modes": list(RENDER_MODES), "render_fps": 2}  # noqa: RUF012
+    _spec: EnvSpec | None = None
 
     def __init__(
         self,
         scenario: str | Path | Scenario = "default",
         split: Split = "train",
-        traces: str | None = None,
+        traces: str | Path | None = None,
         layer_order: LayerOrder | None = None,
         render_mode: str | None = None,
         engine: EngineKind = "stacked",
+        observation: Form = "dict",
+        observation_key: str = "observations",
+        mask_key: str = "action_mask",
     ) -> None:
-        if render_mode not in (None, *self.metadata["render_modes"]):
-            raise SnakegymError(f"render_mode: found '{render_mode}', expected ansi, rgb_array or None")
+        check_choices(
+            split=split,
+            layer_order=layer_order,
+            render_mode=render_mode,
+            engine=engine,
+            observation=observation,
+        )
+        checked_keys(observation_key=observation_key, mask_key=mask_key)
         self.scenario = _with_order(load_scenario(scenario), layer_order)
-        self.service = load_service(self.scenario, split, traces, engine)
+        self.service = load_service(self.scenario, split, checked_folder("traces", traces), engine)
         self.render_mode = render_mode
         n_nodes, n_middle = self.scenario.network.nodes, self.service.profile.n_middle
         self.codec = ActionCodec(n_nodes, n_middle, self.scenario.process.layer_order)
-        self.encoder = ViewEncoder(n_nodes, n_middle)
+        self.encoder = make_encoder(observation, self.codec, observation_key, mask_key)
         self.action_space = spaces.Discrete(self.codec.n_actions)
-        self.observation_space = self.encoder.space  # type: ignore[assignment]
+        self.observation_space = self.encoder.space
         self._controller: ProcessController | None = None
         self._executor: SimulatedExecutor | None = None
         self._job: Job | None = None
         self._illegal = 0
         self._illegal_now = False
+
+    @property
+    def spec(self) -> EnvSpec | None:
+        """How `gym.make` made this environment; its arguments are plain data, so `to_json` works."""
+        return self._spec
+
+    @spec.setter
+    def spec(self, spec: EnvSpec | None) -> None:
+        self._spec = plain_spec(spec)
 
     @property
     def controller(self) -> ProcessController:
@@ -151,7 +189,7 @@ class SerpentineEnv(gym.Env[Encoded, np.int64]):
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Encoded, dict[str, Any]]:
+    ) -> tuple[Observation, dict[str, Any]]:
         """Start a new process; `options` are ignored."""
         super().reset(seed=seed)
         self._controller, self._executor = self.service.start(self.np_random)
@@ -208,6 +246,15 @@ class SerpentineEnv(gym.Env[Encoded, np.int64]):
             return draw_frame(self.view(), self.controller.history)
         return None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """All but what is made from the rest: pickled and copied environments go on bit-exactly."""
+        return {**vars(self), "_executor": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        if self._controller is not None:
+            self._executor = self.service.executor_for(self._controller)
+
     def _checked(self, action: np.int64 | int) -> int:
         """The action as an integer; `Discrete.contains` takes ten times as long."""
         try:
@@ -227,9 +274,5 @@ class SerpentineEnv(gym.Env[Encoded, np.int64]):
 def _with_order(scenario: Scenario, layer_order: LayerOrder | None) -> Scenario:
     if layer_order is None:
         return scenario
-    if layer_order not in ("free", "serpentine", "reverse", "random"):
-        raise SnakegymError(
-            f"layer_order: found '{layer_order}', expected free, serpentine, reverse or random"
-        )
     process = scenario.process.model_copy(update={"layer_order": layer_order})
     return scenario.model_copy(update={"process": process})

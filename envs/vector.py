@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
+from gymnasium import Env
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.wrappers import TimeLimit
 from numpy.typing import ArrayLike, NDArray
 
 from snakegym.control.executor import run_together
 from snakegym.control.records import Outcome
-from snakegym.envs.encoder import Encoded
-from snakegym.envs.serpentine import SerpentineEnv, StepResult
+from snakegym.envs.arguments import checked_count, plain_spec
+from snakegym.envs.serpentine import Observation, SerpentineEnv, StepResult
 from snakegym.errors import SnakegymError
 
-BatchedStep = tuple[Encoded, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]
+BatchedStep = tuple[Observation, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]
 
 
 class Member(SerpentineEnv):
@@ -33,7 +37,7 @@ class Member(SerpentineEnv):
         """Supply the outcome of the job that `begin` gave (None if it gave none)."""
         self._prepared, self._outcome = True, outcome
 
-    def reset(self, **kwargs: Any) -> tuple[Encoded, dict[str, Any]]:
+    def reset(self, **kwargs: Any) -> tuple[Observation, dict[str, Any]]:
         """As of any environment; forgets a prepared step."""
         self._prepared, self._outcome = False, None
         return super().reset(**kwargs)
@@ -54,11 +58,16 @@ def make_members(n: int, **kwargs: Any) -> list[Member]:
         kwargs: of `SerpentineEnv`.
 
     Raises:
-        SnakegymError: `n` is below 1, or an argument is wrong.
+        SnakegymError: `n` is no integer of 1 or more, or an argument is wrong.
     """
-    if n < 1:
-        raise SnakegymError(f"num_envs: found {n}, expected 1 or more")
-    return [Member(**kwargs) for _ in range(n)]
+    return [Member(**kwargs) for _ in range(checked_count("num_envs", n))]
+
+
+def limited(env: Env[Any, Any], max_episode_steps: int | None) -> Env[Any, Any]:
+    """The environment, truncated after that many steps; None: as it is. Raises SnakegymError."""
+    if max_episode_steps is None:
+        return env
+    return TimeLimit(env, checked_count("max_episode_steps", max_episode_steps))
 
 
 def prepare_step(members: Sequence[Member], actions: ArrayLike) -> None:
@@ -104,6 +113,7 @@ class SerpentineVectorEnv(SyncVectorEnv):
     * `autoreset_mode`: what follows an episode that ended: `NextStep` (default; the next step resets it
       and ignores its action), `SameStep` (reset at once, the last observation and info under `final_obs`
       and `final_info`) or `Disabled` (call `reset(options={"reset_mask": mask})`).
+    * `max_episode_steps`: truncate episodes after that many steps, as `gym.make` does; None: never.
     * all arguments of `SerpentineEnv`. With `engine="sequential"` the numbers are exactly those of single
       environments with that engine, with `stacked` those of single ones up to rounding.
 
@@ -111,26 +121,43 @@ class SerpentineVectorEnv(SyncVectorEnv):
     `reset(seed=7)` seeds the environments 7, 8, 9 …; a list seeds each on its own.
     """
 
+    _spec: EnvSpec | None = None
+
     def __init__(
         self,
         num_envs: int = 1,
         *,
         autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
+        max_episode_steps: int | None = None,
         **kwargs: Any,
     ) -> None:
+        mode = _mode(autoreset_mode)
         self.members = make_members(num_envs, **kwargs)
-        super().__init__([lambda m=m: m for m in self.members], autoreset_mode=_mode(autoreset_mode))  # type: ignore[misc]
+        # Not lambdas, which would keep the environment from being pickled.
+        super().__init__([partial(limited, m, max_episode_steps) for m in self.members], autoreset_mode=mode)
+
+    @property
+    def spec(self) -> EnvSpec | None:
+        """How `gym.make_vec` made this environment, in plain data."""
+        return self._spec
+
+    @spec.setter
+    def spec(self, spec: EnvSpec | None) -> None:
+        self._spec = plain_spec(spec)
 
     def step(self, actions: Any) -> BatchedStep:
         """One step of all environments. Raises what `prepare_step` raises, and ResetNeeded."""
         actions = checked_actions(self.members, actions)
-        over = [bool(member.controller.ended) for member in self.members]
-        if self.autoreset_mode is not AutoresetMode.NEXT_STEP and any(over):
+        resetting = self._autoreset_envs & (self.autoreset_mode is AutoresetMode.NEXT_STEP)
+        over = np.array([bool(member.controller.ended) for member in self.members])
+        if self.autoreset_mode is AutoresetMode.DISABLED:
+            over |= self._autoreset_envs  # truncated by a limit, of which no controller knows
+        if (over & ~resetting).any():
             raise ResetNeeded(
                 f"the episodes of environments {np.flatnonzero(over).tolist()} are over: call reset() with "
                 "their reset_mask"
             )
-        going = [i for i, ended in enumerate(over) if not ended]
+        going = np.flatnonzero(~resetting)
         prepare_step([self.members[i] for i in going], [actions[i] for i in going])
         return super().step(np.array(actions))
 
@@ -144,4 +171,4 @@ def _mode(mode: str | AutoresetMode) -> AutoresetMode:
         return AutoresetMode(mode)
     except ValueError:
         expected = ", ".join(m.value for m in AutoresetMode)
-        raise SnakegymError(f"autoreset_mode: found {mode!r}, expected {expected}") from None
+        raise SnakegymError(f"autoreset_mode: found {mode!r:.80}, expected {expected}") from None

@@ -39,10 +39,12 @@ def __dir__() -> list[str]:
 with suppress(ModuleNotFoundError):  # learning itself does without: `snakegym compare` on a bare GPU machine
     from gymnasium import register
 
+    _FORMS = {"": {}, "Flat": {"observation": "flat"}, "Masked": {"observation": "masked"}}
     for _name in ("", "crowd", "flaky", "large", "tidal"):  # what needs no data; "" is the default
-        register(
-            id=f"snakegym/Serpentine{_name.title()}-v0",
-            entry_point="snakegym.envs.serpentine:SerpentineEnv",
-            vector_entry_point="snakegym.envs.vector:SerpentineVectorEnv",
-            kwargs={"scenario": _name} if _name else {},
-        )
+        for _form, _kwargs in _FORMS.items():  # ids of their own: many programs pass an id and nothing else
+            register(
+                id=f"snakegym/Serpentine{_name.title()}{_form}-v0",
+                entry_point="snakegym.envs.serpentine:SerpentineEnv",
+                vector_entry_point="snakegym.envs.vector:SerpentineVectorEnv",
+                kwargs=({"scenario": _name} if _name else {}) | _kwargs,
+            )

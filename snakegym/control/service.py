@@ -29,7 +29,10 @@ from snakegym.scenario import Scenario, Split, load_scenario
 
 @dataclass(frozen=True, eq=False)
 class Service:
-    """What all processes of a scenario share. Immutable: copies of environments share it."""
+    """What all processes of a scenario share. Immutable: copies of environments share it.
+
+    It is pickled as what it was loaded from, and loaded (once in a program) where it is unpickled.
+    """
 
     scenario: Scenario
     data: DataParts
@@ -38,6 +41,8 @@ class Service:
     engine: Engine
     library: TraceLibrary
     """The traces of one split alone."""
+    origin: tuple[str, Split, str | None, EngineKind]
+    """The arguments it was loaded with; the scenario as JSON."""
 
     def start(self, rng: np.random.Generator) -> tuple[ProcessController, SimulatedExecutor]:
         """Start a process: draw network, partition and initial model from `rng`."""
@@ -63,10 +68,17 @@ class Service:
             metric,
             np.random.default_rng(process_seed),
         )
-        return controller, SimulatedExecutor(network, self.engine, self.data.validation)
+        return controller, self.executor_for(controller)
+
+    def executor_for(self, controller: ProcessController) -> SimulatedExecutor:
+        """What carries out the jobs of one of this service's processes."""
+        return SimulatedExecutor(controller.network, self.engine, self.data.validation)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Service:
         return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _load, self.origin
 
 
 def load_service(
@@ -114,7 +126,8 @@ def _load(scenario_json: str, split: Split, traces: str | None, engine: EngineKi
     profile = profile_model(model, data.input_shape)
     _check_feasible(scenario, data, profile)
     library = load_library(scenario.network.traces, traces, split)
-    return Service(scenario, data, model, profile, make_engine(model, engine), library)
+    origin = scenario_json, split, traces, engine
+    return Service(scenario, data, model, profile, make_engine(model, engine), library, origin)
 
 
 def _check_feasible(scenario: Scenario, data: DataParts, profile: ModelProfile) -> None:

@@ -21,7 +21,11 @@ from snakegym.envs.info import ENDINGS
 from snakegym.envs.reward import TERMS
 from snakegym.errors import SnakegymError
 
-IDS = [spec.id for spec in gym.registry.values() if spec.namespace == "snakegym"]
+IDS = [
+    spec.id
+    for spec in gym.registry.values()
+    if spec.namespace == "snakegym" and "observation" not in spec.kwargs  # the other forms: test_forms
+]
 
 
 def make(**kwargs):

@@ -112,6 +112,30 @@ def test_seeds(brief, seed):
         assert info["metric"][i] == pytest.approx(alone_info["metric"])
 
 
+@pytest.mark.parametrize("mode", AutoresetMode)
+def test_a_limit_of_steps_truncates_as_gymnasium_does(brief, mode):
+    limit = {"scenario": brief, "max_episode_steps": 2, "engine": "sequential"}
+    ours = gym.make_vec(ID, num_envs=2, autoreset_mode=mode, **limit)
+    theirs = gym.make_vec(
+        ID, num_envs=2, vectorization_mode="sync", vector_kwargs={"autoreset_mode": mode}, **limit
+    )
+    assert data_equivalence(ours.reset(seed=5), theirs.reset(seed=5))
+    wait, truncations = ours.single_action_space.n - 1, 0
+    for _ in range(7):
+        mine, other = ours.step(np.array([0, wait])), theirs.step(np.array([0, wait]))
+        assert data_equivalence(mine, other)
+        truncated = mine[3]
+        truncations += truncated.sum()
+        if mode is AutoresetMode.DISABLED and truncated.any():
+            with pytest.raises(ResetNeeded, match="reset_mask"):
+                ours.step(np.array([0, wait]))
+            assert data_equivalence(reset_ended(ours, truncated), reset_ended(theirs, truncated))
+    assert (
+        truncations
+        == {AutoresetMode.NEXT_STEP: 4, AutoresetMode.SAME_STEP: 6, AutoresetMode.DISABLED: 6}[mode]
+    )
+
+
 def test_make_vec_takes_it_by_default_and_by_name(brief):
     for kwargs in ({}, {"vectorization_mode": "vector_entry_point"}):
         env = gym.make_vec(ID, num_envs=2, scenario=brief, **kwargs)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+
 import numpy as np
 import pytest
 from sb3_contrib import MaskablePPO
 from sb3_contrib.common.maskable.callbacks import MaskableEvalCallback
 from sb3_contrib.common.maskable.evaluation import evaluate_policy
 from sb3_contrib.common.maskable.utils import get_action_masks, is_masking_supported
+from stable_baselines3.common.logger import configure
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor, VecNormalize
 
@@ -36,12 +39,55 @@ def play(env, steps: int, seed: int = 5):
 
 def test_is_step_by_step_the_vector_of_single_environments(brief):
     ours = play(SerpentineVecEnv(N, scenario=brief, engine="sequential"), 8)
-    theirs = play(DummyVecEnv([lambda: SerpentineEnv(brief, engine="sequential")] * N), 8)
+    single = lambda: Monitor(SerpentineEnv(brief, engine="sequential"))  # noqa: E731
+    theirs = play(DummyVecEnv([single] * N), 8)
+    for *_, infos in (*ours[1:], *theirs[1:]):
+        for info in infos:
+            info.get("episode", {}).pop("t", None)  # wall-clock time
     np.testing.assert_equal(ours, theirs)
     infos = [info for _, _, _, infos in ours[1:] for info in infos]
     ended = [info for info in infos if "terminal_observation" in info]
     assert {info["TimeLimit.truncated"] for info in ended} == {True, False}
     assert {info["ended_target"] for info in ended} == {0, 1}
+
+
+def test_an_ended_episode_leaves_its_return_and_length(env):
+    env.reset()
+    totals, lengths, ended = np.zeros(N), np.zeros(N, int), 0
+    for _ in range(8):
+        _, rewards, dones, infos = env.step(np.argmax(get_action_masks(env), axis=1))
+        totals, lengths = totals + rewards, lengths + 1
+        for i, (done, info) in enumerate(zip(dones, infos, strict=True)):
+            assert ("episode" in info) == ("terminal_observation" in info) == done
+            if done:
+                assert set(info["episode"]) == {"r", "l", "t"}
+                assert info["episode"]["r"] == pytest.approx(totals[i], abs=1e-5)
+                assert info["episode"]["l"] == lengths[i]
+                totals[i], lengths[i], ended = 0.0, 0, ended + 1
+    assert ended > N
+
+
+def test_a_limit_of_steps_truncates(brief):
+    env = SerpentineVecEnv(2, scenario=brief, max_episode_steps=2)
+    env.reset()
+    wait = np.full(2, env.action_space.n - 1)
+    env.step(wait)
+    *_, dones, infos = env.step(wait)
+    assert dones.all()
+    assert [info["TimeLimit.truncated"] for info in infos] == [True, True]
+    assert [info["episode"]["l"] for info in infos] == [2, 2]
+    env.step(wait)
+
+
+def test_returns_are_logged_without_any_wrapper(env, tmp_path):
+    model = learner(env)
+    model.set_logger(configure(str(tmp_path), ["csv"]))
+    model.learn(24)
+    model.logger.close()
+    with (tmp_path / "progress.csv").open(newline="") as file:
+        last = list(csv.DictReader(file))[-1]
+    assert np.isfinite(float(last["rollout/ep_rew_mean"]))
+    assert 1 <= float(last["rollout/ep_len_mean"]) <= 60
 
 
 def test_masks_attributes_and_methods(env):
@@ -51,8 +97,9 @@ def test_masks_attributes_and_methods(env):
     assert get_action_masks(env).shape == (N, env.action_space.n)
     assert len(env.env_method("action_masks", indices=[0, 2])) == 2
     env.set_attr("note", "x", indices=1)
-    assert env.get_attr("note", indices=1) == ["x"]
-    assert env.env_is_wrapped(Monitor) == [False] * N
+    assert env.get_attr("note", indices=1) == [env.members[1].note] == ["x"]
+    assert env.env_is_wrapped(Monitor) == [True] * N
+    assert env.env_is_wrapped(VecMonitor) == [False] * N
     assert len(set(env.get_attr("np_random_seed"))) == N
 
 
@@ -75,6 +122,8 @@ def learner(env) -> MaskablePPO:
     return MaskablePPO("MultiInputPolicy", env, n_steps=4, batch_size=6, n_epochs=1, seed=0, device="cpu")
 
 
+# VecMonitor says so where it finds the environments monitored already.
+pytestmark = pytest.mark.filterwarnings("ignore:The environment is already wrapped:UserWarning")
 WRAPS = {
     "bare": lambda env: env,
     "VecMonitor": VecMonitor,
@@ -87,7 +136,7 @@ WRAPS = {
 def test_maskable_ppo_learns_with_every_wrapper(env, wrap):
     model = learner(WRAPS[wrap](env)).learn(4 * N * 2)
     assert model.num_timesteps == 24
-    assert (len(model.ep_info_buffer) > 0) == (wrap in ("VecMonitor", "both"))
+    assert len(model.ep_info_buffer) > 0
 
 
 def test_learning_repeats_itself(brief):
