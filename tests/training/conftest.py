@@ -1,8 +1,11 @@
 """A scenario so small that training and evaluation take seconds."""
 
+import contextlib
+import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -75,6 +78,43 @@ def start_snakegym() -> Callable[..., subprocess.Popen[str]]:
         )
 
     return start
+
+
+class Sessions:
+    """Sessions of processes (`start_new_session=True`), named by the process that began them."""
+
+    def __init__(self) -> None:
+        if not Path("/proc/self/stat").exists():
+            pytest.skip("no /proc to look for processes in")
+
+    def running(self, session: int) -> list[int]:
+        """Ids of its processes."""
+        found = []
+        for folder in Path("/proc").iterdir():
+            with contextlib.suppress(OSError, ValueError):  # no process, or it ended meanwhile
+                state, _, _, of = (folder / "stat").read_text().rpartition(")")[2].split()[:4]
+                if int(of) == session and state not in "ZX":
+                    found.append(int(folder.name))
+        return found
+
+    def wait_for_end(self, session: int, seconds: float) -> list[int]:
+        """Those of its processes that run after so many seconds still."""
+        until = time.monotonic() + seconds
+        while (left := self.running(session)) and time.monotonic() < until:
+            time.sleep(0.05)
+        return left
+
+    def kill(self, session: int) -> None:
+        """End whatever is left of it."""
+        for process in self.running(session):
+            with contextlib.suppress(OSError):
+                os.kill(process, signal.SIGKILL)
+
+
+@pytest.fixture
+def sessions() -> Sessions:
+    """To see which processes a command has left behind."""
+    return Sessions()
 
 
 @pytest.fixture

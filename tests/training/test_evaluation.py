@@ -7,7 +7,8 @@ import pytest
 
 from snakegym.training.analysis import summary as report
 from snakegym.training.episodes.play import EpisodeRecord
-from snakegym.training.evaluate import workers
+from snakegym.training.evaluate.stage import Stage
+from snakegym.training.runs.partial import Task
 
 Run = Callable[..., tuple[int, str, str]]
 Names = tuple[str, ...]
@@ -161,19 +162,19 @@ class TestInterrupted:
     """An evaluation that is stopped after four of its six episodes."""
 
     @pytest.fixture
-    def played(self, evaluate: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[workers.Task]:
+    def played(self, evaluate: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Task]:
         evaluate("whole")
-        played: list[workers.Task] = []
-        original = workers.Stage.play
+        played: list[Task] = []
+        original = Stage.play
 
-        def play(stage: workers.Stage, task: workers.Task) -> EpisodeRecord:
+        def play(stage: Stage, task: Task, *_: object) -> EpisodeRecord:
             if len(played) == 4:
                 played.clear()
                 raise KeyboardInterrupt
             played.append(task)
             return original(stage, task)
 
-        monkeypatch.setattr(workers.Stage, "play", play)
+        monkeypatch.setattr(Stage, "play", play)
         status, _, err = evaluate("out")
         assert status == 130
         assert "4 of 6 episodes are kept" in err
@@ -183,7 +184,7 @@ class TestInterrupted:
         files = [(tmp_path / f / "evaluation.json").read_bytes() for f in ("whole", "out")]
         return files[0] == files[1]
 
-    def test_it_goes_on(self, played: list[workers.Task], evaluate: Run, tmp_path: Path) -> None:
+    def test_it_goes_on(self, played: list[Task], evaluate: Run, tmp_path: Path) -> None:
         assert not (tmp_path / "out" / "evaluation.json").exists()
         status, _, err = evaluate("out")
         assert status == 0, err
@@ -192,7 +193,7 @@ class TestInterrupted:
         assert self.whole(tmp_path)
 
     def test_a_line_cut_short_is_played_again(
-        self, played: list[workers.Task], evaluate: Run, tmp_path: Path
+        self, played: list[Task], evaluate: Run, tmp_path: Path
     ) -> None:
         partial = tmp_path / "out" / "partial.jsonl"
         partial.write_bytes(partial.read_bytes()[:-20])
@@ -201,7 +202,7 @@ class TestInterrupted:
         assert self.whole(tmp_path)
 
     def test_rows_of_another_evaluation_are_not_used(
-        self, played: list[workers.Task], evaluate: Run, tiny: str
+        self, played: list[Task], evaluate: Run, tiny: str
     ) -> None:
         Path(tiny).write_text(Path(tiny).read_text().replace("alpha: 0.5", "alpha: 0.7"))
         _, _, err = evaluate("out")

@@ -15,10 +15,11 @@ from snakegym.training.analysis import summary as report
 from snakegym.training.analysis.groups import trainings
 from snakegym.training.episodes.play import EpisodeRecord
 from snakegym.training.evaluate.config import EvaluateConfig
-from snakegym.training.evaluate.workers import Stage, open_workers
+from snakegym.training.evaluate.stage import Stage
 from snakegym.training.runs import folder as runfolder
 from snakegym.training.runs.manifest import MANIFEST, write_manifest
 from snakegym.training.runs.partial import PartialResults, Task
+from snakegym.training.runs.pool import n_processes, working
 from snakegym.training.runs.progress import progress
 
 FILES = (
@@ -32,6 +33,8 @@ FILES = (
     "report.html",
 )
 PARTIAL = "partial.jsonl"
+EPISODES_WORTH_A_PROCESS = 20
+"""A process takes seconds to start: with fewer episodes each, one does it sooner."""
 
 
 def evaluate(config: EvaluateConfig) -> None:
@@ -88,8 +91,9 @@ def _play_all(stage: Stage, header: dict[str, Any]) -> dict[str, list[EpisodeRec
         print(f"going on after {len(tasks) - len(missing)} of {len(tasks)} episodes", file=sys.stderr)
     bar = progress(len(tasks), "evaluate", "episode", initial=len(tasks) - len(missing))
     try:
-        with bar, open_workers(stage, len(missing)) as play:
-            for task, record in play(missing):
+        processes = n_processes(config.jobs, len(missing), EPISODES_WORTH_A_PROCESS)
+        with bar, working(stage.play, missing, processes) as played:
+            for task, record in played:
                 partial.add(task, record)
                 bar.set_postfix_str(task.scheduler, refresh=False)
                 bar.update()
