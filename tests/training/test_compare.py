@@ -114,12 +114,12 @@ def test_a_broken_checkpoint_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"frameworks": "fedprox"}, "found 'fedprox'"),
+        ({"frameworks": "fedprox"}, "unknown framework 'fedprox'"),
         ({"frameworks": " , "}, "--frameworks: found none"),
         ({"seeds": "0,x"}, "--seeds: found '0,x'"),
         ({"cycles": 0}, "--cycles: found 0"),
         ({"alpha": -1.0}, "field 'data.alpha'"),
-        ({"model": "resnet"}, "found 'resnet'"),
+        ({"model": "resnet"}, "unknown model 'resnet'"),
         ({"width": 0}, "field 'model.options.width'"),
         ({"device": "tpu:7"}, "--device: found 'tpu:7'"),
         ({"dataset": "cifar10", "data": "/nowhere", "width": 0.1}, "found '/nowhere'"),
