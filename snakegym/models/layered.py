@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -28,6 +29,7 @@ class LayeredModel(nn.Module):
         self.layers = nn.ModuleList(layers)
         self._parameters_of = [dict(layer.named_parameters()) for layer in layers]
         self._buffers_of = [_buffer_slots(layer) for layer in layers]
+        self._made = [_as_made(layer) for layer in layers]
 
     @property
     def n_layers(self) -> int:
@@ -59,17 +61,22 @@ class LayeredModel(nn.Module):
 
         Linear and convolutional weights keep the variance of activations through ReLUs; every
         other module does its own `reset_parameters`, and a module with a `reset_parameters` around
-        linear ones (a residual block) may rescale them. The same seed gives the same state; what
-        the model has loaded and the global random generator are left alone.
+        linear ones (a residual block) may rescale them. Parameters that no module starts by itself
+        are drawn as weights are, or stay at the one value that they were made with (a scale of ones,
+        an offset of zeros); buffers likewise begin as they were made. The same seed gives the same
+        state; what the model has loaded and the global random generator are left alone.
         """
         before = self.state()
-        # Never written in place: the parameters may be somebody's state.
-        self.load(ModelState(tuple({n: t.clone() for n, t in layer.items()} for layer in before.layers)))
         try:
+            # Tensors of its own: those that are loaded may be somebody's state.
+            self.load(ModelState(tuple({n: t.clone() for n, t in made.items()} for made in self._made)))
             with torch.random.fork_rng(devices=[]), torch.no_grad():
                 torch.default_generator.manual_seed(seed)
                 for layer in self.layers:
+                    _poison(layer)
                     _initialise(layer)
+                for i, made in enumerate(self._made):
+                    _start_rest(self.layer_state(i), made)
             return self.state()
         finally:
             self.load(before)
@@ -126,6 +133,43 @@ def _buffer_slots(layer: nn.Module) -> dict[str, tuple[nn.Module, str]]:
     return slots
 
 
+def _as_made(layer: nn.Module) -> LayerState:
+    """What the layer holds now; drawn parameters, of which the shape alone matters, take no memory."""
+    made = {name: tensor.detach().clone() for name, tensor in layer.named_buffers()}
+    for name, parameter in layer.named_parameters():
+        value = parameter.detach().flatten()[:1]
+        if not _drawable(parameter) or not parameter.numel():
+            made[name] = parameter.detach().clone()
+        elif (parameter == value).all():
+            made[name] = value.clone().expand(parameter.shape)
+        else:
+            made[name] = torch.full_like(value, math.nan).expand(parameter.shape)
+    return made
+
+
+def _drawable(tensor: Tensor) -> bool:
+    return tensor.is_floating_point() or tensor.is_complex()
+
+
+def _poison(layer: nn.Module) -> None:
+    """NaN wherever a number is to be drawn: what is left of it afterwards was forgotten."""
+    for parameter in layer.parameters():
+        if _drawable(parameter):
+            parameter.fill_(math.nan)
+
+
+def _start_rest(layer: LayerState, made: LayerState) -> None:
+    """Start what is still NaN (or was computed from it), and nothing else."""
+    for name, tensor in layer.items():
+        if not tensor.isnan().any():
+            continue
+        if not made[name].isnan().any():
+            tensor.copy_(made[name])
+        else:  # fan in: all but the first dimension, or the only one
+            fan_in = tensor[0].numel() if tensor.ndim > 1 else tensor.numel()
+            tensor.normal_(0, math.sqrt(2 / fan_in))
+
+
 def _initialise(module: nn.Module) -> None:
     """Children first, so that a module's own `reset_parameters` has the last word."""
     for child in module.children():
@@ -134,5 +178,8 @@ def _initialise(module: nn.Module) -> None:
         nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
         if module.bias is not None:
             nn.init.zeros_(module.bias)
-    elif callable(reset := getattr(module, "reset_parameters", None)):
-        reset()
+        return
+    for name in ("reset_parameters", "_reset_parameters"):  # torch's attention has the second
+        if callable(reset := getattr(module, name, None)):
+            reset()
+            return

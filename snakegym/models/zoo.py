@@ -75,7 +75,9 @@ def build_model(config: ModelConfig, input_shape: Shape, n_classes: int) -> Laye
         options = options_type.model_validate(config.options)
     except ValidationError as error:
         raise SnakegymError(_describe(error, config.name, options_type)) from None
-    with torch.random.fork_rng(devices=[]):  # modules draw their first parameters as they are made
+    # Modules draw their first parameters as they are made, and buffers (random features) that stay.
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
         return LayeredModel(build(options, input_shape, n_classes))
 
 

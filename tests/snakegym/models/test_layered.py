@@ -3,7 +3,10 @@ import pickle
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
+from torch.nn.utils import parametrizations
 
 from snakegym.errors import SnakegymError
 from snakegym.models.layered import LayeredModel
@@ -55,6 +58,96 @@ def test_initial_state_depends_on_the_seed_alone(model):
     torch.manual_seed(123)
     assert same(model.initial_state(7), other.initial_state(7))
     assert not same(model.initial_state(7), model.initial_state(8))
+
+
+class Own(nn.Module):
+    """Parameters of its own and no `reset_parameters`: a scale, an offset, a drawn table, a counter."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.full((4,), 0.1))
+        self.offset = nn.Parameter(torch.zeros(4))
+        self.table = nn.Parameter(torch.randn(1, 3, 4))
+        self.single = nn.Parameter(torch.rand(5))
+        self.steps = nn.Parameter(torch.arange(3), requires_grad=False)
+
+
+class Forgetful(nn.Module):
+    """Its `reset_parameters` starts one of its two parameters."""
+
+    def __init__(self):
+        super().__init__()
+        self.known, self.forgotten = nn.Parameter(torch.empty(4, 4)), nn.Parameter(torch.randn(4, 4))
+        self.reset_parameters()
+
+    def reset_parameters(self):
+        nn.init.uniform_(self.known)
+
+
+MODULES = {
+    "linear": lambda: nn.Linear(4, 4),
+    "convolution": lambda: nn.Conv2d(2, 4, 3),
+    "transposed": lambda: nn.ConvTranspose1d(2, 4, 3),
+    "attention": lambda: nn.MultiheadAttention(4, 2, add_bias_kv=True),
+    "narrow attention": lambda: nn.MultiheadAttention(4, 2, kdim=3, vdim=5),
+    "encoder": lambda: nn.TransformerEncoderLayer(4, 2, 8),
+    "lstm": lambda: nn.LSTM(4, 4),
+    "embedding": lambda: nn.Embedding(5, 4),
+    "norm": lambda: nn.BatchNorm1d(4),
+    "prelu": lambda: nn.PReLU(),
+    "weight norm": lambda: parametrizations.weight_norm(nn.Linear(4, 4)),
+    "own": Own,
+    "list": lambda: nn.ParameterList([torch.randn(4, 4), torch.ones(2)]),
+    "forgetful": Forgetful,
+}
+DRAWN = set(MODULES) - {"norm", "prelu"}
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.sampled_from(sorted(MODULES)), min_size=3, max_size=5), st.integers(0, 2**31 - 1))
+def test_initial_state_of_any_modules_depends_on_the_seed_alone(names, seed):
+    states = []
+    for history in (1, 2):
+        torch.manual_seed(history)
+        model = LayeredModel([MODULES[name]() for name in names])
+        for tensor in tensors(model.state()):
+            tensor.fill_(history)  # as if something else had been trained and loaded
+        states.append((model.initial_state(seed), model.initial_state(seed + 1)))
+    (first, other), (second, _) = states
+    assert same(first, second)
+    assert all(tensor.isfinite().all() for tensor in tensors(first))
+    for name, a, b in zip(names, first.layers, other.layers, strict=True):
+        assert name not in DRAWN or any(not torch.equal(a[key], b[key]) for key in a)
+
+
+def test_parameters_of_no_known_kind_are_drawn_or_stay_as_they_were_made():
+    model = LayeredModel([nn.Linear(4, 4), Own(), Forgetful(), nn.MultiheadAttention(64, 2)])
+    _, own, forgetful, attention = model.initial_state(3).layers
+    assert torch.equal(own["scale"], torch.full((4,), 0.1))
+    assert torch.equal(own["offset"], torch.zeros(4))
+    assert own["steps"].tolist() == [0, 1, 2]
+    assert 0 < float(own["table"].std()) < 1
+    assert 0 <= float(forgetful["known"].min()) <= float(forgetful["known"].max()) <= 1
+    again = model.initial_state(4).layers
+    for before, after, name in [
+        (own, again[1], "table"),
+        (own, again[1], "single"),
+        (forgetful, again[2], "forgotten"),
+        (attention, again[3], "in_proj_weight"),
+    ]:
+        assert not torch.equal(before[name], after[name])
+
+
+def test_buffers_that_were_drawn_are_part_of_the_architecture():
+    class Features(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("frequencies", torch.randn(4))
+
+    model = LayeredModel([nn.Linear(4, 4), Features(), nn.Linear(4, 4)])
+    made = model.layers[1].frequencies.clone()
+    model.load(model.state().replace({1: {"frequencies": torch.zeros(4)}}))
+    assert torch.equal(model.initial_state(0).layers[1]["frequencies"], made)
 
 
 def test_global_generator_untouched_by_building_and_initialising():
