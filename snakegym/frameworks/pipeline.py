@@ -110,7 +110,7 @@ def _loaded(model: LayeredModel, job: LocalTraining) -> Iterator[torch.Generator
     """The model with copies of the job's tensors, and its generator of sample orders."""
     model.load(job.state.replace({i: _copied(layer) for i, layer in enumerate(job.state.layers)}))
     generator = torch.Generator().manual_seed(job.seed)
-    with private_randomness(generator):
+    with private_randomness(generator, job.data.inputs.device):
         yield generator
 
 

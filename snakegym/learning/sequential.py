@@ -59,7 +59,7 @@ class SequentialEngine:
         generator = torch.Generator().manual_seed(job.seed)
         with (
             loaded(self.model, job.state.replace(copies), frozen if job.config.quantise_frozen else ()),
-            private_randomness(generator),
+            private_randomness(generator, job.data.inputs.device),
         ):
             order = list(batches(job, budget, generator))
             soft = soft_targets(self.model, job, order)
@@ -181,11 +181,24 @@ def unfrozen(model: LayeredModel, layers: Sequence[int]) -> Iterator[list[nn.Par
 
 
 @contextmanager
-def private_randomness(generator: torch.Generator) -> Iterator[None]:
-    """Seeds what dropout and its like draw from, the global generator, and restores it afterwards."""
+def private_randomness(generator: torch.Generator, device: torch.device) -> Iterator[None]:
+    """Seeds what dropout and its like draw from, the global generators, and restores them afterwards.
+
+    Args:
+        generator: on the CPU; the seed is drawn from it.
+        device: where layers are computed; a GPU has a global generator of its own.
+    """
     seed = int(torch.randint(2**62, (), generator=generator))
-    with torch.random.fork_rng(devices=[]):
+    if device.type == "cpu":
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            yield
+        return
+    module = torch.get_device_module(device)
+    index = module.current_device() if device.index is None else device.index
+    with torch.random.fork_rng([index], device_type=device.type), module.device(index):
         torch.default_generator.manual_seed(seed)
+        module.manual_seed(seed)
         yield
 
 

@@ -14,6 +14,7 @@ from snakegym.errors import SnakegymError
 from snakegym.learning.jobs import LocalTraining
 from snakegym.learning.sequential import SequentialEngine
 from snakegym.models.layered import LayeredModel
+from snakegym.models.state import ModelState
 from snakegym.models.zoo import build_model
 from snakegym.scenario import AugmentationConfig, DataConfig, EarlyExitConfig, LearningConfig, ModelConfig
 
@@ -108,6 +109,24 @@ def test_global_generator_untouched(model):
     engine.train([job(state)])
     engine.evaluate([state], toy_data())
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_dropout_on_a_gpu_depends_on_the_job_alone():
+    model = noisy(False)
+    data = toy_data()
+    there = replace(data, inputs=data.inputs.cuda(), targets=data.targets.cuda())
+    state = ModelState(
+        tuple({n: t.cuda() for n, t in layer.items()} for layer in model.initial_state(0).layers)
+    )
+    results = []
+    for seed in (1, 2):
+        torch.cuda.manual_seed(seed)
+        before = torch.cuda.get_rng_state()
+        work = job(state, data=there, indices=torch.arange(0, 40, 2).cuda())
+        results.append(SequentialEngine(model).train([work])[0])
+        assert torch.equal(torch.cuda.get_rng_state(), before)
+    assert same(results[0].state, results[1].state)
 
 
 def test_later_hops_do_not_write_into_earlier_results(model):
