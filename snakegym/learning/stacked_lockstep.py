@@ -81,7 +81,10 @@ class Lockstep:
         width = max((c.stop for c in self.columns.values()), default=0)
         self.gradients = torch.zeros(len(tasks), width, device=device, dtype=self.stack.dtype)
         members = [[k for k, task in enumerate(tasks) if i in task.trained] for i in range(len(model.names))]
-        self.plan = GradientPlan(model, self.stack.weights, members, self.columns, self.gradients)
+        weights = list(model.split(self.stack.weights))
+        self.plan = GradientPlan(
+            model.operations, model.layer_of, weights, members, self.columns, self.gradients
+        )
 
     def run(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """Trains all batches; the sum of the losses of the batches of each task."""

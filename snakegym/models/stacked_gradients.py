@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Hashable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from snakegym.models.stacked_ops import Trainable
-
-if TYPE_CHECKING:
-    from snakegym.models.stacked import StackedModel
+from snakegym.models.stacked_ops import Operation, Trainable
 
 
 class GradientPlan:
@@ -22,8 +19,9 @@ class GradientPlan:
     columns (seven residual layers, of which everybody trains one), one product serves all.
 
     Args:
-        model: whose layers they are.
-        weights: per layer its parameters, each [K, *shape].
+        operations: of the model, in the order in which they run.
+        layer_of: the layer of each operation.
+        weights: the parameters of each operation, each [K, *shape].
         members: per layer who trains it, in rising order.
         columns: of the gradients of each trained layer with parameters.
         flat: [K, width], overwritten by every backward pass where something is trained.
@@ -31,7 +29,8 @@ class GradientPlan:
 
     def __init__(
         self,
-        model: StackedModel,
+        operations: Sequence[Operation],
+        layer_of: Sequence[int],
         weights: Sequence[Sequence[Tensor]],
         members: Sequence[Sequence[int]],
         columns: Mapping[int, slice],
@@ -41,8 +40,7 @@ class GradientPlan:
         """Per operation who trains it, also as a tensor."""
         families: dict[Hashable, _Family] = {}
         used = dict.fromkeys(columns, 0)
-        for i, (op, own) in enumerate(zip(model.operations, model.split(weights), strict=True)):
-            layer = model.layer_of[i]
+        for i, (op, layer, own) in enumerate(zip(operations, layer_of, weights, strict=True)):
             if not own or not members[layer] or not isinstance(op, Trainable):
                 continue
             start = columns[layer].start + used[layer]
@@ -50,7 +48,7 @@ class GradientPlan:
             key = (-1 if op.joint else i, start, tuple(w.shape for w in own))
             family = families.setdefault(key, _Family(op, own, flat, start))
             self._users[i] = (family, members[layer], torch.tensor(members[layer], device=flat.device))
-        self.lowest = min(self._users, default=len(model.operations))
+        self.lowest = min(self._users, default=len(operations))
         """Nobody needs a gradient below this operation."""
         self.narrow(len(flat))
 
