@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
+from snakegym.errors import SnakegymError
 from snakegym.frameworks.ledger import Ledger
 from snakegym.frameworks.problem import Problem, state_on
 from snakegym.frameworks.records import Checkpoint, RoundRecord
-from snakegym.models.state import ModelState
+from snakegym.models.state import LayerState, ModelState
 
 
 class Framework(ABC):
     """A way to train the problem's model over its nodes.
 
-    Subclasses train one round (`_train`), say how much memory a node needs, and keep whatever else
-    they carry from round to round in `_journal`. Optimisers are fresh for every local training, as in
+    Subclasses train one round (`_train`), say how much memory a node needs, and add whatever else
+    they carry from round to round to `_carried`. Optimisers are fresh for every local training, as in
     a hop of Snake Learning, so nothing but the weights is carried over.
 
     Attributes:
@@ -52,21 +53,24 @@ class Framework(ABC):
 
     def checkpoint(self) -> Checkpoint:
         """All that is needed to go on from here in another process."""
-        journal = {
-            "rounds": self.rounds,
-            "clock_s": self.clock_s,
-            "trained_samples": self._trained_samples,
-            **self._journal(),
-        }
-        return Checkpoint(state_on("cpu", self.state), journal)
+        layers, own = self._carried()
+        journal = {"rounds": self.rounds, "clock_s": self.clock_s, "trained_samples": self._trained_samples}
+        return Checkpoint(state_on("cpu", ModelState(tuple(layers))).layers, {**journal, **own})
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Go on from a checkpoint of the same framework on the same problem."""
-        journal = checkpoint.journal
-        self._replay(journal)
-        self.state = state_on(str(self.problem.data.train.inputs.device), checkpoint.state)
+        """Go on from a checkpoint of the same framework on the same problem.
+
+        Raises:
+            SnakegymError: it is of another one.
+        """
+        journal, device = checkpoint.journal, str(self.problem.data.train.inputs.device)
+        self._take_up(state_on(device, ModelState(checkpoint.layers)).layers, journal)
         self.rounds, self.clock_s = int(journal["rounds"]), float(journal["clock_s"])
         self._trained_samples = float(journal["trained_samples"])
+
+    def log(self) -> dict[str, Any]:
+        """What happened in the rounds so far beside their records, as plain JSON data."""
+        return {}
 
     @abstractmethod
     def _train(self, ledger: Ledger) -> float:
@@ -76,12 +80,14 @@ class Framework(ABC):
     def node_memory(self) -> float:
         """Bytes that a node needs at most, by formula; 0 if nodes do not train."""
 
-    def _journal(self) -> dict[str, Any]:
-        """What a subclass carries from round to round beside `state`, as plain JSON data."""
-        return {}
+    def _carried(self) -> tuple[Sequence[LayerState], dict[str, Any]]:
+        """Tensors that are carried from round to round, and whatever else is, as plain JSON data."""
+        return self.state.layers, {}
 
-    def _replay(self, journal: dict[str, Any]) -> None:  # noqa: B027 (most carry nothing)
-        """Take up what `_journal` gave."""
+    def _take_up(self, layers: Sequence[LayerState], journal: dict[str, Any]) -> None:
+        """Take up what `_carried` gave."""
+        check_like(layers, self.state.layers)
+        self.state = ModelState(tuple(layers))
 
     def _count(self, samples: float) -> None:
         self._trained_samples += samples
@@ -106,7 +112,21 @@ class Framework(ABC):
             all_flops=float(ledger.flops.sum()),
             time_s=ledger.end_s - ledger.start_s,
             energy_j=ledger.energy_j,
-            loss=float(np.float64(loss)),
+            loss=float(loss) if math.isfinite(loss) else None,
             validation_accuracy=validation,
             test_accuracy=test,
         )
+
+
+def check_like(found: Sequence[LayerState], expected: Sequence[LayerState]) -> None:
+    """Raise SnakegymError unless these are tensors of the same names, shapes and types."""
+    ours, theirs = (
+        [{name: (tuple(t.shape), t.dtype) for name, t in layer.items()} for layer in layers]
+        for layers in (found, expected)
+    )
+    if ours != theirs:
+        place = next(
+            (i for i, pair in enumerate(zip(ours, theirs, strict=False)) if pair[0] != pair[1]), None
+        )
+        what = f"{len(ours)} layers, not {len(theirs)}" if place is None else f"another layer {place}"
+        raise SnakegymError(f"checkpoint: found {what}")

@@ -67,12 +67,13 @@ class Ledger:
         self.energy_j += costs.compute_energy(power, costs.busy_time(flops, peak))
         return self._until(at_s + work.elapsed_s)
 
-    def book(self, hop: Hop, flops: float, end_s: float) -> None:
-        """A hop that the network simulator has accounted for already."""
-        self.messages += _transfers(hop)
+    def book(self, hop: Hop, end_s: float) -> None:
+        """A hop that the network simulator has accounted for already, with all nodes that took part."""
+        for part in hop.parts:
+            self.messages += (part.phases.receive_s > 0) + (part.phases.send_s > 0)
+            self.flops[part.node] += part.flops
         self.n_bytes += hop.costs.n_bytes
         self.energy_j += hop.costs.energy_j
-        self.flops[hop.assignment.node] += flops * hop.phases.trained_share
         self._until(end_s)
 
     def _until(self, time_s: float) -> float:
@@ -85,10 +86,6 @@ def batch_sizes(n_samples: int, batch_size: int, epochs: int) -> Iterator[int]:
     full, rest = divmod(n_samples, batch_size)
     for _ in range(epochs):
         yield from [batch_size] * full + ([rest] if rest else [])
-
-
-def _transfers(hop: Hop) -> int:
-    return (hop.phases.receive_s > 0) + (hop.phases.send_s > 0)
 
 
 def _check(progress: Progress, what: str, at_s: float) -> None:

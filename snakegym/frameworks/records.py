@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
-from snakegym.models.state import ModelState
+from snakegym.models.state import LayerState
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,23 +33,19 @@ class RoundRecord:
     """Simulated duration of the round."""
     energy_j: float
     """Of all nodes, in this round; the server's is not counted."""
-    loss: float
-    """Mean training loss of the round."""
+    loss: float | None
+    """Mean training loss of the round; None if nothing was trained."""
     validation_accuracy: float
     """Of the model after the round, in [0, 1]."""
     test_accuracy: float
     """Of the model after the round, in [0, 1]."""
 
-    def as_dict(self) -> dict[str, Any]:
-        """As plain JSON data."""
-        return asdict(self)
-
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """All that a framework needs to go on after a round."""
+    """All that a framework needs to go on after a round; neither data nor network are in it."""
 
-    state: ModelState
-    """The model, and whatever other tensors are trained."""
+    layers: tuple[LayerState, ...]
+    """The tensors that it carries, on the CPU: those of its model's layers, and whatever else."""
     journal: dict[str, Any]
     """Everything else, as plain JSON data."""

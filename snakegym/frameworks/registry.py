@@ -10,6 +10,7 @@ from snakegym.frameworks.accelerated import AcceleratedFL
 from snakegym.frameworks.base import Framework
 from snakegym.frameworks.centralised import Centralised
 from snakegym.frameworks.fedavg import FedAvg
+from snakegym.frameworks.memory import check_hop_memory
 from snakegym.frameworks.problem import Problem
 from snakegym.frameworks.snake import SnakeLearning
 from snakegym.frameworks.split import SplitLearning
@@ -25,6 +26,8 @@ class Entry:
     title: str
     """In tables and pictures."""
     make: Callable[[Problem], Framework]
+    check: Callable[[Problem], None] = lambda _: None
+    """Raises SnakegymError where the framework is bound to fail on the problem; trains nothing."""
 
 
 FRAMEWORKS: dict[str, Entry] = {
@@ -35,12 +38,14 @@ FRAMEWORKS: dict[str, Entry] = {
     "splitfed": Entry("SplitFed", SplitFed),
     "splitfed-v2": Entry("SplitFed, one server part", partial(SplitFed, shared_server=True)),
     "random-walking-snakes": Entry("Random Walking Snakes", RandomWalkingSnakes),
-    "snake-p2p": Entry("Snake Learning, P2P", partial(SnakeLearning, mode="p2p")),
-    "snake-cs": Entry("Snake Learning, CS", partial(SnakeLearning, mode="cs")),
-    "snake-random": Entry("Snake, random order", partial(SnakeLearning, order="random")),
-    "snake-reverse": Entry("Snake, reverse order", partial(SnakeLearning, order="reverse")),
-    "snake-interrupted": Entry("Snake, fifth layer interrupted", partial(SnakeLearning, interrupted=True)),
-    "snake-rotating": Entry("Snake, rotating nodes", partial(SnakeLearning, rotate=True)),
+    "snake-p2p": Entry("Snake Learning, P2P", partial(SnakeLearning, mode="p2p"), check_hop_memory),
+    "snake-cs": Entry("Snake Learning, CS", partial(SnakeLearning, mode="cs"), check_hop_memory),
+    "snake-random": Entry("Snake, random order", partial(SnakeLearning, order="random"), check_hop_memory),
+    "snake-reverse": Entry("Snake, reverse order", partial(SnakeLearning, order="reverse"), check_hop_memory),
+    "snake-interrupted": Entry(
+        "Snake, fifth layer interrupted", partial(SnakeLearning, interrupted=True), check_hop_memory
+    ),
+    "snake-rotating": Entry("Snake, rotating nodes", partial(SnakeLearning, rotate=True), check_hop_memory),
 }
 ALIASES = {"snake": "snake-p2p", "centralized": "centralised", "rws": "random-walking-snakes"}
 

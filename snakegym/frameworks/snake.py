@@ -7,21 +7,23 @@ DOI 10.1109/MCOM.005.2400282.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 
+from snakegym.control.checkpoint import ProcessCheckpoint
 from snakegym.control.controller import ProcessController
 from snakegym.control.executor import Executor, SimulatedExecutor
 from snakegym.control.records import Assignment, Hop, Job, Outcome
 from snakegym.errors import SnakegymError
-from snakegym.frameworks.base import Framework
+from snakegym.frameworks.base import Framework, check_like
 from snakegym.frameworks.ledger import Ledger
 from snakegym.frameworks.problem import Problem
-from snakegym.network.records import Phases
+from snakegym.models.state import LayerState
 from snakegym.network.simulator import simulate
-from snakegym.scenario import ForcedInterruption, LayerOrder, Mode
+from snakegym.scenario import LayerOrder, Mode, Scenario
 
 NEVER_S = 1e12
 """A budget that is never used up: rounds are counted instead."""
@@ -62,7 +64,8 @@ class SnakeLearning(Framework):
 
     Args:
         problem: what to train on.
-        mode: through the PCE (`cs`) or from node to node (`p2p`).
+        mode: through the PCE (`cs`) or from node to node (`p2p`); the scenario's `process.parallel` holds
+            for `cs` alone.
         order: of the middle layers in a cycle.
         rotate: begin every round one node later, so that nodes train other layers than before.
         interrupted: in every cycle the training of the model's fifth layer is interrupted before it
@@ -79,24 +82,11 @@ class SnakeLearning(Framework):
         interrupted: bool = False,
     ) -> None:
         super().__init__(problem)
-        base = problem.scenario
-        process = base.process.model_copy(
-            update={
-                "layer_order": order,
-                "target": None,
-                "interrupt": ForcedInterruption(layer=FIFTH_LAYER) if interrupted else None,
-                "budget": base.process.budget.model_copy(
-                    update={"time_s": NEVER_S, "energy_j": None, "hops": None}
-                ),
-            }
-        )
-        network = base.network.model_copy(update={"mode": mode})
-        self._scenario = base.model_copy(update={"process": process, "network": network})
+        self._scenario = _in_turn(problem.scenario, mode, order, interrupted)
         self._rotate = rotate
         simulated = SimulatedExecutor(problem.network, problem.engine, problem.data.validation)
         self._executor: Executor = Interrupting(simulated) if interrupted else simulated
         self._controller = self._start()
-        self._hops: list[dict[str, Any]] = []
 
     def node_memory(self) -> float:
         """That of the hop that needs most."""
@@ -105,20 +95,32 @@ class SnakeLearning(Framework):
     def _train(self, ledger: Ledger) -> float:
         problem, controller = self.problem, self._controller
         losses = []
-        for turn in range(problem.n_nodes):
-            node = (turn + self.rounds * self._rotate) % problem.n_nodes
-            waits = self._wait_for(node)
+        for node in self._turns():
+            self._wait_for(node)
             job = controller.dispatch(self._assignment(node))
-            outcome = self._executor.run(job)
-            hop = controller.complete(job, outcome)
-            self._hops.append(_note(hop, outcome, waits))
-            self._count(hop.phases.trained_share * job.training.n_samples)
-            ledger.book(hop, job.flops, controller.clock_s)
+            hop = controller.complete(job, self._executor.run(job))
+            for part in hop.parts:
+                samples = problem.samples[part.node] * problem.scenario.learning.epochs
+                self._count(part.phases.trained_share * samples)
+            ledger.book(hop, controller.clock_s)
             losses.append(hop.loss)
         self.state = controller.state
-        return float(np.nanmean(losses))
+        trained = [loss for loss in losses if math.isfinite(loss)]
+        return float(np.mean(trained)) if trained else math.nan
 
-    def _wait_for(self, node: int) -> int:
+    def _turns(self) -> Iterator[int]:
+        """The nodes that are assigned a hop in this round.
+
+        Where several nodes train in a hop, the others of its nodes need no turn of their own any more; the
+        round ends with as many hops as it takes for every node to train once if none trains twice.
+        """
+        n, done = self.problem.n_nodes, len(self._controller.history)
+        order = [(turn + self.rounds * self._rotate) % n for turn in range(n)]
+        for _ in range(math.ceil(n / self._scenario.process.parallel)):
+            busy = {part.node for hop in self._controller.history[done:] for part in hop.parts}
+            yield next(node for node in order if node not in busy)
+
+    def _wait_for(self, node: int) -> None:
         """Let time pass until the node can be reached."""
         waits, controller = 0, self._controller
         while not controller.view().legal[node].any():
@@ -126,10 +128,9 @@ class SnakeLearning(Framework):
             waits += 1
             if waits * self._scenario.process.wait_s > self._scenario.network.timeout_s:
                 raise SnakegymError(
-                    f"node {node}: found it out of reach or without the memory for any layer for longer "
-                    f"than network.timeout_s, expected it back by {controller.clock_s:.0f} s"
+                    f"node {node}: found it out of reach for longer than network.timeout_s, "
+                    f"expected it back by {controller.clock_s:.0f} s"
                 )
-        return waits
 
     def _assignment(self, node: int) -> Assignment:
         legal = self._controller.view().legal[node]
@@ -148,39 +149,43 @@ class SnakeLearning(Framework):
             np.random.default_rng([problem.seed, 4]),
         )
 
-    def _journal(self) -> dict[str, Any]:
-        return {"hops": self._hops}
+    def log(self) -> dict[str, Any]:
+        """What every hop cost and brought."""
+        return {"hops": [_note(hop) for hop in self._controller.history]}
 
-    def _replay(self, journal: dict[str, Any]) -> None:
-        """Book all hops anew, with the outcomes that they had: caches, cycle, clock and accounts follow."""
-        self._hops = list(journal["hops"])
-        self._controller = self._start()
-        for note in self._hops:
-            for _ in range(note["waits"]):
-                self._controller.wait()
-            job = self._controller.dispatch(Assignment(note["node"], note["layer"]))
-            self._controller.complete(job, _outcome(note, job.training.state))
+    def _carried(self) -> tuple[Sequence[LayerState], dict[str, Any]]:
+        checkpoint = self._controller.checkpoint()
+        return checkpoint.layers, {"process": checkpoint.journal}
 
-    def restore(self, checkpoint: Any) -> None:
-        """Go on from a checkpoint of the same framework on the same problem."""
-        super().restore(checkpoint)
-        self._controller.state = self.state
+    def _take_up(self, layers: Sequence[LayerState], journal: dict[str, Any]) -> None:
+        self._controller.restore(ProcessCheckpoint(tuple(layers), journal["process"]))
+        check_like(self._controller.state.layers, self.state.layers)
+        self.state = self._controller.state
 
 
-def _note(hop: Hop, outcome: Outcome, waits: int) -> dict[str, Any]:
-    """A hop as plain JSON data: enough to book it again, and to see what every hop brought."""
+def _in_turn(base: Scenario, mode: Mode, order: LayerOrder, interrupted: bool) -> Scenario:
+    """The scenario with rounds instead of a budget; peer to peer has nobody to average several nodes."""
+    fields = base.model_dump()
+    fields["network"]["mode"] = mode
+    fields["process"] |= {
+        "layer_order": order,
+        "parallel": base.process.parallel if mode == "cs" else 1,
+        "target": None,
+        "interrupt": {"layer": FIFTH_LAYER} if interrupted else None,
+        "budget": {"time_s": NEVER_S},
+    }
+    return Scenario.model_validate(fields)
+
+
+def _note(hop: Hop) -> dict[str, Any]:
+    """A hop as plain JSON data."""
     return {
         "node": hop.assignment.node,
         "layer": hop.assignment.layer,
-        "waits": waits,
-        "phases": asdict(outcome.phases),
-        "delivered": outcome.delivered,
-        "batches": outcome.batches,
-        "loss": outcome.loss if math.isfinite(outcome.loss) else None,
-        "metric": outcome.metric,
+        "start_s": hop.start_s,
+        "delivered": hop.delivered,
+        "batches": hop.batches,
+        "loss": hop.loss if math.isfinite(hop.loss) else None,
+        "metric": hop.metric,
+        "parts": [asdict(part) for part in hop.parts],
     }
-
-
-def _outcome(note: dict[str, Any], state: Any) -> Outcome:
-    loss = math.nan if note["loss"] is None else note["loss"]
-    return Outcome(Phases(**note["phases"]), state, note["delivered"], note["batches"], loss, note["metric"])

@@ -6,6 +6,7 @@ DOI 10.1016/j.jnca.2018.05.003.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from snakegym.frameworks.cut import CUT, CutFramework
 from snakegym.frameworks.ledger import Ledger
 from snakegym.frameworks.pipeline import train_pipeline
 from snakegym.frameworks.problem import Problem
+from snakegym.models.state import LayerState
 from snakegym.network.records import PCE
 
 
@@ -40,8 +42,9 @@ class SplitLearning(CutFramework):
         self._count_round()
         return float(np.average(losses, weights=problem.samples))
 
-    def _journal(self) -> dict[str, Any]:
-        return {"holder": self._holder}
+    def _carried(self) -> tuple[Sequence[LayerState], dict[str, Any]]:
+        return self.state.layers, {"holder": self._holder}
 
-    def _replay(self, journal: dict[str, Any]) -> None:
+    def _take_up(self, layers: Sequence[LayerState], journal: dict[str, Any]) -> None:
+        super()._take_up(layers, journal)
         self._holder = int(journal["holder"])

@@ -6,6 +6,7 @@ DOI 10.1109/LANMAN58293.2023.10189426.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from snakegym.frameworks.base import Framework
 from snakegym.frameworks.ledger import Ledger, batch_sizes
 from snakegym.frameworks.pipeline import train_pipeline
 from snakegym.frameworks.problem import Problem, balanced_cuts, output_bytes, runs
+from snakegym.models.state import LayerState
 from snakegym.network import costs
 from snakegym.network.records import PCE
 
@@ -116,8 +118,9 @@ class RandomWalkingSnakes(Framework):
             ledger.synchronisations += last
         return at_s
 
-    def _journal(self) -> dict[str, Any]:
-        return {"snake": self._snake}
+    def _carried(self) -> tuple[Sequence[LayerState], dict[str, Any]]:
+        return self.state.layers, {"snake": self._snake}
 
-    def _replay(self, journal: dict[str, Any]) -> None:
+    def _take_up(self, layers: Sequence[LayerState], journal: dict[str, Any]) -> None:
+        super()._take_up(layers, journal)
         self._snake = [int(node) for node in journal["snake"]]

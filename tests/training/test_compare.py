@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
+import pathlib
 
 import pytest
+import torch
 
 from snakegym.errors import SnakegymError
 from snakegym.training.cli import main, run
@@ -97,6 +100,61 @@ def test_a_killed_comparison_goes_on_where_it_was(tmp_path, monkeypatch):
     assert not list(tmp_path.rglob("*.pt"))
 
 
+@pytest.mark.parametrize("content", [None, b'{"framework": "fedavg", "se', b""])
+def test_what_a_kill_left_is_no_result_and_goes(tmp_path, content):
+    """A kill between writing a file and moving it to its place leaves it under a temporary name."""
+    compare(config(tmp_path, frameworks="fedavg", seeds="0,1"))
+    before = (tmp_path / "compare.json").read_bytes()
+    finished = (tmp_path / "runs" / "fedavg-0.json").read_bytes()
+    left = [
+        tmp_path / "runs" / ".4711.fedavg-0.json",
+        tmp_path / "runs" / ".4711.fedavg-0.pt",
+        tmp_path / ".4711.compare.json",
+    ]
+    for path in left:
+        path.write_bytes(finished if content is None else content)
+    mine = tmp_path / "runs" / "fedavg-0 (copy).json"
+    mine.write_bytes(finished)
+    compare(config(tmp_path, frameworks="fedavg", seeds="0,1"))
+    assert (tmp_path / "compare.json").read_bytes() == before
+    assert not any(path.exists() for path in left)
+    assert mine.exists()
+
+
+def spoil(result):
+    result = json.loads(result)
+    yield "no JSON", "{", "Invalid JSON"
+    yield "a list", "[]", "should be an object"
+    yield "no rounds", json.dumps({k: v for k, v in result.items() if k != "rounds"}), "field 'rounds'"
+    yield "a field more", json.dumps(result | {"more": 1}), "field 'more'"
+    yield "another seed", json.dumps(result | {"seed": 7}), "field 'seed': found 7, expected 0"
+    yield "fewer rounds", json.dumps(result | {"rounds": []}), "field 'rounds': found 0, expected 2"
+    rounds = [result["rounds"][0] | {"time_s": "long"}, result["rounds"][1]]
+    yield "a word", json.dumps(result | {"rounds": rounds}), "field 'rounds.0.time_s'"
+    rounds = [result["rounds"][0] | {"time_s": float("nan")}, result["rounds"][1]]
+    yield "nan", json.dumps(result | {"rounds": rounds}), "field 'rounds.0.time_s'"
+
+
+def test_a_damaged_result_is_one_clear_error(tmp_path):
+    compare(config(tmp_path, frameworks="fedavg"))
+    path = tmp_path / "runs" / "fedavg-0.json"
+    for what, text, message in list(spoil(path.read_text())):
+        path.write_text(text)
+        with pytest.raises(SnakegymError) as error:
+            compare(config(tmp_path, frameworks="fedavg"))
+        assert str(path) in str(error.value), what
+        assert message in str(error.value), what
+        assert "\n" not in str(error.value), what
+
+
+def test_a_node_without_the_memory_is_named_before_anything_starts(tmp_path):
+    for frameworks in ("fedavg,snake", "snake-rotating"):
+        bad = config(tmp_path / "out", frameworks=frameworks, width=256.0)
+        with pytest.raises(SnakegymError, match=r"node 0 \(medium\) has 2000000 bytes .* layer 0 needs \d+$"):
+            compare(bad)
+        assert not bad.out.exists()
+
+
 @pytest.mark.slow
 def test_several_processes_give_the_same_results(tmp_path):
     for jobs in (1, 2):
@@ -104,11 +162,64 @@ def test_several_processes_give_the_same_results(tmp_path):
     assert results(tmp_path / "1") == results(tmp_path / "2")
 
 
-def test_a_broken_checkpoint_is_named(tmp_path):
-    comparison = Comparison.of(config(tmp_path))
-    (tmp_path / "fedavg-0.pt").write_bytes(b"no checkpoint")
-    with pytest.raises(SnakegymError, match=r"fedavg-0\.pt: cannot read this checkpoint"):
-        Runner(comparison, tmp_path, "cpu").rounds_done(Piece("fedavg", 0))
+@pytest.fixture
+def checkpoint(tmp_path, monkeypatch):
+    """The path of a checkpoint after one of two rounds, and its runner."""
+    monkeypatch.setattr(compare_runs, "CHECKPOINT_S", -1.0)
+    runner = Runner(Comparison.of(config(tmp_path)), tmp_path, "cpu")
+
+    class Killed(Exception):
+        pass
+
+    def kill():
+        raise Killed
+
+    with pytest.raises(Killed):
+        runner.run(Piece("snake-p2p", 0), kill)
+    return tmp_path / "snake-p2p-0.pt", runner
+
+
+def damaged(content):
+    saved = torch.load(io.BytesIO(content), weights_only=True)
+    text = json.loads(saved["text"])
+    yield "empty", b""
+    yield "cut short", content[: len(content) // 2]
+    yield "no checkpoint", b"no checkpoint"
+    for changes in (
+        {"layers": 3},
+        {"layers": [{"x": "y"}]},
+        {"layers": saved["layers"][:-1]},
+        {"layers": [{name: t[:1] for name, t in layer.items()} for layer in saved["layers"]]},
+        {"text": "{"},
+        {"text": json.dumps(text | {"records": [{}]})},
+        {"text": json.dumps(text | {"journal": {}})},
+        {"text": json.dumps(text | {"journal": text["journal"] | {"process": {}}})},
+        {"text": json.dumps(text | {"journal": text["journal"] | {"rounds": "two"}})},
+    ):
+        buffer = io.BytesIO()
+        torch.save(saved | changes, buffer)
+        yield str(changes)[:60], buffer.getvalue()
+    buffer = io.BytesIO()
+    torch.save([1, 2], buffer)
+    yield "a list", buffer.getvalue()
+
+
+def test_a_damaged_checkpoint_is_one_clear_error(checkpoint):
+    path, runner = checkpoint
+    for what, content in list(damaged(path.read_bytes())):
+        path.write_bytes(content)
+        with pytest.raises(SnakegymError) as error:
+            runner.run(Piece("snake-p2p", 0), lambda: None)
+        assert str(path) in str(error.value), what
+        assert "delete the file to start over" in str(error.value), what
+        assert "\n" not in str(error.value), what
+
+
+def test_no_code_in_a_checkpoint_is_run(checkpoint):
+    path, runner = checkpoint
+    torch.save({"layers": [], "text": pathlib.PurePosixPath("x")}, path)
+    with pytest.raises(SnakegymError, match=r"cannot read this checkpoint \(UnpicklingError\)"):
+        runner.run(Piece("snake-p2p", 0), lambda: None)
 
 
 @pytest.mark.parametrize(
@@ -143,16 +254,17 @@ def test_presets_fill_in_what_is_left_out(tmp_path):
     assert CompareConfig(tmp_path, frameworks="snake,snake-p2p").framework_list() == ["snake-p2p"]
 
 
-def test_the_final_measures_add_up_rounds():
+def test_the_final_measures_add_up_rounds_and_validation_chooses_the_best():
     costs = {"node_memory_bytes": 7, "node_flops": 4, "synchronisations": 2, "energy_j": 0.5, "time_s": 3}
     rounds = [
         {"test_accuracy": 0.5, "validation_accuracy": 0.4, "n_bytes": 10, **costs},
         {"test_accuracy": 0.4, "validation_accuracy": 0.6, "n_bytes": 30, **costs},
+        {"test_accuracy": 0.3, "validation_accuracy": 0.6, "n_bytes": 50, **costs},
     ]
     measures = final({"rounds": rounds})
-    assert measures["test_accuracy"] == 0.4
-    assert measures["best_test_accuracy"] == 0.5
-    assert measures["bytes_per_round"] == 20
-    assert measures["n_bytes"] == 40
-    assert measures["time_s"] == 6
+    assert measures["test_accuracy"] == 0.3
+    assert measures["best_test_accuracy"] == 0.4
+    assert measures["bytes_per_round"] == 30
+    assert measures["n_bytes"] == 90
+    assert measures["time_s"] == 9
     assert measures["node_flops_per_round"] == 4

@@ -14,7 +14,15 @@ from snakegym.training.frameworks.config import CompareConfig, Comparison
 from snakegym.training.frameworks.pool import n_jobs, train_pieces
 from snakegym.training.frameworks.results import report
 from snakegym.training.frameworks.runs import Piece, Runner, use_device
-from snakegym.training.runs.folder import first_difference, locked, make_folder, read_json, write_json
+from snakegym.training.runs.folder import (
+    existing_files,
+    first_difference,
+    locked,
+    make_folder,
+    read_json,
+    remove_leftovers,
+    write_json,
+)
 from snakegym.training.runs.progress import progress
 
 Result = dict[str, Any]
@@ -34,18 +42,29 @@ def compare(config: CompareConfig) -> None:
     data = comparison.scenario.data
     if data.dataset != "digits":
         locate_vision(data.dataset, data.root)  # unpacks it once, before several processes look for it
-    if not (config.out / IDENTITY).exists():  # what is wrong is said before anything is written
-        load_service(comparison.scenario, comparison.split, comparison.traces)
+    runner = Runner(comparison, config.out / "runs", config.device)
+    _check(runner, pieces)  # what is wrong is said before anything is written
     make_folder(config.out)
     with locked(config.out):
         _claim(config.out, comparison)
-        runner = Runner(comparison, config.out / "runs", config.device)
         make_folder(runner.folder)
+        for folder in (config.out, runner.folder):
+            remove_leftovers(folder)
         try:
             _train(runner, pieces, config)
         except KeyboardInterrupt:
             raise KeyboardInterrupt("what was trained is kept: repeat the command to go on") from None
         report(config.out, comparison, _finished(runner))
+
+
+def _check(runner: Runner, pieces: list[Piece]) -> None:
+    """Raise SnakegymError for whatever is wrong with data, model, traces or the memory of a node."""
+    comparison = runner.comparison
+    load_service(comparison.scenario, comparison.split, comparison.traces)
+    for piece in pieces:
+        if not runner.result_path(piece).exists():
+            entry = FRAMEWORKS[piece.framework]
+            entry.check(runner.problem(piece.seed))
 
 
 def _train(runner: Runner, pieces: list[Piece], config: CompareConfig) -> None:
@@ -66,16 +85,16 @@ def _train(runner: Runner, pieces: list[Piece], config: CompareConfig) -> None:
 
 def _finished(runner: Runner) -> list[Result]:
     """All finished pieces of the folder, in the registry's order, then by seed."""
-    found = [read_json(path) for path in runner.folder.glob("*.json")]
     order = list(FRAMEWORKS)
-    return sorted(found, key=lambda r: (order.index(r["framework"]), r["seed"]))
+    pieces = sorted(runner.finished(), key=lambda piece: (order.index(piece.framework), piece.seed))
+    return [result for piece in pieces if (result := runner.result(piece)) is not None]
 
 
 def _claim(out: Path, comparison: Comparison) -> None:
     """Write down what the folder compares, or refuse if it compares something else."""
     path, identity = out / IDENTITY, comparison.identity()
     if not path.exists():
-        others = [p.name for p in out.iterdir() if not p.name.startswith(".")]
+        others = [name for name in existing_files(out) if not name.startswith(".")]
         if others:
             raise SnakegymError(
                 f"{out}: found {others[0]}, expected a new or empty folder, or a comparison's"

@@ -68,16 +68,16 @@ def report(out: Path, comparison: Comparison, results: Sequence[Result]) -> None
 
 
 def final(result: Result) -> dict[str, float]:
-    """The measures of one piece: MEASURES."""
+    """The measures of one piece: MEASURES. Its best round is chosen by validation, the first of equals."""
     rounds = result["rounds"]
-    last = rounds[-1]
+    last, best = rounds[-1], max(rounds, key=lambda r: r["validation_accuracy"])
 
     def total(key: str) -> float:
         return float(sum(r[key] for r in rounds))
 
     return {
         "test_accuracy": last["test_accuracy"],
-        "best_test_accuracy": max(r["test_accuracy"] for r in rounds),
+        "best_test_accuracy": best["test_accuracy"],
         "validation_accuracy": last["validation_accuracy"],
         "bytes_per_round": total("n_bytes") / len(rounds),
         "n_bytes": total("n_bytes"),

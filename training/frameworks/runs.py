@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any, NamedTuple
 
 import torch
@@ -17,14 +16,23 @@ import torch
 from snakegym.errors import SnakegymError
 from snakegym.frameworks.base import Framework
 from snakegym.frameworks.problem import Problem, load_problem
-from snakegym.frameworks.records import Checkpoint
+from snakegym.frameworks.records import Checkpoint, RoundRecord
 from snakegym.frameworks.registry import make_framework
-from snakegym.models.state import ModelState
 from snakegym.training.frameworks.config import Comparison
-from snakegym.training.runs.folder import read_json, replacing, write_json
+from snakegym.training.frameworks.records import (
+    Accuracies,
+    PieceResult,
+    Saved,
+    read_checkpoint,
+    read_result,
+    write_checkpoint,
+)
+from snakegym.training.runs.folder import existing_files, write_json
 
 CHECKPOINT_S = 10.0
 """Seconds of work that a kill may cost, about."""
+RESULT = re.compile(r"(?P<framework>[^.].*)-(?P<seed>0|[1-9][0-9]*)\.json")
+"""Names of the files of finished pieces."""
 
 
 class Piece(NamedTuple):
@@ -54,16 +62,31 @@ class Runner:
     device: str
 
     def result(self, piece: Piece) -> dict[str, Any] | None:
-        """The finished piece, or None."""
-        path = self.folder / f"{piece.name}.json"
-        return read_json(path) if path.exists() else None
+        """The finished piece, or None. Raises SnakegymError if its file holds something else."""
+        path = self.result_path(piece)
+        if not path.exists():
+            return None
+        return read_result(path, piece.framework, piece.seed, self.comparison.cycles).model_dump()
+
+    def result_path(self, piece: Piece) -> Path:
+        """Where the finished piece lies, once it does."""
+        return self.folder / f"{piece.name}.json"
+
+    def problem(self, seed: int) -> Problem:
+        """What is trained on a seed. Raises SnakegymError for whatever is wrong with it."""
+        return _problem(self.comparison, seed, self.device)
+
+    def finished(self) -> list[Piece]:
+        """All pieces with a result in the folder; whatever else lies there is none."""
+        found = [RESULT.fullmatch(name) for name in existing_files(self.folder)]
+        return [Piece(match["framework"], int(match["seed"])) for match in found if match]
 
     def rounds_done(self, piece: Piece) -> int:
         """Rounds of a piece that need not be trained again."""
         if self.result(piece) is not None:
             return self.comparison.cycles
         saved = self._saved(piece)
-        return 0 if saved is None else len(saved["records"])
+        return 0 if saved is None else len(saved.records)
 
     def run(self, piece: Piece, after_round: Callable[[], None]) -> dict[str, Any]:
         """Train what is left of a piece; `after_round` is called after each round, and may raise.
@@ -73,71 +96,65 @@ class Runner:
         """
         if (done := self.result(piece)) is not None:
             return done
-        problem = _problem(self.comparison, piece.seed, self.device)
-        framework = make_framework(piece.framework, problem)
+        framework = make_framework(piece.framework, self.problem(piece.seed))
         records, wall_s = self._take_up(piece, framework)
         begun = saved = time.monotonic()
         while len(records) < self.comparison.cycles:
-            records.append(framework.round().as_dict())
+            records.append(framework.round())
             if time.monotonic() - saved > CHECKPOINT_S and len(records) < self.comparison.cycles:
                 self._save(piece, framework, records, wall_s + time.monotonic() - begun)
                 saved = time.monotonic()
             after_round()
-        result = self._result(piece, framework, records, wall_s + time.monotonic() - begun)
-        write_json(self.folder / f"{piece.name}.json", result, indent=None)
+        result = self._result(piece, framework, records, wall_s + time.monotonic() - begun).model_dump()
+        write_json(self.result_path(piece), result, indent=None)
         self._checkpoint(piece).unlink(missing_ok=True)
         return result
 
-    def _take_up(self, piece: Piece, framework: Framework) -> tuple[list[dict[str, Any]], float]:
+    def _take_up(self, piece: Piece, framework: Framework) -> tuple[list[RoundRecord], float]:
         saved = self._saved(piece)
         if saved is None:
             return [], 0.0
-        state = ModelState(tuple(saved["layers"]))
-        framework.restore(Checkpoint(state, saved["journal"]))
-        return saved["records"], saved["wall_s"]
-
-    def _save(self, piece: Piece, framework: Framework, records: list[dict[str, Any]], wall_s: float) -> None:
-        checkpoint = framework.checkpoint()
-        text = json.dumps({"journal": checkpoint.journal, "records": records, "wall_s": wall_s})
-        with replacing(self._checkpoint(piece)) as path:
-            torch.save({"layers": [dict(layer) for layer in checkpoint.state.layers], "text": text}, path)
-
-    def _saved(self, piece: Piece) -> dict[str, Any] | None:
-        path = self._checkpoint(piece)
-        if not path.exists():
-            return None
         try:
-            saved = torch.load(path, map_location="cpu", weights_only=True)
-            return {"layers": saved["layers"], **json.loads(saved["text"])}
-        except (OSError, RuntimeError, KeyError, ValueError, UnpicklingError) as error:
-            reason = type(error).__name__
+            framework.restore(Checkpoint(tuple(saved.layers), saved.journal))
+        except (SnakegymError, KeyError, IndexError, TypeError, ValueError) as error:
             raise SnakegymError(
-                f"{path}: cannot read this checkpoint ({reason}): delete it to start over"
+                f"{self._checkpoint(piece)}: {error if isinstance(error, SnakegymError) else repr(error)}, "
+                "expected a checkpoint of this comparison: delete the file to start over"
             ) from None
+        return saved.records, saved.wall_s
+
+    def _save(self, piece: Piece, framework: Framework, records: list[RoundRecord], wall_s: float) -> None:
+        checkpoint = framework.checkpoint()
+        layers = [dict(layer) for layer in checkpoint.layers]
+        write_checkpoint(self._checkpoint(piece), Saved(layers, checkpoint.journal, records, wall_s))
+
+    def _saved(self, piece: Piece) -> Saved | None:
+        path = self._checkpoint(piece)
+        return read_checkpoint(path) if path.exists() else None
 
     def _checkpoint(self, piece: Piece) -> Path:
         return self.folder / f"{piece.name}.pt"
 
     def _result(
-        self, piece: Piece, framework: Framework, records: list[dict[str, Any]], wall_s: float
-    ) -> dict[str, Any]:
+        self, piece: Piece, framework: Framework, records: list[RoundRecord], wall_s: float
+    ) -> PieceResult:
         problem = framework.problem
-        initial = {
-            part: problem.engine.evaluate([problem.initial], data)[0].accuracy
-            for part, data in (("validation", problem.data.validation), ("test", problem.data.test))
-        }
-        return {
-            "framework": piece.framework,
-            "seed": piece.seed,
-            "device": device_name(self.device),
-            "torch": torch.__version__,
-            "wall_s": round(wall_s, 1),
-            "samples": problem.samples,
-            "model_bytes": float(problem.profile.n_bytes.sum()),
-            "initial": initial,
-            "rounds": _finite(records),
-            "journal": framework.checkpoint().journal,
-        }
+        validation, test = (
+            problem.engine.evaluate([problem.initial], part)[0].accuracy
+            for part in (problem.data.validation, problem.data.test)
+        )
+        return PieceResult(
+            framework=piece.framework,
+            seed=piece.seed,
+            device=device_name(self.device),
+            torch=torch.__version__,
+            wall_s=round(wall_s, 1),
+            samples=problem.samples,
+            model_bytes=float(problem.profile.n_bytes.sum()),
+            initial=Accuracies(validation=validation, test=test),
+            rounds=records,
+            journal=framework.log(),
+        )
 
 
 def use_device(device: str, tf32: bool) -> None:
@@ -179,11 +196,3 @@ def _problem(comparison: Comparison, seed: int, device: str) -> Problem:
     key = json.dumps(comparison.identity(), sort_keys=True)
     _COMPARISONS[key] = comparison
     return _cached_problem(key, seed, device)
-
-
-def _finite(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """JSON knows no NaN: a round without training has no loss."""
-    return [
-        {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in record.items()}
-        for record in records
-    ]

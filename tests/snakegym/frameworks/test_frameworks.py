@@ -2,9 +2,11 @@
 
 import json
 import math
+from dataclasses import asdict
 
 import numpy as np
 import pytest
+import torch
 
 from snakegym.errors import SnakegymError
 from snakegym.frameworks.ledger import Ledger
@@ -36,9 +38,29 @@ def test_going_on_from_a_checkpoint_changes_nothing(problem, name):
     straight.round()
     checkpoint = straight.checkpoint()
     resumed = make_framework(name, problem)
-    resumed.restore(Checkpoint(checkpoint.state, json.loads(json.dumps(checkpoint.journal))))
+    resumed.restore(Checkpoint(checkpoint.layers, json.loads(json.dumps(checkpoint.journal))))
+    same_checkpoint(resumed.checkpoint(), checkpoint)
     assert [straight.round() for _ in range(2)] == [resumed.round() for _ in range(2)]
     assert straight.clock_s == resumed.clock_s
+    assert straight.log() == resumed.log()
+    same_checkpoint(resumed.checkpoint(), straight.checkpoint())
+
+
+def same_checkpoint(a, b):
+    assert json.dumps(a.journal) == json.dumps(b.journal)  # nan is not nan
+    for ours, theirs in zip(a.layers, b.layers, strict=True):
+        assert ours.keys() == theirs.keys()
+        assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_checkpoints_of_something_else_are_refused(problem, make_problem, name):
+    other = make_problem(SAMPLES, middle=4, epochs=1)
+    framework = make_framework(name, problem)
+    with pytest.raises(SnakegymError, match="checkpoint"):
+        framework.restore(make_framework(name, other).checkpoint())
+    with pytest.raises((SnakegymError, KeyError)):
+        framework.restore(Checkpoint(framework.checkpoint().layers, {}))
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if n != "snake-interrupted"])
@@ -54,14 +76,13 @@ def test_records_are_plain_finite_numbers(problem, name):
     for _ in range(2):
         record = framework.round()
         total += record.time_s
-        assert all(math.isfinite(v) and v >= 0 for v in record.as_dict().values())
-        assert json.loads(json.dumps(record.as_dict())) == record.as_dict()
+        plain = asdict(record)
+        assert all(math.isfinite(v) and v >= 0 for v in plain.values())
+        assert json.loads(json.dumps(plain)) == plain
     assert framework.clock_s == pytest.approx(total)
 
 
 def test_random_generators_are_left_alone(problem):
-    import torch
-
     torch_before, numpy_before = torch.get_rng_state(), np.random.get_state()  # noqa: NPY002
     for name in NAMES:
         make_framework(name, problem).round()

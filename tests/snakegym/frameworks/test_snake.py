@@ -7,15 +7,18 @@ import torch
 
 from snakegym.errors import SnakegymError
 from snakegym.frameworks.fedavg import FedAvg
+from snakegym.frameworks.memory import check_hop_memory
 from snakegym.frameworks.snake import FIFTH_LAYER, SnakeLearning
 from snakegym.learning.jobs import LocalTraining
+from snakegym.models.state import ModelState
 from snakegym.network.network import NodeProfile, constant_network
+from snakegym.scenario import DistillationConfig
 
 NODES = (5, 6, 7, 8)
 
 
 def hops(framework):
-    return [(note["node"], note["layer"]) for note in framework.checkpoint().journal["hops"]]
+    return [(note["node"], note["layer"]) for note in framework.log()["hops"]]
 
 
 def same(a, b):
@@ -143,7 +146,85 @@ def test_memory_and_flops_are_those_of_the_heaviest_hop(make_problem):
     assert record.node_flops < fedavg.node_flops
 
 
-def test_a_node_that_never_fits_is_an_error(make_problem):
+def with_process(problem, **fields):
+    base = problem.scenario
+    network = base.network.model_copy(update={"mode": "cs"})
+    process = base.process.model_copy(update=fields)
+    return replace(problem, scenario=base.model_copy(update={"network": network, "process": process}))
+
+
+@pytest.mark.parametrize("mode", ["p2p", "cs"])
+def test_copies_after_going_on_are_the_models_that_their_metrics_say(make_problem, mode):
+    problem = make_problem(NODES, learning_rate=0.5)
+    framework = SnakeLearning(problem, mode)
+    for _ in range(2):
+        framework.round()
+    resumed = SnakeLearning(problem, mode)
+    resumed.restore(framework.checkpoint())
+    checkpoint = resumed.checkpoint()
+    copies = checkpoint.journal["process"]["copies"]["copies"]
+    assert len(copies) == (5 if mode == "p2p" else 1)
+    for copy in copies:
+        state = ModelState(tuple(checkpoint.layers[place] for place in copy["state"]))
+        (found,) = problem.engine.evaluate([state], problem.data.validation)
+        assert found.accuracy == copy["metric"]
+
+
+def test_several_nodes_in_a_hop_are_all_booked(make_problem):
+    """Four nodes, two to a hop: a round is two hops, with the costs of all who took part."""
+    problem = with_process(make_problem(NODES), parallel=2)
+    framework = SnakeLearning(problem, "cs")
+    record = framework.round()
+    parts = [part for hop in framework.log()["hops"] for part in hop["parts"]]
+    assert len(parts) == 4
+    work = 2 * sum(NODES[part["node"]] for part in parts)
+    assert record.passes == work / sum(NODES)
+    flops = problem.profile.training_flops()
+    layers = [hop["layer"] for hop in framework.log()["hops"] for _ in hop["parts"]]
+    expected = [2 * NODES[part["node"]] * flops[layer] for part, layer in zip(parts, layers, strict=True)]
+    assert record.all_flops == pytest.approx(sum(expected))
+    assert record.messages == 8
+    phases = [part["phases"] for part in parts]
+    assert record.n_bytes == sum(p["bytes_sent"] for p in phases)
+    first = {part["node"] for part in framework.log()["hops"][0]["parts"]}
+    assert framework.log()["hops"][1]["node"] == min(set(range(4)) - first)
+
+
+def test_peer_to_peer_has_one_node_in_a_hop_whatever_the_scenario_says(make_problem):
+    problem = make_problem(NODES)
+    wide = SnakeLearning(with_process(problem, parallel=2), "p2p")
+    assert wide.round() == SnakeLearning(problem, "p2p").round()
+
+
+def test_a_node_that_never_fits_is_named_before_anything_is_trained(make_problem):
+    problem = make_problem(NODES)
+    needed = problem.profile.hop_memory(problem.scenario.learning)
+    profiles = [NodeProfile(f"n{i}", 1e3, needed.max() - 1 if i == 2 else 1e6, 1.0, 1.0) for i in range(4)]
+    tight = replace(problem, network=constant_network(profiles, 0.5, 8e3, 16e3))
+    with pytest.raises(SnakegymError) as error:
+        check_hop_memory(tight)
+    layer = int(needed.argmax())
+    assert f"node 2 (n2) has {needed.max() - 1:.0f} bytes of memory" in str(error.value)
+    assert f"middle layer {layer} needs {needed.max():.0f}" in str(error.value)
+    check_hop_memory(problem)
+
+
+def test_a_node_that_distils_needs_room_for_its_teachers_outputs(make_problem):
+    distillation = DistillationConfig(threshold=0.0, weight=1.0)
+    problem = make_problem(NODES, distillation=distillation)
+    needed = float(problem.profile.hop_memory(problem.scenario.learning).max())
+    outputs = 4 * 3 * max(NODES)  # float32 of each of three classes, a sample
+    for room, fits in ((outputs, True), (outputs - 1, False)):
+        profiles = [NodeProfile(f"n{i}", 1e3, needed + room, 1.0, 1.0) for i in range(4)]
+        tight = replace(problem, network=constant_network(profiles, 0.5, 8e3, 16e3))
+        if fits:
+            check_hop_memory(tight)
+        else:
+            with pytest.raises(SnakegymError, match="node 3"):
+                check_hop_memory(tight)
+
+
+def test_a_node_that_never_fits_is_an_error_in_training_too(make_problem):
     problem = make_problem(NODES)
     profiles = [NodeProfile(f"n{i}", 1e3, 1e6 if i else 10.0, 1.0, 1.0) for i in range(4)]
     tight = replace(problem, network=constant_network(profiles, 0.5, 8e3, 16e3))
