@@ -138,7 +138,7 @@ def _as_made(layer: nn.Module) -> LayerState:
     made = {name: tensor.detach().clone() for name, tensor in layer.named_buffers()}
     for name, parameter in layer.named_parameters():
         value = parameter.detach().flatten()[:1]
-        if not _drawable(parameter) or not parameter.numel():
+        if parameter.is_meta or not _drawable(parameter) or not parameter.numel():
             made[name] = parameter.detach().clone()
         elif (parameter == value).all():
             made[name] = value.clone().expand(parameter.shape)
@@ -161,7 +161,7 @@ def _poison(layer: nn.Module) -> None:
 def _start_rest(layer: LayerState, made: LayerState) -> None:
     """Start what is still NaN (or was computed from it), and nothing else."""
     for name, tensor in layer.items():
-        if not tensor.isnan().any():
+        if tensor.is_meta or not tensor.isnan().any():
             continue
         if not made[name].isnan().any():
             tensor.copy_(made[name])

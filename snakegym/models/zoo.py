@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
@@ -75,10 +76,16 @@ def build_model(config: ModelConfig, input_shape: Shape, n_classes: int) -> Laye
         options = options_type.model_validate(config.options)
     except ValidationError as error:
         raise SnakegymError(_describe(error, config.name, options_type)) from None
-    # Modules draw their first parameters as they are made, and buffers (random features) that stay.
+    with _drawing_the_same():
+        return LayeredModel(build(options, input_shape, n_classes))
+
+
+@contextmanager
+def _drawing_the_same() -> Iterator[None]:
+    """Modules draw first parameters as they are made, and buffers (random features) that stay as they are."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)
-        return LayeredModel(build(options, input_shape, n_classes))
+        yield
 
 
 def list_models() -> tuple[str, ...]:
@@ -87,8 +94,11 @@ def list_models() -> tuple[str, ...]:
 
 
 def _own_model(config: ModelConfig, input_shape: Shape, n_classes: int) -> LayeredModel:
-    make = load_plugin("model", config.name, list_models())
-    with torch.random.fork_rng(devices=[]):
+    try:
+        make = load_plugin("model", config.name, list_models())
+    except SnakegymError as error:
+        raise SnakegymError(f"field 'model.name': {error}") from None
+    with _drawing_the_same():
         made = make_plugin(
             "model", config.name, make, input_shape=input_shape, n_classes=n_classes, **config.options
         )

@@ -230,7 +230,7 @@ def test_no_code_in_a_checkpoint_is_run(checkpoint):
         ({"seeds": "0,x"}, "--seeds: found '0,x'"),
         ({"cycles": 0}, "--cycles: found 0"),
         ({"alpha": -1.0}, "field 'data.alpha'"),
-        ({"model": "resnet"}, "unknown model 'resnet'"),
+        ({"model": "resnet"}, "field 'model.name': unknown model 'resnet'"),
         ({"width": 0}, "field 'model.options.width'"),
         ({"device": "tpu:7"}, "--device: found 'tpu:7'"),
         ({"dataset": "cifar10", "data": "/nowhere", "width": 0.1}, "found '/nowhere'"),

@@ -9,7 +9,7 @@ from typing import Any
 from snakegym.control.service import load_service
 from snakegym.data.vision import locate_vision
 from snakegym.errors import SnakegymError
-from snakegym.frameworks.registry import FRAMEWORKS
+from snakegym.frameworks.registry import FRAMEWORKS, entry
 from snakegym.training.frameworks.config import CompareConfig, Comparison
 from snakegym.training.frameworks.pool import n_jobs, train_pieces
 from snakegym.training.frameworks.results import report
@@ -63,8 +63,7 @@ def _check(runner: Runner, pieces: list[Piece]) -> None:
     load_service(comparison.scenario, comparison.split, comparison.traces)
     for piece in pieces:
         if not runner.result_path(piece).exists():
-            entry = FRAMEWORKS[piece.framework]
-            entry.check(runner.problem(piece.seed))
+            entry(piece.framework).check(runner.problem(piece.seed))
 
 
 def _train(runner: Runner, pieces: list[Piece], config: CompareConfig) -> None:
