@@ -69,6 +69,12 @@ def entry(name: str) -> Entry:
     return Entry(str(getattr(make, "title", name)), partial(make_plugin, "framework", name, make))
 
 
+def place(name: str, others: int = 0) -> int:
+    """Where a framework stands among those that ship with snakegym; your own follow, `others` further."""
+    names = list(FRAMEWORKS)
+    return names.index(name) if name in FRAMEWORKS else len(names) + others
+
+
 def make_framework(name: str, problem: Problem) -> Framework:
     """The framework of that name, at its start on the problem. Raises SnakegymError for another name."""
     return entry(framework_name(name)).make(problem)

@@ -8,8 +8,10 @@ import pathlib
 
 import pytest
 import torch
+import yaml
 
 from snakegym.errors import SnakegymError
+from snakegym.scenario import PoolConfig, list_scenarios, load_scenario
 from snakegym.training.cli import main, run
 from snakegym.training.frameworks import runs as compare_runs
 from snakegym.training.frameworks.compare import compare
@@ -17,11 +19,15 @@ from snakegym.training.frameworks.config import CompareConfig, Comparison
 from snakegym.training.frameworks.results import final
 from snakegym.training.frameworks.runs import Piece, Runner
 
-SMALL = {"width": 8.0, "cycles": 2, "nodes": 3, "seeds": "0", "jobs": 1}
+SMALL = {"cycles": 2, "seeds": "0", "jobs": 1, "frameworks": "fedavg,snake"}
+FIELDS = {"model.options.width": 8, "network.nodes": 3}
 
 
-def config(out, **changes) -> CompareConfig:
-    return CompareConfig(out, **(SMALL | {"frameworks": "fedavg,snake"} | changes))
+def config(out, fields=None, **changes) -> CompareConfig:
+    """Of the smallest comparison, with other options, and other fields of the scenario."""
+    chosen = () if "scenario" in changes else FIELDS.items()
+    changed = [f"{name}={value}" for name, value in [*chosen, *(fields or {}).items()]]
+    return CompareConfig(out, set=tuple(changed), **(SMALL | changes))
 
 
 def results(out):
@@ -33,7 +39,8 @@ def results(out):
 
 def test_compare_leaves_table_pictures_and_everything_in_json(tmp_path, capsys):
     out = tmp_path / "out"
-    options = ["--width", "8", "--cycles", "2", "--nodes", "3", "--seeds", "0,1", "--jobs", "1"]
+    options = ["--set", "model.options.width=8", "--set", "network.nodes=3"]
+    options += ["--cycles", "2", "--seeds", "0,1", "--jobs", "1"]
     main(["compare", "--out", str(out), "--frameworks", "fedavg,snake,snake-reverse", *options])
     printed = capsys.readouterr().out
     assert "Snake Learning, P2P" in printed
@@ -50,7 +57,8 @@ def test_compare_leaves_table_pictures_and_everything_in_json(tmp_path, capsys):
 
 
 def test_nodes_may_hold_different_amounts_of_data(tmp_path, capsys):
-    compare(config(tmp_path, frameworks="fedavg", partition="quantity", alpha=0.5, cycles=1))
+    skewed = {"data.partition": "quantity", "data.alpha": 0.5}
+    compare(config(tmp_path, skewed, frameworks="fedavg", cycles=1))
     assert "(quantity, alpha 0.5)" in capsys.readouterr().out
     (result,) = results(tmp_path)
     assert max(result["samples"]) > 2 * min(result["samples"])
@@ -67,7 +75,7 @@ def test_other_frameworks_join_the_same_folder(tmp_path):
 def test_another_comparison_is_refused(tmp_path):
     compare(config(tmp_path, frameworks="fedavg"))
     with pytest.raises(SnakegymError, match=r"another comparison, field 'scenario\.learning\.epochs'"):
-        compare(config(tmp_path, epochs=2))
+        compare(config(tmp_path, {"learning.epochs": 2}))
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path):
@@ -149,7 +157,7 @@ def test_a_damaged_result_is_one_clear_error(tmp_path):
 
 def test_a_node_without_the_memory_is_named_before_anything_starts(tmp_path):
     for frameworks in ("fedavg,snake", "snake-rotating"):
-        bad = config(tmp_path / "out", frameworks=frameworks, width=256.0)
+        bad = config(tmp_path / "out", {"model.options.width": 256}, frameworks=frameworks)
         with pytest.raises(SnakegymError, match=r"node 0 \(medium\) has 2000000 bytes .* layer 0 needs \d+$"):
             compare(bad)
         assert not bad.out.exists()
@@ -229,11 +237,22 @@ def test_no_code_in_a_checkpoint_is_run(checkpoint):
         ({"frameworks": " , "}, "--frameworks: found none"),
         ({"seeds": "0,x"}, "--seeds: found '0,x'"),
         ({"cycles": 0}, "--cycles: found 0"),
-        ({"alpha": -1.0}, "field 'data.alpha'"),
-        ({"model": "resnet"}, "field 'model.name': unknown model 'resnet'"),
-        ({"width": 0}, "field 'model.options.width'"),
+        ({"jobs": 0}, "--jobs: found 0"),
+        ({"fields": {"data.alpha": -1.0}}, "--set: field 'data.alpha'"),
+        ({"fields": {"model.name": "resnet"}}, "field 'model.name': unknown model 'resnet'"),
+        ({"fields": {"model.options.width": 0}}, "field 'model.options.width'"),
+        ({"fields": {"learning.epoch": 2}}, "--set: field 'learning.epoch'"),
+        ({"fields": {"network.devices.9.memory_bytes": 2}}, "'network.devices' has no '9'"),
+        ({"fields": {"network.nodes.many": 2}}, "'network.nodes' has no 'many'"),
+        ({"fields": {"learning..epochs": 2}}, "expected FIELD=VALUE"),
+        (
+            {"fields": {"learning.epochs": "[1"}},
+            "--set: found 'learning.epochs=[1', expected a value in YAML",
+        ),
         ({"device": "tpu:7"}, "--device: found 'tpu:7'"),
-        ({"dataset": "cifar10", "data": "/nowhere", "width": 0.1}, "found '/nowhere'"),
+        ({"preset": "smoke", "scenario": "default"}, "--scenario: found 'default' besides --preset smoke"),
+        ({"scenario": "nowhere"}, "unknown scenario 'nowhere'"),
+        ({"fields": {"data.dataset": "cifar10"}, "data": "/nowhere"}, "found '/nowhere'"),
     ],
 )
 def test_bad_options_are_named(tmp_path, changes, message):
@@ -245,13 +264,64 @@ def test_bad_options_are_named(tmp_path, changes, message):
     assert not bad.out.exists()
 
 
-def test_presets_fill_in_what_is_left_out(tmp_path):
-    assert CompareConfig(tmp_path).chosen("dataset") == "digits"
-    paper = CompareConfig(tmp_path, dataset="cifar10", width=0.25)
-    assert (paper.chosen("model"), paper.chosen("width"), paper.chosen("alpha")) == ("vgg11", 0.25, 2.0)
+def test_presets_say_what_is_left_out(tmp_path):
+    smoke = Comparison.of(CompareConfig(tmp_path))
+    assert (smoke.scenario.data.dataset, smoke.cycles) == ("digits", 10)
+    paper = CompareConfig(tmp_path, preset="paper", data="/a: b", set=("model.options.width=0.25",))
+    scenario = Comparison.of(paper).scenario
+    assert (scenario.model.name, scenario.model.options, scenario.data.alpha) == (
+        "vgg11",
+        {"width": 0.25},
+        2.0,
+    )
+    assert scenario.data.root == "/a: b"
+    assert paper.seed_list() == [0, 1, 2]
     assert CompareConfig(tmp_path, preset="paper", seeds="5").seed_list() == [5]
     assert "splitfed-v2" in CompareConfig(tmp_path).framework_list()
     assert CompareConfig(tmp_path, frameworks="snake,snake-p2p").framework_list() == ["snake-p2p"]
+
+
+@pytest.mark.parametrize("name", list_scenarios())
+def test_every_scenario_can_be_compared_on(tmp_path, name):
+    """Pool rules, batteries and budgets, which the other frameworks do not know, do not count."""
+    base = load_scenario(name)
+    scenario = Comparison.of(CompareConfig(tmp_path, scenario=name)).scenario
+    assert scenario.pool == PoolConfig()
+    assert not any(device.battery_j for device in scenario.network.devices)
+    assert scenario.learning == base.learning
+    assert scenario.process.parallel == base.process.parallel
+
+
+def test_frameworks_are_compared_on_a_scenario_of_ones_own(tmp_path):
+    fields = load_scenario("default").model_dump(mode="json")
+    fields["network"] |= {"mode": "cs", "nodes": 3}
+    fields["process"] |= {"parallel": 2, "budget": {"time_s": 30}}
+    fields["model"]["options"] = {"width": 8, "middle": 3}
+    file = tmp_path / "mine.yaml"
+    file.write_text(yaml.safe_dump(fields))
+    compare(config(tmp_path / "out", scenario=str(file), frameworks="snake,snake-cs", cycles=1))
+    p2p, cs = results(tmp_path / "out")
+    assert p2p["rounds"]["messages"] == [3]
+    assert cs["rounds"]["messages"] == [8]  # two hops of two nodes, each receives and sends
+
+
+MINE = """
+from snakegym.frameworks.fedavg import FedAvg
+
+class Mine(FedAvg):
+    title = "My own"
+"""
+
+
+def test_frameworks_of_ones_own_are_compared(tmp_path, capsys):
+    (tmp_path / "mine.py").write_text(MINE)
+    out, name = tmp_path / "out", f"{tmp_path}/mine.py:Mine"
+    compare(config(out, frameworks=f"fedavg,{name}", cycles=1))
+    assert "My own" in capsys.readouterr().out
+    compare(config(out, frameworks=name, cycles=1))
+    fedavg, mine = results(out)
+    assert mine["framework"] == name
+    assert mine["rounds"] == fedavg["rounds"]
 
 
 def test_the_final_measures_add_up_rounds_and_validation_chooses_the_best():

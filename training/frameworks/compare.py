@@ -9,7 +9,7 @@ from typing import Any
 from snakegym.control.service import load_service
 from snakegym.data.vision import locate_vision
 from snakegym.errors import SnakegymError
-from snakegym.frameworks.registry import FRAMEWORKS, entry
+from snakegym.frameworks.registry import entry, place
 from snakegym.training.frameworks.config import CompareConfig, Comparison
 from snakegym.training.frameworks.pool import n_jobs, train_pieces
 from snakegym.training.frameworks.results import report
@@ -84,9 +84,8 @@ def _train(runner: Runner, pieces: list[Piece], config: CompareConfig) -> None:
 
 def _finished(runner: Runner) -> list[Result]:
     """All finished pieces of the folder, in the registry's order, then by seed."""
-    order = list(FRAMEWORKS)
-    pieces = sorted(runner.finished(), key=lambda piece: (order.index(piece.framework), piece.seed))
-    return [result for piece in pieces if (result := runner.result(piece)) is not None]
+    found = runner.finished()
+    return sorted(found, key=lambda r: (place(r["framework"]), r["framework"], r["seed"]))
 
 
 def _claim(out: Path, comparison: Comparison) -> None:

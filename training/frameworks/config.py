@@ -5,92 +5,35 @@ Nothing heavy is imported here, so that `--help` answers at once.
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass
+from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import tyro
-import yaml
 
 from snakegym.errors import SnakegymError
-from snakegym.scenario import Scenario, Split, load_scenario, parse_scenario
-
-Int = Annotated[int | None, tyro.conf.arg(metavar="INT")]
-Float = Annotated[float | None, tyro.conf.arg(metavar="FLOAT")]
-Text = Annotated[str | None, tyro.conf.arg(metavar="TEXT")]
-Preset = Literal["smoke", "paper"]
-Partition = Literal["iid", "dirichlet", "quantity"]
-Optimizer = Literal["adam", "sgd", "rmsprop"]
+from snakegym.scenario import PoolConfig, Scenario, Split, load_scenario, parse_scenario
+from snakegym.training.frameworks.changes import changed
+from snakegym.training.options import Folder, Int, at_least_one
 
 PATIENCE_S = 30 * 86400.0
 """Outages up to this long are waited for, so that all frameworks train as much."""
+NEVER_S = 1e12
+"""A budget that is never used up: rounds are counted instead."""
 
-PRESETS: dict[str, dict[str, Any]] = {
-    # Everything on scikit-learn's digits, in minutes on a laptop.
-    "smoke": {
-        "dataset": "digits",
-        "model": "mlp",
-        "width": 64,
-        "partition": "dirichlet",
-        "alpha": 2.0,
-        "cycles": 10,
-        "epochs": 1,
-        "batch_size": 32,
-        "learning_rate": 2e-3,
-        "decay": 0.95,
-        "validation": 0.2,
-        "seeds": "0,1",
-    },
-    # The feasibility study of the Snake Learning paper: VGG-11 on CIFAR-10 over 9 nodes. Batch size and
-    # learning rate are our own, tuned for FedAvg and the snake alike (experiments/cifar10-width-0.25.md).
-    "paper": {
-        "dataset": "cifar10",
-        "model": "vgg11",
-        "width": 1.0,
-        "partition": "dirichlet",
-        "alpha": 2.0,
-        "cycles": 30,
-        "epochs": 1,
-        "batch_size": 32,
-        "learning_rate": 3e-4,
-        "decay": 0.95,
-        "validation": 0.02,
-        "seeds": "0,1,2",
-    },
-}
 
-NETWORKS: dict[str, dict[str, Any]] = {
-    # Microcontrollers on LTE-M, as in the scenario `default`.
-    "digits": {},
-    # Phones and single-board computers on LTE.
-    "images": {
-        "devices": [
-            {
-                "name": "small",
-                "peak_flops": 1e10,
-                "memory_bytes": 2e9,
-                "compute_power_w": 2.0,
-                "radio_power_w": 2.0,
-            },
-            {
-                "name": "medium",
-                "peak_flops": 2e10,
-                "memory_bytes": 4e9,
-                "compute_power_w": 7.6,
-                "radio_power_w": 2.0,
-            },
-            {
-                "name": "large",
-                "peak_flops": 5e10,
-                "memory_bytes": 4e9,
-                "compute_power_w": 10.0,
-                "radio_power_w": 2.0,
-            },
-        ],
-        "rtt_s": 0.05,
-        "traces": {"generator": {"good_bps": 4e7, "fair_bps": 1.5e7, "poor_bps": 4e6}},
-    },
-}
+class Plan(NamedTuple):
+    """What a comparison does unless it is told otherwise."""
+
+    cycles: int
+    seeds: str
+
+
+PRESETS = {"smoke": Plan(10, "0,1"), "paper": Plan(30, "0,1,2")}
+OTHERWISE = Plan(10, "0")
+"""For scenarios that are no presets."""
 
 
 @dataclass(frozen=True)
@@ -105,43 +48,25 @@ class CompareConfig:
 
     out: Path
     """Output folder; new, empty, or of the same comparison."""
-    preset: Preset | None = None
-    """smoke (digits, a few minutes) or paper (VGG-11 on CIFAR-10: for a GPU); fills in what is left
-    out. Default: as the dataset suggests."""
+    preset: Literal["smoke", "paper"] | None = None
+    """smoke (digits, a few minutes; the default) or paper (VGG-11 on CIFAR-10: for a GPU)."""
+    scenario: Annotated[str | None, tyro.conf.arg(metavar="TEXT")] = None
+    """Name of a scenario (see `snakegym scenarios`) or a .yaml file, instead of a preset. Rounds take the
+    place of its budget, outages are waited for, and pool rules and batteries do not count."""
+    set: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """FIELD=VALUE: a field of the scenario that is to be different, for instance
+    --set model.options.width=16; repeat it for several."""
     frameworks: str = "all"
-    """Names with commas between them, or all."""
-    seeds: Text = None
-    """Seeds with commas between them; each draws network, partition and initial model anew."""
+    """Names with commas between them, or all; your own as module:attribute or file.py:attribute."""
+    seeds: Annotated[str | None, tyro.conf.arg(metavar="TEXT")] = None
+    """Seeds with commas between them; each draws network, partition and initial model anew. Default:
+    0,1 (smoke), 0,1,2 (paper), 0 (a scenario)."""
     cycles: Int = None
-    """Rounds: in each of them every node trains once."""
-    epochs: Int = None
-    """Passes of a node over its own data in a round."""
-    dataset: Text = None
-    """digits, cifar10, or another torchvision classification dataset."""
-    data: Annotated[str | None, tyro.conf.arg(metavar="FOLDER")] = None
+    """Rounds: in each of them every node trains once. Default: 10 (paper: 30)."""
+    data: Folder = None
     """Where the dataset lies (unpacked, or still in its archive)."""
-    model: Text = None
-    """mlp, vgg or vgg11."""
-    width: Float = None
-    """Of the model: features (mlp), channels (vgg), or the factor on VGG-11's."""
-    partition: Partition | None = None
-    """How samples are spread over the nodes."""
-    alpha: Float = None
-    """Of a dirichlet (labels) or quantity (sizes) partition: small is strongly skewed."""
-    nodes: int = 9
-    """Number of nodes."""
-    batch_size: Int = None
-    """Samples in a batch."""
-    optimizer: Optimizer = "adam"
-    """Fresh for every local training."""
-    learning_rate: Float = None
-    """Of the first round."""
-    decay: Float = None
-    """Factor on the learning rate after each round."""
-    clip_norm: float = 1.0
-    """Gradients are scaled down to this norm."""
-    traces: Annotated[str | None, tyro.conf.arg(metavar="FOLDER")] = None
-    """Folder with traces of your own (link/*.csv and compute/*.csv) instead of generated ones."""
+    traces: Folder = None
+    """Folder with traces of your own (`snakegym traces`) instead of the scenario's."""
     split: Split = "test"
     """Which traces: train, validation or test."""
     device: str = "cpu"
@@ -153,28 +78,24 @@ class CompareConfig:
 
     def validate(self) -> None:
         """Raise SnakegymError for the first option whose value is impossible."""
-        for name in ("cycles", "epochs", "batch_size", "nodes", "jobs"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise SnakegymError(f"--{name.replace('_', '-')}: found {value}, expected 1 or more")
+        given = {"cycles": self.cycles, "jobs": self.jobs}
+        at_least_one(**{name: value for name, value in given.items() if value is not None})
+        if self.preset is not None and self.scenario is not None:
+            raise SnakegymError(
+                f"--scenario: found '{self.scenario}' besides --preset {self.preset}, expected one of them"
+            )
         self.seed_list()
         self.framework_list()
 
-    def chosen(self, name: str) -> Any:
-        """An option as given, else as the preset has it."""
-        given = getattr(self, name)
-        return PRESETS[self.preset_name][name] if given is None else given
-
     @property
-    def preset_name(self) -> str:
-        """The preset that fills in what is left out."""
-        if self.preset is not None:
-            return self.preset
-        return "smoke" if self.dataset in (None, "digits") else "paper"
+    def plan(self) -> Plan:
+        """Rounds and seeds, as given, else as usual for the preset."""
+        usual = OTHERWISE if self.scenario is not None else PRESETS[self.preset or "smoke"]
+        return Plan(self.cycles or usual.cycles, usual.seeds if self.seeds is None else self.seeds)
 
     def seed_list(self) -> list[int]:
         """The seeds, each once, in the order given."""
-        text = str(self.chosen("seeds"))
+        text = self.plan.seeds
         words = [word.strip() for word in text.split(",") if word.strip()]
         if not words or not all(word.isdecimal() for word in words):
             raise SnakegymError(f"--seeds: found '{text}', expected whole numbers with commas between them")
@@ -205,8 +126,9 @@ class Comparison:
     @classmethod
     def of(cls, config: CompareConfig) -> Comparison:
         """The comparison that the command line asks for. Raises SnakegymError for a bad value."""
-        scenario = parse_scenario(yaml.safe_dump(_scenario(config)), "compare")
-        return cls(scenario, config.chosen("cycles"), config.split, config.traces, config.tf32)
+        root = [] if config.data is None else [f"data.root={json.dumps(config.data)}"]
+        scenario = changed(_asked_for(config), [*config.set, *root])
+        return cls(comparable(scenario), config.plan.cycles, config.split, config.traces, config.tf32)
 
     def identity(self) -> dict[str, Any]:
         """What must agree for results to be shown together, as plain JSON data."""
@@ -215,29 +137,20 @@ class Comparison:
         return {**asdict(self), "scenario": scenario}
 
 
-def _scenario(config: CompareConfig) -> dict[str, Any]:
-    """The fields of the scenario: those of `default`, with what the command line and preset say."""
-    base = load_scenario("default").model_dump(mode="json")
-    dataset, model, width = config.chosen("dataset"), config.chosen("model"), config.chosen("width")
-    whole = isinstance(width, int) or float(width).is_integer()
-    base["name"], base["summary"] = "compare", f"{model} on {dataset}, {config.chosen('partition')}"
-    base["data"] |= {
-        "dataset": dataset,
-        "root": config.data,
-        "partition": config.chosen("partition"),
-        "alpha": config.chosen("alpha"),
-        "validation_fraction": PRESETS[config.preset_name]["validation"],
-    }
-    base["model"] = {"name": model, "options": {"width": int(width) if whole else float(width)}}
-    base["learning"] |= {
-        "epochs": config.chosen("epochs"),
-        "batch_size": config.chosen("batch_size"),
-        "optimizer": config.optimizer,
-        "learning_rate": config.chosen("learning_rate"),
-        "decay": config.chosen("decay"),
-        "clip_norm": config.clip_norm,
-    }
-    kind = "digits" if dataset == "digits" else "images"
-    base["network"] |= {"nodes": config.nodes, "timeout_s": PATIENCE_S, **NETWORKS[kind]}
-    base["process"]["budget"] = {"time_s": 1e12}
-    return base
+def comparable(scenario: Scenario) -> Scenario:
+    """The scenario with what only Snake Learning knows left out: pool rules, batteries, budget, target."""
+    fields = scenario.model_dump()
+    fields["network"]["timeout_s"] = PATIENCE_S
+    for device in fields["network"]["devices"]:
+        device["battery_j"] = None
+    fields["pool"] = PoolConfig()
+    fields["process"] |= {"budget": {"time_s": NEVER_S}, "target": None, "interrupt": None}
+    return Scenario.model_validate(fields)
+
+
+def _asked_for(config: CompareConfig) -> Scenario:
+    if config.scenario is not None:
+        return load_scenario(config.scenario)
+    name = config.preset or "smoke"
+    file = resources.files("snakegym.training.frameworks.presets") / f"{name}.yaml"
+    return parse_scenario(file.read_text(encoding="utf-8"), f"preset '{name}'")

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
-from snakegym.frameworks.registry import FRAMEWORKS
+from snakegym.frameworks.registry import entry, place
 from snakegym.training.show.figures import DASHES, PALETTE, legend_right, new_figure, save
 
 Result = Mapping[str, Any]
@@ -33,7 +33,7 @@ def draw(out: Path, groups: Mapping[str, Sequence[Result]]) -> list[str]:
     done = []
     for name, chosen, x, label, log in pictures:
         figure, (ax,) = new_figure(1)
-        _curves(ax, {FRAMEWORKS[n].title: (n, groups[n]) for n in chosen}, x, skip_start=log)
+        _curves(ax, {entry(n).title: (n, groups[n]) for n in chosen}, x, skip_start=log)
         ax.set(xlabel=label, ylabel="Test accuracy", xscale="log" if log else "linear")
         legend_right(ax)
         save(figure, out / name)
@@ -57,9 +57,8 @@ def _curves(
     skip_start: bool,
 ) -> None:
     """Mean over seeds, and a band from the lowest to the highest; a log axis has no place for the start."""
-    order = list(FRAMEWORKS)
-    for title, (name, pieces) in chosen.items():
-        index = order.index(name)
+    for others, (title, (name, pieces)) in enumerate(chosen.items()):
+        index = place(name, others)
         colour, dash = PALETTE[index % len(PALETTE)], DASHES[index // len(PALETTE) % len(DASHES)]
         xs = np.mean([x(piece) for piece in pieces], axis=0)[skip_start:]
         ys = np.array([_accuracy(piece) for piece in pieces])[:, skip_start:]

@@ -63,8 +63,10 @@ class Saved(NamedTuple):
     wall_s: float
 
 
-def read_result(path: Path, framework: str, seed: int, rounds: int) -> PieceResult:
-    """The finished piece in a file.
+def read_result(
+    path: Path, framework: str | None = None, seed: int | None = None, *, rounds: int
+) -> PieceResult:
+    """The finished piece in a file, of that framework and seed (None: any).
 
     Raises:
         SnakegymError: it holds something else, or a piece of another framework, seed or number of rounds.
@@ -79,7 +81,7 @@ def read_result(path: Path, framework: str, seed: int, rounds: int) -> PieceResu
         ("seed", result.seed, seed),
         ("rounds", len(result.rounds), rounds),
     ):
-        if found != expected:
+        if expected is not None and found != expected:
             raise SnakegymError(
                 f"{path}: field '{field}': found {found!r}, expected {expected!r} "
                 "(delete the file to train it again)"

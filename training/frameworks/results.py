@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from rich.markup import escape
 
-from snakegym.frameworks.registry import FRAMEWORKS
+from snakegym.frameworks.registry import entry
 from snakegym.training.analysis.statistics import Estimate, estimate
 from snakegym.training.frameworks.config import Comparison
 from snakegym.training.frameworks.plots import draw
@@ -142,7 +142,7 @@ def _table(comparison: Comparison, summary: Mapping[str, Mapping[str, Estimate]]
     for column in columns:
         table.add_column(escape(column.title), justify="right", no_wrap=True)
     for name, measures in summary.items():
-        table.add_row(escape(FRAMEWORKS[name].title), *(_cell(measures[c.key], c) for c in columns))
+        table.add_row(escape(entry(name).title), *(_cell(measures[c.key], c) for c in columns))
     return table
 
 
@@ -162,7 +162,7 @@ def _ratios(relative: Mapping[str, Mapping[str, Estimate]]) -> Any:
         table.add_column(column.title, justify="right", no_wrap=True)
     for name, measures in relative.items():
         if name != BASELINE:
-            table.add_row(escape(FRAMEWORKS[name].title), *(_cell(measures[c.key], c) for c in columns))
+            table.add_row(escape(entry(name).title), *(_cell(measures[c.key], c) for c in columns))
     return table
 
 

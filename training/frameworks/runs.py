@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
+from zlib import crc32
 
 import torch
 
@@ -29,9 +30,10 @@ from snakegym.training.frameworks.records import (
 )
 from snakegym.training.runs.folder import existing_files, write_json
 
+Result = dict[str, Any]
 CHECKPOINT_S = 10.0
 """Seconds of work that a kill may cost, about."""
-RESULT = re.compile(r"(?P<framework>[^.].*)-(?P<seed>0|[1-9][0-9]*)\.json")
+RESULT = re.compile(r"[^.].*-(0|[1-9][0-9]*)\.json")
 """Names of the files of finished pieces."""
 
 
@@ -43,8 +45,11 @@ class Piece(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Of its files."""
-        return f"{self.framework}-{self.seed}"
+        """Of its files; frameworks of one's own may have paths in their names."""
+        plain = re.sub(r"[^A-Za-z0-9_-]", "_", self.framework)
+        if plain != self.framework:
+            plain += f"-{crc32(self.framework.encode()):08x}"
+        return f"{plain}-{self.seed}"
 
 
 @dataclass(frozen=True)
@@ -61,12 +66,12 @@ class Runner:
     folder: Path
     device: str
 
-    def result(self, piece: Piece) -> dict[str, Any] | None:
+    def result(self, piece: Piece) -> Result | None:
         """The finished piece, or None. Raises SnakegymError if its file holds something else."""
         path = self.result_path(piece)
         if not path.exists():
             return None
-        return read_result(path, piece.framework, piece.seed, self.comparison.cycles).model_dump()
+        return read_result(path, piece.framework, piece.seed, rounds=self.comparison.cycles).model_dump()
 
     def result_path(self, piece: Piece) -> Path:
         """Where the finished piece lies, once it does."""
@@ -76,10 +81,21 @@ class Runner:
         """What is trained on a seed. Raises SnakegymError for whatever is wrong with it."""
         return _problem(self.comparison, seed, self.device)
 
-    def finished(self) -> list[Piece]:
-        """All pieces with a result in the folder; whatever else lies there is none."""
-        found = [RESULT.fullmatch(name) for name in existing_files(self.folder)]
-        return [Piece(match["framework"], int(match["seed"])) for match in found if match]
+    def finished(self) -> list[Result]:
+        """All finished pieces in the folder, whoever asked for them; what else lies there is none.
+
+        Raises:
+            SnakegymError: a file that bears the name of a finished piece holds something else.
+        """
+        names = [name for name in existing_files(self.folder) if RESULT.fullmatch(name)]
+        found = [read_result(self.folder / name, rounds=self.comparison.cycles) for name in names]
+        for name, result in zip(names, found, strict=True):
+            if self.result_path(Piece(result.framework, result.seed)).name != name:
+                raise SnakegymError(
+                    f"{self.folder / name}: found '{result.framework}' on seed {result.seed}, expected what "
+                    "its name says (delete the file to train it again)"
+                )
+        return [result.model_dump() for result in found]
 
     def rounds_done(self, piece: Piece) -> int:
         """Rounds of a piece that need not be trained again."""
@@ -88,7 +104,7 @@ class Runner:
         saved = self._saved(piece)
         return 0 if saved is None else len(saved.records)
 
-    def run(self, piece: Piece, after_round: Callable[[], None]) -> dict[str, Any]:
+    def run(self, piece: Piece, after_round: Callable[[], None]) -> Result:
         """Train what is left of a piece; `after_round` is called after each round, and may raise.
 
         Raises:

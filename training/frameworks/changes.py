@@ -1,0 +1,58 @@
+"""Fields of a scenario that the command line sets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+
+from snakegym.errors import SnakegymError
+from snakegym.scenario import Scenario, parse_scenario
+
+
+def changed(scenario: Scenario, changes: Sequence[str]) -> Scenario:
+    """The scenario with fields that have other values.
+
+    Args:
+        scenario: what it is without them.
+        changes: `FIELD=VALUE` each: sections, and places in lists, have dots between them; values are YAML.
+
+    Raises:
+        SnakegymError: a change of another form, an unknown field, or a value that the field cannot have.
+    """
+    fields = scenario.model_dump(mode="json")
+    for change in changes:
+        name, equals, text = change.partition("=")
+        path = name.strip().split(".")
+        if not equals or not all(path):
+            raise SnakegymError(f"--set: found '{change}', expected FIELD=VALUE, like learning.epochs=2")
+        _put(fields, path, _value(change, text), change)
+    return parse_scenario(yaml.safe_dump(fields), "--set") if changes else scenario
+
+
+def _put(fields: Any, path: Sequence[str], value: Any, change: str) -> None:
+    for place, key in enumerate(path):
+        if isinstance(fields, list) and key.isdecimal() and int(key) < len(fields):
+            where: Any = int(key)
+        elif isinstance(fields, dict):
+            where = key
+        else:
+            raise SnakegymError(f"--set: found '{change}', but '{'.'.join(path[:place])}' has no '{key}'")
+        if place == len(path) - 1:
+            fields[where] = value
+        elif isinstance(fields, dict) and fields.get(where) is None:
+            fields[where] = {}
+        fields = fields[where]
+
+
+def _value(change: str, text: str) -> Any:
+    try:
+        return json.loads(text)  # YAML takes 1e-4 for a word
+    except ValueError:
+        pass
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise SnakegymError(f"--set: found '{change}', expected a value in YAML behind the '='") from None
