@@ -16,7 +16,7 @@ from snakegym.training.analysis.groups import Records, Training
 from snakegym.training.analysis.summary import MEASURES
 from snakegym.training.episodes.play import EpisodeRecord
 from snakegym.training.runs.folder import first_difference, read_json
-from snakegym.training.runs.manifest import MANIFEST
+from snakegym.training.runs.manifest import MANIFEST, read_manifest
 
 EPISODE = ("initial_accuracy", *MEASURES)
 HOP = ("node", "layer", "start_s", "receive_s", "compute_s", "send_s", "metric")
@@ -114,10 +114,7 @@ def _agree(one: Records, other: Records) -> bool:
 
 
 def _read_manifest(path: Path) -> list[Mapping[str, Any]]:
-    entries = read_json(path) if path.is_file() else []
-    if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
-        raise SnakegymError(f"{path}: expected a list of traces, as `snakegym evaluate` writes it")
-    return entries
+    return [entry.model_dump() for entry in read_manifest(path)] if path.exists() else []
 
 
 def _evaluation(folder: Path, data: Any, traces: Sequence[Mapping[str, Any]]) -> Evaluation:

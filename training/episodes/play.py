@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypedDict
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import TypedDict  # pydantic asks for it before Python 3.12
 
 from snakegym.agents.protocol import Scheduler
 from snakegym.control.records import Hop

@@ -84,7 +84,7 @@ def describe(config: EvaluateConfig, env: SerpentineEnv) -> dict[str, Any]:
 
 def _play_all(stage: Stage, header: dict[str, Any]) -> dict[str, list[EpisodeRecord]]:
     config = stage.config
-    partial = PartialResults[EpisodeRecord](config.out / PARTIAL, header)
+    partial = PartialResults(config.out / PARTIAL, header, EpisodeRecord)
     tasks = [Task(spec, episode) for spec in config.scheduler for episode in range(config.episodes)]
     missing = [task for task in tasks if task not in partial.records]
     if len(missing) < len(tasks):

@@ -80,7 +80,7 @@ def _train_all(config: ExperimentConfig, envs: Mapping[tuple[str, str], Serpenti
     """The runs of all seeds; those that an interrupted command has finished are taken over."""
     scenarios = [env.scenario.model_dump(mode="json") for env in envs.values()]
     header = {"snakegym": __version__, "seed": config.seed, "cycles": config.cycles, "scenarios": scenarios}
-    partial = PartialResults[dict[str, Any]](config.out / PARTIAL, header)
+    partial = PartialResults(config.out / PARTIAL, header, Run)
     tasks = [(d, t, i) for d, t in envs for i in range(config.seeds)]
     results: dict[str, Runs] = {data: {t: [] for t in (NORMAL, *SHARES)} for data in DATA}
     try:
@@ -89,8 +89,8 @@ def _train_all(config: ExperimentConfig, envs: Mapping[tuple[str, str], Serpenti
                 task = Task(f"{data}, {training}", i)
                 if task not in partial.records:
                     run = train(envs[data, training], config.cycles, episode_seed(config.seed, i))
-                    partial.add(task, asdict(run))
-                results[data][training].append(Run(**partial.records[task]))
+                    partial.add(task, run)
+                results[data][training].append(partial.records[task])
                 bar.update()
     except KeyboardInterrupt:
         raise KeyboardInterrupt(

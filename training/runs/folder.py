@@ -1,22 +1,34 @@
 """Folders that a command writes: never another's, never half a file.
 
 Every file is written beside its place and moved there in one step, so a kill leaves the old file
-or the new one.
+or the new one. What it leaves besides, a hidden file that bears the number of its process, is no
+content, and the next command removes it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import csv
+import io
 import json
 import os
+import shutil
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, TypeVar
+
+from filelock import FileLock, Timeout
+from pydantic import TypeAdapter, ValidationError
 
 from snakegym.differences import brief, differences
 from snakegym.errors import SnakegymError
 
 HIDDEN = ".lock"
+LOCK_S = 1.0
+"""To wait for another command that is about to end."""
+
+Shape = TypeVar("Shape")
 
 
 @contextlib.contextmanager
@@ -26,8 +38,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         SnakegymError: the file cannot be written: no such folder, no right to, disk full, and so on.
     """
-    # Same suffix: some writers (SB3, matplotlib) go by it.
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    temporary = temporary_path(path)
     try:
         yield temporary
         with temporary.open("rb") as file:
@@ -38,6 +49,30 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def temporary_path(path: Path) -> Path:
+    """Where this process may build a file or folder that is to become `path`, in the same folder.
+
+    What dead processes left of theirs is removed.
+    """
+    with contextlib.suppress(OSError):
+        for other in path.parent.iterdir():
+            if _is_temporary(other.name) and other.name.split(".", 2)[2] == path.name and not _lives(other):
+                _remove(other)
+    # Same suffix: some writers (SB3, matplotlib) go by it.
+    return path.with_name(f".{os.getpid()}.{path.name}")
+
+
+def append_text(path: Path, text: str) -> None:
+    """Append to a text file; it is on the disk when this returns. Raises SnakegymError if it cannot be."""
+    try:
+        with path.open("a", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise SnakegymError(f"{path}: cannot write this file: {error.strerror or error}") from None
 
 
 def write_text(path: Path, text: str) -> None:
@@ -57,6 +92,41 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise SnakegymError(f"{path}: cannot read it as JSON: {error}") from None
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a text file, none if there is no such file. Raises SnakegymError if it is unreadable."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise SnakegymError(f"{path}: cannot read this file: {error.strerror or error}") from None
+
+
+def read_shape(path: Path, shape: type[Shape], what: str) -> Shape:
+    """The content of a JSON file, checked by pydantic.
+
+    Args:
+        path: of the file.
+        shape: what is expected: a pydantic model, a typed dictionary, a list of them, and so on.
+        what: wrote it, for the message.
+
+    Raises:
+        SnakegymError: unreadable, no JSON, or of another shape; names the first field that is wrong.
+    """
+    try:
+        return TypeAdapter(shape).validate_python(read_json(path))
+    except ValidationError as error:
+        raise SnakegymError(f"{path}: {first_fault(error)}, expected what {what} writes") from None
+
+
+def first_fault(error: ValidationError) -> str:
+    """What pydantic found first, as "field 'a.b': found 1, input should be a valid string"."""
+    first = error.errors()[0]
+    field = ".".join(map(str, first["loc"])) or "(all of it)"
+    found = "" if first["type"] == "missing" else f"found {brief(first['input'])}, "
+    return f"field '{field}': {found}{first['msg'][0].lower()}{first['msg'][1:]}"
 
 
 def existing_files(folder: Path) -> list[str]:
@@ -125,25 +195,35 @@ def make_folder(folder: Path) -> None:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder against other commands; a kill releases it. Raises SnakegymError if it is held."""
+    """Hold the folder against other commands; a kill releases it. Removes what killed ones left in it.
+
+    Raises:
+        SnakegymError: another command holds it, or it cannot be written to.
+    """
+    lock = FileLock(folder / HIDDEN, timeout=LOCK_S)
     try:
-        import fcntl
-    except ImportError:  # no such locks on this system: go without
-        yield
-        return
-    try:
-        file: IO[str] = (folder / HIDDEN).open("w")
+        lock.acquire()
+    except Timeout:
+        raise SnakegymError(f"{folder}: another snakegym command is writing to this folder") from None
     except OSError as error:
         raise SnakegymError(f"{folder}: cannot write to this folder: {error.strerror or error}") from None
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise SnakegymError(f"{folder}: another snakegym command is writing to this folder") from None
-        try:
-            yield
-        finally:
-            (folder / HIDDEN).unlink(missing_ok=True)
+    try:
+        remove_leftovers(folder)
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # while it is held: filelock heeds a file that is gone
+            (folder / HIDDEN).unlink()
+        lock.release()
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what killed commands left of temporary files, in the folder and below it.
+
+    Whoever holds the folder's lock may: nobody else is writing.
+    """
+    for path in [*folder.rglob(".[0-9]*")]:
+        if _is_temporary(path.name):
+            _remove(path)
 
 
 def first_difference(found: Any, expected: Any) -> str | None:
@@ -155,18 +235,34 @@ def first_difference(found: Any, expected: Any) -> str | None:
 
 def to_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
     """Rows as CSV text with a header; missing values and None are empty."""
-    lines = [",".join(columns)]
-    lines += [",".join(_cell(row.get(column)) for column in columns) for row in rows]
-    return "\n".join(lines) + "\n"
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 def _is_temporary(name: str) -> bool:
     owner, _, rest = name.removeprefix(".").partition(".")
-    return name.startswith(".") and owner.isdigit() and bool(rest)
+    return name.startswith(".") and owner.isdecimal() and bool(rest)
 
 
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    text = str(value)
-    return '"' + text.replace('"', '""') + '"' if any(c in text for c in ',"\n') else text
+def _lives(temporary: Path) -> bool:
+    """Whether the process that a temporary file belongs to may still run."""
+    if sys.platform == "win32":
+        return True  # a signal 0 is a Ctrl-C there
+    try:
+        os.kill(int(temporary.name.split(".")[1]), 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pydantic import BaseModel, ConfigDict
+
 from snakegym.envs.serpentine import SerpentineEnv
 from snakegym.scenario import Scenario, load_scenario
-from snakegym.training.runs.folder import write_json
+from snakegym.training.runs.folder import read_shape, write_json
 
 MANIFEST = "traces.json"
 
@@ -26,3 +28,23 @@ def write_manifest(folder: Path, *envs: SerpentineEnv) -> None:
     write_json(
         folder / MANIFEST, [entry for env in envs for entry in env.service.library.manifest()], indent=1
     )
+
+
+class TraceEntry(BaseModel):
+    """A trace that a run or an evaluation draws from, as traces.json has it."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="allow")
+
+    kind: str
+    name: str
+    format: str
+    source: str
+    scenario: str
+    sha256: str
+    split: str
+    hours: float
+
+
+def read_manifest(path: Path) -> list[TraceEntry]:
+    """What traces.json says. Raises SnakegymError if it is no such file."""
+    return read_shape(path, list[TraceEntry], "snakegym")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from snakegym.training.runs.folder import write_text
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from snakegym.training.runs.folder import append_text, read_lines, write_text
 
 Record = TypeVar("Record")
 
@@ -19,40 +20,54 @@ class Task(NamedTuple):
     episode: int
 
 
+class Row(BaseModel, Generic[Record]):
+    """A finished task."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", arbitrary_types_allowed=True)
+
+    scheduler: str
+    episode: int
+    record: Record
+
+
 class PartialResults(Generic[Record]):
     """A file of lines: what the evaluation is, then one finished episode a line, as plain JSON data.
 
-    What another evaluation left (another header: arguments, scenario, weights, version) is
-    dropped; so is a last line that a kill cut short.
+    What another evaluation left (another header: arguments, scenario, weights, version) is dropped, and
+    so is every line that is none of ours: the last one that a kill cut short, or one of another shape.
 
     Args:
         path: of the file; created if missing.
         header: what the evaluation is, as plain JSON data.
+        shape: of a record, as pydantic understands it.
+
+    Raises:
+        SnakegymError: the file cannot be read or written.
     """
 
-    def __init__(self, path: Path, header: dict[str, Any]) -> None:
+    def __init__(self, path: Path, header: dict[str, Any], shape: type[Record]) -> None:
         self._path = path
+        self._row: type[Row[Record]] = Row[shape]  # type: ignore[valid-type]
         self.records: dict[Task, Record] = {}
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+        lines = read_lines(path)
         if lines and _parse(lines[0]) == header:
             for line in lines[1:]:
-                row = _parse(line)
-                if row is not None:
-                    self.records[Task(row["scheduler"], row["episode"])] = row["record"]
-        rows = [self._row(task, record) for task, record in self.records.items()]
-        write_text(path, "".join(line + "\n" for line in (json.dumps(header), *rows)))
+                try:
+                    row = self._row.model_validate_json(line)
+                except ValidationError:
+                    continue
+                self.records[Task(row.scheduler, row.episode)] = row.record
+        rows = [self._line(task, record) for task, record in self.records.items()]
+        write_text(path, "".join([json.dumps(header) + "\n", *rows]))
 
     def add(self, task: Task, record: Record) -> None:
-        """Keep a finished episode; it is on the disk when this returns."""
+        """Keep a finished episode on the disk. Raises SnakegymError if that cannot be written."""
+        append_text(self._path, self._line(task, record))
         self.records[task] = record
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(self._row(task, record) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
 
-    @staticmethod
-    def _row(task: Task, record: Record) -> str:
-        return json.dumps({"scheduler": task.scheduler, "episode": task.episode, "record": record})
+    def _line(self, task: Task, record: Record) -> str:
+        row = self._row(scheduler=task.scheduler, episode=task.episode, record=record)
+        return json.dumps(row.model_dump(mode="json")) + "\n"
 
 
 def _parse(line: str) -> Any:

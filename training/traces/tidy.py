@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 from snakegym.errors import SnakegymError
 from snakegym.network.formats.base import Recording
 from snakegym.network.traces import Origin
-from snakegym.training.runs.folder import existing_files
+from snakegym.training.runs.folder import existing_files, temporary_path
 
 
 def tidy_text(recording: Recording) -> str:
@@ -57,7 +56,7 @@ def write_folder(out: Path, files: Mapping[str, Recording]) -> None:
     if found:
         raise SnakegymError(f"{out}: found {found[0]} in it, expected a new or an empty folder")
     out = out.absolute()
-    staging = out.with_name(f".{os.getpid()}.{out.name}")
+    staging = temporary_path(out)
     try:
         for path, recording in files.items():
             file = staging / path

@@ -1,6 +1,11 @@
+import os
+import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from snakegym.errors import SnakegymError
 from snakegym.training.runs import folder as runfolder
@@ -18,6 +23,13 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> 
     assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
 
 
+def dead_process() -> int:
+    """The number of a process that has ended."""
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    return ended.pid
+
+
 def test_leftovers_of_a_killed_write_do_not_count_as_content(tmp_path: Path) -> None:
     (tmp_path / ".123.config.json").write_text("half")
     (tmp_path / ".lock").touch()
@@ -25,6 +37,76 @@ def test_leftovers_of_a_killed_write_do_not_count_as_content(tmp_path: Path) -> 
     (tmp_path / ".profile").touch()
     assert runfolder.existing_files(tmp_path) == [".profile"]
     assert runfolder.existing_files(tmp_path / "missing") == []
+
+
+def test_leftovers_are_removed_by_whoever_holds_the_folder_next(tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    for leftover in (".123.config.json", f".{os.getppid()}.config.json", "runs/.4711.fedavg-0.json"):
+        (tmp_path / leftover).write_text("half")
+    for content in ("config.json", ".profile", "runs/fedavg-0.json", ".5"):
+        (tmp_path / content).write_text("whole")
+    with runfolder.locked(tmp_path):
+        pass
+    left = sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file())
+    assert left == [".5", ".profile", "config.json", "runs/fedavg-0.json"]
+
+
+def test_a_write_removes_what_dead_processes_left_of_the_same_file(tmp_path: Path) -> None:
+    dead, alive = dead_process(), os.getppid()
+    for owner in (dead, alive):
+        (tmp_path / f".{owner}.a.json").write_text("half")
+        (tmp_path / f".{owner}.b.json").write_text("half")
+    (tmp_path / f".{dead}.a").mkdir()
+    runfolder.write_json(tmp_path / "a.json", 1)
+    left = {p.name for p in tmp_path.iterdir()}
+    others = {f".{dead}.b.json", f".{alive}.b.json"}
+    assert left == {"a.json", f".{alive}.a.json", f".{dead}.a", *others}, "the living may be writing"
+    assert runfolder.temporary_path(tmp_path / "a").name == f".{os.getpid()}.a"
+    assert not (tmp_path / f".{dead}.a").exists(), "a folder as well"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_an_append_to_a_full_disk_is_an_error_of_ours() -> None:
+    with pytest.raises(SnakegymError, match=r"^/dev/full: cannot write this file: No space left on device$"):
+        runfolder.append_text(Path("/dev/full"), "a line\n")
+
+
+def test_a_file_that_may_not_grow_is_an_error_of_ours(tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom snakegym.errors import SnakegymError\n"
+        "from snakegym.training.runs.folder import append_text\n"
+        "try: append_text(Path('long'), 'x' * 5000)\nexcept SnakegymError as error: print(error)"
+    )
+    limited = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024)),
+    )
+    assert (limited.stdout, limited.stderr) == ("long: cannot write this file: File too large\n", "")
+
+
+class Shape(BaseModel):
+    names: list[str]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[]", "field '(all of it)': found [], input should be"),
+        ("{}", "field 'names': field required"),
+        ('{"names": ["a", 5]}', "field 'names.1': found 5, input should be a valid string"),
+        ('{"names"', "cannot read it as JSON"),
+    ],
+)
+def test_a_file_of_another_shape_is_named_with_its_field(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(content)
+    with pytest.raises(SnakegymError) as error:
+        runfolder.read_shape(path, Shape, "this test")
+    assert str(error.value).startswith(f"{path}: {message}")
+    assert "\n" not in str(error.value)
 
 
 def test_a_folder_serves_one_command_at_a_time(tmp_path: Path) -> None:
@@ -36,6 +118,18 @@ def test_a_folder_serves_one_command_at_a_time(tmp_path: Path) -> None:
         pass
     with runfolder.locked(tmp_path):
         pass
+
+
+def test_a_killed_command_holds_no_folder(tmp_path: Path) -> None:
+    code = (
+        "import os\nfrom pathlib import Path\nfrom snakegym.training.runs.folder import locked\n"
+        "with locked(Path('.')): os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path)
+    assert (tmp_path / ".lock").exists()
+    with runfolder.locked(tmp_path):
+        pass
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
