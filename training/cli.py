@@ -6,6 +6,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Annotated
 
 import tyro
@@ -31,19 +32,34 @@ Command = (
     | Traces
 )
 
+
+
+@dataclass(frozen=True)
+class AboutScenarios:
+    """List the scenarios that ship with snakegym, measure one, or print one."""
+
+    command: (
+        Annotated[ListScenarios, tyro.conf.subcommand("list")]
+        | Annotated[CheckScenario, tyro.conf.subcommand("check")]
+        | Annotated[ShowScenario, tyro.conf.subcommand("show")]
+    ) = field(default_factory=ListScenarios)
+
+
+@dataclass(frozen=True)
+class AboutTraces:
+    """List, inspect, convert, plot and generate traces of networks and machines."""
+
+    command: ParsedTraces
+
+
 Parsed = (
     Annotated[TrainConfig, tyro.conf.subcommand("train")]
     | Annotated[EvaluateConfig, tyro.conf.subcommand("evaluate")]
     | Annotated[ReportConfig, tyro.conf.subcommand("report")]
     | Annotated[CompareConfig, tyro.conf.subcommand("compare")]
     | Annotated[ExperimentConfig, tyro.conf.subcommand("experiment")]
-    | Annotated[ListScenarios, tyro.conf.subcommand("scenarios")]
-    | Annotated[Traces, tyro.conf.subcommand("traces")]
-)
-ParsedScenarios = (
-    Annotated[ListScenarios, tyro.conf.subcommand("list")]
-    | Annotated[CheckScenario, tyro.conf.subcommand("check")]
-    | Annotated[ShowScenario, tyro.conf.subcommand("show")]
+    | Annotated[AboutScenarios, tyro.conf.subcommand("scenarios")]
+    | Annotated[AboutTraces, tyro.conf.subcommand("traces")]
 )
 
 ABOUT = """Schedule Snake Learning on mobile networks: train a policy, compare it with planners and rules.
@@ -92,17 +108,14 @@ def parse(argv: Sequence[str]) -> Command:
 
         print(f"snakegym {version('snakegym')}")
         sys.exit(0)
-    config = (tyro.conf.OmitArgPrefixes,)
-    if list(argv[:1]) == ["scenarios"] and len(argv) > 1:
-        scenarios: Command = tyro.cli(
-            ParsedScenarios, prog="snakegym scenarios", args=argv[1:], config=config
-        )
-        return scenarios
-    if list(argv[:1]) == ["traces"]:
-        traces: Command = tyro.cli(ParsedTraces, prog="snakegym traces", args=argv[1:], config=config)
-        return traces
-    command: Command = tyro.cli(Parsed, prog="snakegym", description=ABOUT, args=argv, config=config)
-    return command
+    parsed = tyro.cli(
+        Parsed,
+        prog="snakegym",
+        description=ABOUT,
+        args=argv,
+        config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes),
+    )
+    return parsed.command if isinstance(parsed, AboutScenarios | AboutTraces) else parsed
 
 
 def run(command: Command) -> None:

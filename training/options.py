@@ -15,9 +15,17 @@ import tyro
 
 from snakegym.errors import SnakegymError
 
-Int = Annotated[int | None, tyro.conf.arg(metavar="INT")]
-Float = Annotated[float | None, tyro.conf.arg(metavar="FLOAT")]
-Folder = Annotated[str | None, tyro.conf.arg(metavar="FOLDER")]
+
+
+def said_default(default: str) -> str:
+    """What help says of a default: nothing where it is None, as the option's own words say what that means."""
+    return "" if default == "None" else f"(default: {default})"
+
+
+Int = Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint=said_default)]
+Float = Annotated[float | None, tyro.conf.arg(metavar="FLOAT", help_behavior_hint=said_default)]
+Folder = Annotated[str | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint=said_default)]
+Text = Annotated[str | None, tyro.conf.arg(metavar="TEXT", help_behavior_hint=said_default)]
 
 
 def at_least_one(**counts: float) -> None:

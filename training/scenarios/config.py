@@ -12,11 +12,7 @@ from snakegym.training.options import at_least_one, not_negative
 
 @dataclass(frozen=True)
 class ListScenarios:
-    """List the scenarios that ship with snakegym; `check` measures one, `show` prints one.
-
-    `snakegym scenarios check NAME` measures whether a scenario is worth solving,
-    `snakegym scenarios show NAME` prints all its settings. Both take a .yaml file as well.
-    """
+    """List the scenarios that ship with snakegym, one line each."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from snakegym.training.analysis.statistics import Estimate
 from snakegym.training.episodes.play import EpisodeRecord
-from snakegym.training.learn.checkpoints import Row
 from snakegym.training.show.figures import DASHES, PALETTE, legend_right, new_figure, time_axis
 
 COSTS = {"time": "#0072B2", "energy": "#E69F00", "bytes": "#009E73", "illegal": "#D55E00"}
@@ -27,6 +26,8 @@ GRID = 200
 RGBA = tuple[float, float, float, float]
 Records = Mapping[str, Sequence[EpisodeRecord]]
 """Per scheduler its episodes."""
+Row = Mapping[str, float]
+"""Of a learning curve: column to value."""
 
 
 def learning_curve(curve: Sequence[Row], best_timesteps: int) -> Figure:

@@ -1,0 +1,102 @@
+"""Imports only go down: between the floors, and from room to room inside snakegym/ and training/."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FLOORS = ("training", "agents", "envs", "snakegym")
+"""From the top; a module may import what stands right of it, and its own."""
+COMMANDS = ("scenarios", "traces", "experiment", "frameworks", "report", "evaluate", "learn")
+ROOMS = {
+    "snakegym": ("frameworks", "control", "learning", "models", "data", "network", "scenario"),
+    "training": ("cli", *COMMANDS, "show", "analysis", "episodes", "runs", "options"),
+}
+"""In the same order; in snakegym/ single modules (errors, arrays and so on) lie below all folders."""
+
+
+EXPECTED = ("training.analysis.summary imports training.show",)
+"""Until tables and pictures of an evaluation have a place of their own."""
+
+
+class Import(NamedTuple):
+    """One module importing something."""
+
+    where: str
+    importer: tuple[str, ...]
+    """Floor, room, and so on."""
+    imported: tuple[str, ...]
+
+
+def place(module: str) -> tuple[str, ...]:
+    """Floor, room, and so on of a module of ours."""
+    parts = tuple(module.split("."))[1:]
+    return parts if parts and parts[0] in FLOORS else ("snakegym", *parts)
+
+
+def all_imports(root: Path = ROOT) -> list[Import]:
+    """Every import of ours in our code, wherever in a module it stands; the root's own excepted."""
+    found = []
+    for floor in FLOORS:
+        for path in sorted((root / floor).rglob("*.py")):
+            importer = (floor, *path.relative_to(root / floor).with_suffix("").parts)
+            if importer == ("snakegym", "__init__"):  # offers what is above by name alone
+                continue
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                names = []
+                if isinstance(node, ast.Import):
+                    names = [alias.name for alias in node.names]
+                elif isinstance(node, ast.ImportFrom):
+                    assert node.level == 0, f"{path}: relative import, expected a full name"
+                    names = [f"{node.module}.{alias.name}" for alias in node.names]
+                where = f"{path.relative_to(root)}:{getattr(node, 'lineno', 0)}"
+                found += [Import(where, importer, place(n)) for n in names if n.split(".")[0] == "snakegym"]
+    return found
+
+
+def upward(imports: list[Import]) -> list[str]:
+    """Those that go up, from floor to floor or from room to room."""
+    wrong = []
+    for where, importer, imported in imports:
+        floors = FLOORS.index(importer[0]), FLOORS.index(imported[0])
+        rooms = ROOMS.get(importer[0], ())
+        one, other = (
+            rooms.index(p[1]) if p[1:] and p[1] in rooms else len(rooms) for p in (importer, imported)
+        )
+        if floors[1] < floors[0] or (floors[0] == floors[1] and other < one):
+            wrong.append(f"{where}: {'.'.join(importer)} imports {'.'.join(imported)}")
+    return wrong
+
+
+def test_imports_only_go_down() -> None:
+    imports = all_imports()
+    assert len(imports) > 500, "the code was found"
+    assert [wrong for wrong in upward(imports) if not any(known in wrong for known in EXPECTED)] == []
+
+
+@pytest.mark.parametrize("floor", ROOMS)
+def test_every_folder_has_its_place_in_the_order(floor: str) -> None:
+    folders = {p.name for p in (ROOT / floor).iterdir() if (p / "__init__.py").exists()}
+    assert folders <= set(ROOMS[floor])
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        ("snakegym/network/costs.py", "import snakegym.control.records"),
+        ("snakegym/network/costs.py", "def f():\n    from snakegym.envs import encoder"),
+        ("snakegym/errors.py", "from snakegym.scenario import Scenario"),
+        ("envs/reward.py", "from snakegym.agents.rules import Serpentine"),
+        ("training/runs/pool.py", "from snakegym.training import cli"),
+        ("training/show/plots.py", "from snakegym.training.learn.checkpoints import Row"),
+    ],
+)
+def test_an_import_that_goes_up_is_found(tmp_path: Path, path: str, code: str) -> None:
+    (tmp_path / path).parent.mkdir(parents=True)
+    (tmp_path / path).write_text(code)
+    (found,) = upward(all_imports(tmp_path))
+    assert found.startswith(path)
