@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.policies import BasePolicy
@@ -30,7 +31,7 @@ CHECKPOINTS = ("best.zip", "checkpoints/latest.zip")
 
 
 class LearnedScheduler:
-    """Takes the most likely action of the policy in a run folder; draws no random numbers.
+    """Takes the most likely action of the policy in a run folder, or draws one where `stochastic` is set.
 
     A policy of an algorithm that knows masks chooses among legal assignments; the others may
     answer with an illegal one, which is for the environment to penalise.
@@ -58,13 +59,21 @@ class LearnedScheduler:
         self._policy = _load_policy(_checkpoint(folder), self._encoder.space, self._codec.n_actions)
         _warn_of_changes(folder, config["scenario"], scenario)
 
+    stochastic = False
+    """Whether actions are drawn by their probabilities, as in training."""
+
     def reset(self, seed: int) -> None:
-        """Nothing to forget: the policy sees the view alone."""
+        """Seed the draws; there is nothing to forget, as the policy sees the view alone."""
+        self._seeds = np.random.default_rng(seed)
 
     def schedule(self, view: ProcessView) -> Assignment | None:
-        """The most likely action, as it is."""
+        """The action, as it is."""
         masks = {"action_masks": self._codec.mask(view)} if self._masked else {}
-        action, _ = self._policy.predict(self._encoder.encode(view), deterministic=True, **masks)
+        with torch.random.fork_rng(devices=[], enabled=self.stochastic):  # SB3 draws from torch's own
+            if self.stochastic:
+                torch.manual_seed(int(self._seeds.integers(2**62)))
+            encoded = self._encoder.encode(view)
+            action, _ = self._policy.predict(encoded, deterministic=not self.stochastic, **masks)
         return self._codec.decode(int(action), view)
 
 

@@ -33,7 +33,6 @@ Command = (
 )
 
 
-
 @dataclass(frozen=True)
 class AboutScenarios:
     """List the scenarios that ship with snakegym, measure one, or print one."""

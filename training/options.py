@@ -16,9 +16,8 @@ import tyro
 from snakegym.errors import SnakegymError
 
 
-
 def said_default(default: str) -> str:
-    """What help says of a default: nothing where it is None, as the option's own words say what that means."""
+    """What help says of a default: nothing of None, as the option's own words say what that means."""
     return "" if default == "None" else f"(default: {default})"
 
 

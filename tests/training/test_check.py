@@ -1,9 +1,13 @@
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
+import pytest
 
 from snakegym.envs.serpentine import SerpentineEnv
-from snakegym.training.scenarios.check import gains
+from snakegym.errors import SnakegymError
+from snakegym.training.scenarios.check import RULES, check, gains
+from snakegym.training.scenarios.config import CheckScenario
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -21,6 +25,24 @@ def test_a_check_measures_and_judges(snakegym: Run, tiny: str) -> None:
         assert text in out
     # Five hops are too few to learn anything: the check says so.
     assert "NO   it can be learned" in out
+
+
+def test_a_check_takes_traces_of_ones_own(snakegym: Run, tiny: str, tmp_path: Path) -> None:
+    status, _, err = snakegym("scenarios", "check", tiny, "--traces", "nowhere")
+    assert status == 2
+    assert "nowhere" in err
+    assert snakegym("traces", "generate", "--links", 40, "--computes", 40, "--out", "traces")[0] == 0
+    status, out, err = snakegym("scenarios", "check", tiny, "--episodes", 1, "--traces", "traces")
+    assert status == 0, err
+    assert "serpentine" in out
+
+
+def test_from_python_the_result_comes_back(tiny: str) -> None:
+    result = check(CheckScenario(tiny, episodes=1))
+    assert set(result.records) == set(RULES)
+    assert len(result.verdicts) == 6
+    with pytest.raises(SnakegymError, match="--episodes: found 0"):
+        check(CheckScenario(tiny, episodes=0))
 
 
 def test_probing_leaves_the_state_as_it_was(tiny: str) -> None:

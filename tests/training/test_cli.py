@@ -16,17 +16,36 @@ EVALUATE = ("evaluate", "--scheduler", "random", "--out", "out")
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["train"], ["evaluate"], ["report"], ["scenarios"], ["scenarios", "check"]]
+    "command",
+    [
+        [],
+        ["train"],
+        ["evaluate"],
+        ["report"],
+        ["compare"],
+        ["experiment"],
+        ["scenarios"],
+        ["scenarios", "list"],
+        ["scenarios", "check"],
+        ["scenarios", "show"],
+        ["traces"],
+        ["traces", "convert"],
+    ],
 )
 def test_every_command_explains_itself(snakegym: Run, command: list[str]) -> None:
     status, out, _ = snakegym(*command, "--help")
     assert status == 0
-    assert "usage: snakegym" in out
+    assert f"usage: {' '.join(['snakegym', *command])} [-h]" in out
+
+
+@pytest.mark.parametrize("command", [["evaluate"], ["experiment"], ["scenarios", "check"]])
+def test_help_calls_nothing_a_default_that_is_none(snakegym: Run, command: list[str]) -> None:
+    assert "default: None" not in " ".join(snakegym(*command, "--help")[1].split())
 
 
 def test_help_loads_nothing_heavy() -> None:
     code = (
-        "import sys\nfrom training.cli import main\n"
+        "import sys\nfrom snakegym.training.cli import main\n"
         "try: main(['train', '--help'])\n"
         "except SystemExit: pass\n"
         "heavy = {'torch', 'stable_baselines3', 'wandb', 'scipy', 'matplotlib'} & set(sys.modules)\n"
@@ -40,6 +59,10 @@ def test_scenarios_are_listed_one_a_line(snakegym: Run) -> None:
     status, out, _ = snakegym("scenarios")
     assert status == 0
     assert [line.split()[0] for line in out.splitlines()] == list(list_scenarios())
+
+
+def test_the_list_may_be_asked_for_by_name(snakegym: Run) -> None:
+    assert snakegym("scenarios", "list")[1] == snakegym("scenarios")[1]
 
 
 def test_a_shown_scenario_is_the_same_scenario(snakegym: Run) -> None:
@@ -82,7 +105,16 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("command", [("evaluate", "--split", "tset"), ("train", "--algo", "dqn"), ("fly",)])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("evaluate", "--split", "tset"),
+        ("train", "--algo", "dqn"),
+        ("fly",),
+        ("scenarios", "fly"),
+        ("traces", "fly"),
+    ],
+)
 def test_unknown_choices_are_refused_by_the_parser(snakegym: Run, command: tuple[str, ...]) -> None:
     status, _, err = snakegym(*command)
     assert status == 2

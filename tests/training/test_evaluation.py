@@ -1,12 +1,16 @@
 import csv
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from snakegym.errors import SnakegymError
 from snakegym.training.analysis import summary as report
 from snakegym.training.episodes.play import EpisodeRecord
+from snakegym.training.evaluate.config import EvaluateConfig
+from snakegym.training.evaluate.evaluate import evaluate as evaluation
 from snakegym.training.evaluate.stage import Stage
 from snakegym.training.runs.partial import Task
 
@@ -128,6 +132,30 @@ def test_the_table_names_schedulers_and_units(evaluate: Run) -> None:
         "95 %",
     ):
         assert text in out
+
+
+@pytest.mark.usefixtures("without_pictures")
+def test_the_others_are_compared_with_the_baseline(evaluate: Run, tmp_path: Path) -> None:
+    _, out, _ = evaluate("out", "--baseline", "random")
+    assert "Compared with random" in out
+    data = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert data["baseline"] == "random"
+    assert list(data["paired_difference"]) == ["serpentine"]
+    status, _, err = evaluate("other", "--baseline", "greedy")
+    assert (status, err) == (2, "error: --baseline: found 'greedy', expected one of serpentine, random\n")
+
+
+@pytest.mark.usefixtures("without_pictures")
+def test_from_python_the_result_comes_back(tiny: str, tmp_path: Path) -> None:
+    config = EvaluateConfig(("random", "serpentine"), tmp_path / "out", tiny, episodes=2, jobs=1)
+    result = evaluation(config)
+    data = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert result.folder == tmp_path / "out"
+    assert result.records == data["episodes"]
+    assert result.header["scenario"] == data["scenario"]
+    assert result.analysis.baseline == data["baseline"] == "random"
+    with pytest.raises(SnakegymError, match="--episodes: found 0"):
+        evaluation(replace(config, episodes=0))
 
 
 @pytest.mark.usefixtures("without_pictures")

@@ -74,6 +74,17 @@ def test_an_interrupted_experiment_goes_on(tmp_path: Path, monkeypatch, capsys):
     assert sorted(p.name for p in (tmp_path / "cut").iterdir()) == sorted(FILES)
 
 
+def test_from_python_the_result_comes_back(tmp_path: Path):
+    result = experiment.experiment(ExperimentConfig("interruption", tmp_path / "e", seeds=2, cycles=1))
+    document = json.loads((tmp_path / "e" / FILES[0]).read_text())
+    assert result.folder == tmp_path / "e"
+    for data, runs in document["runs"].items():
+        assert [run.test for run in result.runs[data]["normal"]] == [run["test"] for run in runs["normal"]]
+        assert set(result.kept[data]) == set(SHARES)
+        for name, value in result.kept[data].items():
+            assert value.ratio == document["kept"][data][name]["ratio"]
+
+
 def test_an_interval_needs_two_seeds():
     with pytest.raises(SnakegymError, match="--seeds: found 1"):
         ExperimentConfig("interruption", Path("x"), seeds=1).validate()

@@ -3,10 +3,13 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 Run = Callable[..., tuple[int, str, str]]
+DRAWN = (("a",), ("b", "--stochastic"), ("c", "--stochastic"))
 
 
 @pytest.fixture
@@ -29,6 +32,44 @@ def test_a_run_is_a_scheduler_like_any_other(snakegym: Run, run: Path, tiny: str
     assert list(data["weights"]) == ["run"]
     assert "Compared with random" in out
     assert all(e["illegal"] == 0 for e in data["episodes"]["run"])
+
+
+def test_actions_are_drawn_where_that_is_asked_for(
+    snakegym: Run, run: Path, tiny: str, tmp_path: Path
+) -> None:
+    def evaluated(out: str, *more: object) -> dict[str, Any]:
+        options = ("--scenario", tiny, "--episodes", 3, "--jobs", 1, "--out", out)
+        torch_state = torch.get_rng_state()
+        status, _, err = snakegym("evaluate", "--scheduler", "run", "--scheduler", "random", *options, *more)
+        assert status == 0, err
+        assert torch.equal(torch.get_rng_state(), torch_state)
+        return json.loads((tmp_path / out / "evaluation.json").read_text())  # type: ignore[no-any-return]
+
+    def hops(found: dict[str, Any]) -> list[list[tuple[int, int]]]:
+        return [[(h["node"], h["layer"]) for h in e["trace"]] for e in found["episodes"]["run"]]
+
+    likely, drawn, again = (evaluated(out, *more) for out, *more in DRAWN)
+    assert hops(likely) != hops(drawn), "an untrained policy is far from certain"
+    assert len(set(map(str, hops(drawn)))) == 3
+    assert drawn == again, "seeded"
+    assert drawn["episodes"]["random"] == likely["episodes"]["random"], "rules are as they were"
+    assert [e["illegal"] for e in drawn["episodes"]["run"]] == [0, 0, 0]
+    status, _, err = snakegym(
+        "evaluate",
+        "--scheduler",
+        "run",
+        "--scheduler",
+        "random",
+        "--scenario",
+        tiny,
+        "--episodes",
+        3,
+        "--out",
+        "a",
+        "--stochastic",
+    )
+    assert status == 2
+    assert "'stochastic': found true, expected false" in err
 
 
 def test_a_run_of_another_scenario_is_refused(snakegym: Run, run: Path, tmp_path: Path) -> None:

@@ -68,6 +68,13 @@ def group(records: Records, trained: Mapping[str, Training] | None = None) -> Gr
     return {label: [records[s] for s in specs] for label, specs in zip(labels, together, strict=True)}
 
 
+def label_of(spec: str, records: Records, groups: Groups) -> str:
+    """The group that a scheduler is in, by the name it was asked for."""
+    return next(
+        label for label, runs in groups.items() if any(episodes is records[spec] for episodes in runs)
+    )
+
+
 def flat(groups: Groups) -> dict[str, list[EpisodeRecord]]:
     """All episodes of every scheduler, one training seed after the other."""
     return {label: [e for episodes in runs for e in episodes] for label, runs in groups.items()}

@@ -9,7 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from snakegym.envs.reward import TERMS
-from snakegym.training.analysis.groups import Groups, Records, Training, choose_baseline, flat, group, table
+from snakegym.training.analysis.groups import (
+    Groups,
+    Records,
+    Training,
+    choose_baseline,
+    flat,
+    group,
+    label_of,
+    table,
+)
 from snakegym.training.analysis.statistics import (
     Estimate,
     Floats,
@@ -68,6 +77,7 @@ def analyse(
     trained: Mapping[str, Training],
     scenario: Mapping[str, Any],
     target: float | None = None,
+    baseline: str | None = None,
 ) -> Analysis:
     """All numbers of an evaluation; the same for the same episodes.
 
@@ -76,9 +86,10 @@ def analyse(
         trained: how those were trained that were.
         scenario: as JSON data.
         target: validation accuracy to time; default: the scenario's, else what the baseline reaches.
+        baseline: the scheduler to compare with, as it was asked for; default: as `choose_baseline` says.
     """
     groups = group(records, trained)
-    baseline = choose_baseline(groups)
+    baseline = choose_baseline(groups) if baseline is None else label_of(baseline, records, groups)
     process = scenario["process"]
     target = target or process.get("target") or default_target(groups, baseline)
     return Analysis(

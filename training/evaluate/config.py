@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 
 from snakegym.errors import SnakegymError
 from snakegym.scenario import LayerOrder, Split
-from snakegym.training.options import Folder, Int, at_least_one, not_negative
+from snakegym.training.options import Folder, Int, Text, at_least_one, not_negative, said_default
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,16 @@ class EvaluateConfig:
     """Folder with traces of your own, in any known format, instead of the scenario's (`snakegym traces`)."""
     skip_bad_traces: bool = False
     """Go on without the files in it that cannot be used, after naming them."""
-    layer_order: LayerOrder | None = None
+    layer_order: Annotated[LayerOrder | None, tyro.conf.arg(help_behavior_hint=said_default)] = None
     """Who chooses the layer: free (the scheduler) or a fixed order; default: as the scenario says."""
+    baseline: Text = None
+    """The one of the schedulers that the others are compared with. Default: the first that was not trained,
+    else the first."""
+    stochastic: bool = False
+    """Learned policies draw their actions, as in training, instead of taking the most likely one; seeded."""
     jobs: Int = None
-    """Processes that play episodes; results do not depend on it. Default: one for 2 cores, at most 4."""
+    """Processes that play episodes; results do not depend on it. Default: one a core, at most 4, and no
+    more than there are 20 episodes for each."""
 
     def validate(self) -> None:
         """Raise SnakegymError for the first option whose value is impossible."""
@@ -52,3 +59,7 @@ class EvaluateConfig:
         twice = sorted({s for s in self.scheduler if self.scheduler.count(s) > 1})
         if twice:
             raise SnakegymError(f"--scheduler: found {', '.join(twice)} twice, expected each once")
+        if self.baseline is not None and self.baseline not in self.scheduler:
+            raise SnakegymError(
+                f"--baseline: found '{self.baseline}', expected one of {', '.join(self.scheduler)}"
+            )

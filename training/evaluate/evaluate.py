@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,8 @@ from snakegym import __version__
 from snakegym.agents.registry import list_schedulers
 from snakegym.envs.serpentine import SerpentineEnv
 from snakegym.training.analysis import summary as report
-from snakegym.training.analysis.groups import trainings
+from snakegym.training.analysis.groups import Records, trainings
+from snakegym.training.analysis.summary import Analysis
 from snakegym.training.episodes.play import EpisodeRecord
 from snakegym.training.evaluate.config import EvaluateConfig
 from snakegym.training.evaluate.stage import Stage
@@ -37,13 +40,28 @@ EPISODES_WORTH_A_PROCESS = 20
 """A process takes seconds to start: with fewer episodes each, one does it sooner."""
 
 
-def evaluate(config: EvaluateConfig) -> None:
+@dataclass(frozen=True)
+class EvaluationResult:
+    """What came out of an evaluation."""
+
+    folder: Path
+    """Where its files lie."""
+    header: Mapping[str, Any]
+    """How it was made: request, scenario, trained schedulers and their weights, version."""
+    records: Records
+    """The episodes of every scheduler."""
+    analysis: Analysis
+    """Means, intervals and comparisons."""
+
+
+def evaluate(config: EvaluateConfig) -> EvaluationResult:
     """Play all episodes, print the tables and leave the output folder.
 
     Raises:
         SnakegymError: bad input; then nothing was written.
         KeyboardInterrupt: with a line that says what is kept.
     """
+    config.validate()
     stage = Stage(config)
     env = stage.env
     header = describe(config, env)
@@ -52,7 +70,7 @@ def evaluate(config: EvaluateConfig) -> None:
     with runfolder.locked(config.out):
         write_manifest(config.out, env)
         records = _play_all(stage, header)
-        analysis = report.analyse(records, header["trained"], header["scenario"])
+        analysis = report.analyse(records, header["trained"], header["scenario"], baseline=config.baseline)
         title = (
             f"{config.episodes} {config.split} episodes of scenario '{env.scenario.name}', seed {config.seed}"
         )
@@ -61,6 +79,7 @@ def evaluate(config: EvaluateConfig) -> None:
         (config.out / PARTIAL).unlink(missing_ok=True)
     report.print_tables(title, analysis)
     print(f"written to {config.out}{os.sep}: {', '.join(files)}")
+    return EvaluationResult(config.out, header, records, analysis)
 
 
 def describe(config: EvaluateConfig, env: SerpentineEnv) -> dict[str, Any]:
@@ -75,6 +94,7 @@ def describe(config: EvaluateConfig, env: SerpentineEnv) -> dict[str, Any]:
             "seed": config.seed,
             "traces": config.traces,
             "layer_order": config.layer_order,
+            "stochastic": config.stochastic,
         },
         "scenario": env.scenario.model_dump(mode="json"),
         "trained": trainings(config.scheduler),

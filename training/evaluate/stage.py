@@ -35,6 +35,9 @@ class Stage:
         self.schedulers: dict[str, Scheduler] = {
             spec: make_scheduler(spec, self.env.scenario) for spec in config.scheduler
         }
+        for scheduler in self.schedulers.values():
+            if hasattr(scheduler, "stochastic"):  # a learned one
+                scheduler.stochastic = config.stochastic
 
     def __reduce__(self) -> tuple[type[Stage], tuple[EvaluateConfig]]:
         """Another process makes its own: that is less to send than environment and policies."""

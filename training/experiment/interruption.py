@@ -56,13 +56,26 @@ Runs = dict[str, list[Run]]
 """Way of training to its runs, in the order of seeds."""
 
 
-def experiment(config: ExperimentConfig) -> None:
+@dataclass(frozen=True)
+class ExperimentResult:
+    """What came out of an experiment."""
+
+    folder: Path
+    """Where its files lie."""
+    runs: Mapping[str, Runs]
+    """By data (DATA), then by way of training."""
+    kept: Mapping[str, Mapping[str, Kept]]
+    """By data, then by way of training: its accuracy as a share of undisturbed training's."""
+
+
+def experiment(config: ExperimentConfig) -> ExperimentResult:
     """Run, print the table and leave the output folder.
 
     Raises:
         SnakegymError: bad option, or a folder with other things in it.
         KeyboardInterrupt: with a line that says what is kept.
     """
+    config.validate()
     request = {k: v for k, v in asdict(config).items() if k != "out"}
     check_results(config.out, "experiment", (*FILES, PARTIAL), request)
     torch.set_num_threads(1)
@@ -74,6 +87,7 @@ def experiment(config: ExperimentConfig) -> None:
         _write(config, request, results)
         (config.out / PARTIAL).unlink(missing_ok=True)
     _print(config, results)
+    return ExperimentResult(config.out, results, {data: _ratios(runs) for data, runs in results.items()})
 
 
 def _train_all(config: ExperimentConfig, envs: Mapping[tuple[str, str], SerpentineEnv]) -> dict[str, Runs]:

@@ -7,7 +7,7 @@ the reward of one decision more than the noise of its training?
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,8 +17,10 @@ from rich.markup import escape
 
 from snakegym.agents.registry import make_scheduler
 from snakegym.envs.serpentine import SerpentineEnv
+from snakegym.training.analysis.groups import Records
 from snakegym.training.analysis.statistics import Spread, estimate, spread
 from snakegym.training.episodes.play import EpisodeRecord, episode_seed, play_scheduler
+from snakegym.training.runs.manifest import scenario_of
 from snakegym.training.runs.progress import progress
 from snakegym.training.runs.seeding import derive_seed
 from snakegym.training.scenarios.config import CheckScenario
@@ -47,19 +49,34 @@ class Verdict:
     text: str
 
 
-def check(config: CheckScenario) -> None:
+@dataclass(frozen=True)
+class CheckResult:
+    """What was measured of a scenario."""
+
+    records: Records
+    """Episodes of each fixed rule."""
+    probes: Mapping[int, Spread]
+    """Spread of one hop's gain after so many hops."""
+    verdicts: Sequence[Verdict]
+
+
+def check(config: CheckScenario) -> CheckResult:
     """Measure and print. Raises SnakegymError for a scenario that does not load."""
+    config.validate()
     torch.set_num_threads(1)
-    env = SerpentineEnv(config.name, split=config.split)
+    scenario = scenario_of(config.name, config.skip_bad_traces)
+    env = SerpentineEnv(scenario, split=config.split, traces=config.traces)
     records = play_rules(env, config)
     probes = probe(env, config.seed)
     _print_rules(env, config, records)
     _print_probes(probes)
     _print_nominal(env, records)
     out = console()
-    for verdict in verdicts(env, records, probes):
+    found = verdicts(env, records, probes)
+    for verdict in found:
         mark = "[green]yes[/]" if verdict.good else "[red]NO [/]"
         out.print(f"{mark}  {escape(verdict.text)}")
+    return CheckResult(records, probes, found)
 
 
 def play_rules(env: SerpentineEnv, config: CheckScenario) -> dict[str, list[EpisodeRecord]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import tyro
 
 from snakegym.scenario import Split
-from snakegym.training.options import at_least_one, not_negative
+from snakegym.training.options import Folder, at_least_one, not_negative
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,11 @@ class CheckScenario:
     seed: int = 0
     """Seeds the episodes."""
     split: Split = "train"
-    """Which traces."""
+    """Which traces: train, validation or test."""
+    traces: Folder = None
+    """Folder with traces of your own, in any known format, instead of the scenario's (`snakegym traces`)."""
+    skip_bad_traces: bool = False
+    """Go on without the files in it that cannot be used, after naming them."""
 
     def validate(self) -> None:
         """Raise SnakegymError for the first option whose value is impossible."""
