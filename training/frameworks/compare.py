@@ -20,7 +20,6 @@ from snakegym.training.runs.folder import (
     locked,
     make_folder,
     read_json,
-    remove_leftovers,
     write_json,
 )
 from snakegym.training.runs.progress import progress
@@ -48,8 +47,6 @@ def compare(config: CompareConfig) -> None:
     with locked(config.out):
         _claim(config.out, comparison)
         make_folder(runner.folder)
-        for folder in (config.out, runner.folder):
-            remove_leftovers(folder)
         try:
             _train(runner, pieces, config)
         except KeyboardInterrupt:

@@ -143,22 +143,6 @@ def existing_files(folder: Path) -> list[str]:
     return sorted(n for n in names if n != HIDDEN and not _is_temporary(n))
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Remove what killed commands left of their temporary files; the caller holds the folder's lock.
-
-    Raises:
-        SnakegymError: one of them cannot be removed.
-    """
-    for path in folder.iterdir():
-        if _is_temporary(path.name) and path.is_file():
-            try:
-                path.unlink(missing_ok=True)
-            except OSError as error:
-                raise SnakegymError(
-                    f"{path}: cannot remove this leftover: {error.strerror or error}"
-                ) from None
-
-
 def check_results(out: Path, what: str, files: Sequence[str], request: Mapping[str, Any]) -> None:
     """Whether a command may write its results to this folder; touches nothing.
 
