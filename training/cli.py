@@ -1,4 +1,4 @@
-"""The command line `snakegym`: train, evaluate, report, compare, experiment, scenarios."""
+"""The command line `snakegym`: train, evaluate, play, report, compare, experiment, scenarios."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from snakegym.training.evaluate.config import EvaluateConfig
 from snakegym.training.experiment.config import ExperimentConfig
 from snakegym.training.frameworks.config import CompareConfig
 from snakegym.training.learn.config import TrainConfig
+from snakegym.training.play.config import PlayConfig
 from snakegym.training.report.config import ReportConfig
 from snakegym.training.scenarios.config import CheckScenario, ListScenarios, ShowScenario
 from snakegym.training.traces.config import ParsedTraces, Traces
@@ -23,6 +24,7 @@ from snakegym.training.traces.config import ParsedTraces, Traces
 Command = (
     TrainConfig
     | EvaluateConfig
+    | PlayConfig
     | ReportConfig
     | CompareConfig
     | ExperimentConfig
@@ -54,6 +56,7 @@ class AboutTraces:
 Parsed = (
     Annotated[TrainConfig, tyro.conf.subcommand("train")]
     | Annotated[EvaluateConfig, tyro.conf.subcommand("evaluate")]
+    | Annotated[PlayConfig, tyro.conf.subcommand("play")]
     | Annotated[ReportConfig, tyro.conf.subcommand("report")]
     | Annotated[CompareConfig, tyro.conf.subcommand("compare")]
     | Annotated[ExperimentConfig, tyro.conf.subcommand("experiment")]
@@ -133,6 +136,10 @@ def run(command: Command) -> None:
             from snakegym.training.evaluate.evaluate import evaluate
 
             evaluate(command)
+        case PlayConfig():
+            from snakegym.training.play.command import play
+
+            play(command)
         case ReportConfig():
             from snakegym.training.report.page import report
 

@@ -1,0 +1,1 @@
+"""`snakegym play`: one episode as a moving picture."""
