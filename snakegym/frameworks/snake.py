@@ -22,13 +22,16 @@ from snakegym.frameworks.base import Framework, check_like
 from snakegym.frameworks.ledger import Ledger
 from snakegym.frameworks.problem import Problem
 from snakegym.models.state import LayerState
-from snakegym.network.simulator import simulate
+from snakegym.network.records import PCE
+from snakegym.network.simulator import advance, simulate
 from snakegym.scenario import LayerOrder, Mode, Scenario
 
 NEVER_S = 1e12
 """A budget that is never used up: rounds are counted instead."""
 FIFTH_LAYER = 3
 """The middle layer that is the fifth of the whole model; the first is no middle layer."""
+SOMETHING = 1e-9
+"""A bit, or a share of compute: whether any gets through at all."""
 GIVEN_UP_S = 10.0
 """After how long the Process Controller gives up a node that was interrupted."""
 
@@ -124,13 +127,24 @@ class SnakeLearning(Framework):
         """Let time pass until the node can be reached."""
         waits, controller = 0, self._controller
         while not controller.view().legal[node].any():
+            patience = self._scenario.network.timeout_s - waits * self._scenario.process.wait_s
+            if patience < 0 or (waits == 0 and self._is_gone(node)):
+                raise SnakegymError(
+                    f"node {node}: found it out of reach for longer than network.timeout_s after "
+                    f"{controller.clock_s:.0f} s of simulated time, expected traces on which it comes back"
+                )
             controller.wait()
             waits += 1
-            if waits * self._scenario.process.wait_s > self._scenario.network.timeout_s:
-                raise SnakegymError(
-                    f"node {node}: found it out of reach for longer than network.timeout_s, "
-                    f"expected it back by {controller.clock_s:.0f} s"
-                )
+
+    def _is_gone(self, node: int) -> bool:
+        """Whether its compute or its link is down for longer than the timeout: waiting would never end."""
+        network, now = self.problem.network, self._controller.clock_s
+        ways = (
+            network.compute_segments(node, now),
+            network.link_segments(PCE, node, now),
+            network.link_segments(node, PCE, now),
+        )
+        return not all(advance(way, SOMETHING, network.timeout_s).complete for way in ways)
 
     def _assignment(self, node: int) -> Assignment:
         legal = self._controller.view().legal[node]

@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
+from snakegym.control.controller import ProcessController
 from snakegym.errors import SnakegymError
 from snakegym.frameworks.fedavg import FedAvg
 from snakegym.frameworks.memory import check_hop_memory
@@ -230,3 +232,18 @@ def test_a_node_that_never_fits_is_an_error_in_training_too(make_problem):
     tight = replace(problem, network=constant_network(profiles, 0.5, 8e3, 16e3))
     with pytest.raises(SnakegymError, match="node 0"):
         SnakeLearning(tight).round()
+
+
+@pytest.mark.parametrize("dead", ["availability", "uplink", "downlink"])
+def test_a_node_that_never_comes_back_is_named_at_once(make_problem, monkeypatch, dead):
+    problem = make_problem(NODES)
+    rates = {"availability": 0.5, "uplink": 8e3, "downlink": 16e3}
+    rates[dead] = np.array([rates[dead], 0.0, rates[dead], rates[dead]])
+    profiles = [NodeProfile(f"n{i}", 1e3, 1e6, 1.0, 1.0) for i in range(4)]
+    patient = constant_network(profiles, *rates.values(), timeout_s=30 * 86400.0)
+    waits = []
+    monkeypatch.setattr(ProcessController, "wait", lambda _: waits.append(1))
+    framework = SnakeLearning(replace(problem, network=patient))
+    with pytest.raises(SnakegymError, match="node 1: found it out of reach"):
+        framework.round()
+    assert not waits
