@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import pathlib
+import re
 
 import pytest
 import torch
@@ -203,6 +204,8 @@ def damaged(content):
         {"text": json.dumps(text | {"journal": {}})},
         {"text": json.dumps(text | {"journal": text["journal"] | {"process": {}}})},
         {"text": json.dumps(text | {"journal": text["journal"] | {"rounds": "two"}})},
+        {"text": saved["text"].replace('"metric": 0.', '"metric": NaN, "was": 0.', 2)},
+        {"text": re.sub(r'"metric": [0-9.]+', '"metric": NaN', saved["text"])},
     ):
         buffer = io.BytesIO()
         torch.save(saved | changes, buffer)

@@ -132,6 +132,7 @@ class Runner:
             return [], 0.0
         try:
             framework.restore(Checkpoint(tuple(saved.layers), saved.journal))
+            json.dumps(framework.log(), allow_nan=False)  # whatever no result could hold is found out now
         except (SnakegymError, KeyError, IndexError, TypeError, ValueError) as error:
             raise SnakegymError(
                 f"{self._checkpoint(piece)}: {error if isinstance(error, SnakegymError) else repr(error)}, "
