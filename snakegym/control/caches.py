@@ -7,35 +7,37 @@ from collections.abc import Sequence
 import numpy as np
 
 from snakegym.arrays import read_only
-from snakegym.control.checkpoint import Plain, keep, put_back
+from snakegym.control.plain import Plain, keep, put_back
 from snakegym.control.records import Part
 from snakegym.control.view import Bools, Floats, Ints
-from snakegym.network.records import PCE
 
 NOTHING = -1
-_CHANGING = ("_current", "_versions", "_latest")
+_CHANGING = ("_versions", "_latest")
 
 
 class LayerCaches:
     """Versions of all layers at all nodes; every update gives the layers that it changes a new number.
 
     The PCE, or in P2P mode the holder, always has every current version. Numbers are never used
-    twice, so that after a step back (`restore`) nobody's lost update passes for a new one.
+    twice, so that after a step back (to `current` as it was) nobody's lost update passes for a new one.
 
     Args:
         n_nodes: number of nodes; they begin with nothing.
         layer_bytes: [n_layers], first and last included.
+
+    Attributes:
+        current: [n_layers]: the versions of the model that the process goes on with.
     """
 
     def __init__(self, n_nodes: int, layer_bytes: Floats) -> None:
         self.layer_bytes = read_only(np.array(layer_bytes, dtype=np.float64))
-        self._current = np.zeros(len(layer_bytes), dtype=np.int64)
+        self.current: Ints = read_only(np.zeros(len(layer_bytes), dtype=np.int64))
         self._versions = np.full((n_nodes, len(layer_bytes)), NOTHING, dtype=np.int64)
         self._latest = 0
 
     def held(self) -> Bools:
         """[n_nodes, n_layers], read-only: whether the node holds the current version."""
-        return read_only(self._versions == self._current)
+        return read_only(self._versions == self.current)
 
     def missing_bytes(self, held: Bools) -> Floats:
         """[n_nodes], read-only: bytes of the layers whose current version the node lacks, given `held`."""
@@ -55,24 +57,22 @@ class LayerCaches:
         delivered = [part.node for part in parts if part.delivered]
         for part in parts:
             if part.phases.interrupted != "receive":
-                self._versions[part.node] = self._current
+                self._versions[part.node] = self.current
             if part.batches > 0:
                 _set(self._versions[part.node], changed, NOTHING)
         if delivered:
             self._latest += 1
-            _set(self._current, changed, self._latest)
+            current = self.current.copy()
+            _set(current, changed, self._latest)
+            self.current = read_only(current)
         if len(delivered) == 1:
             _set(self._versions[delivered[0]], changed, self._latest)
 
-    def restore(self, node: int) -> None:
-        """Make that node's versions the current ones (PCE: those that the process began with)."""
-        self._current = np.zeros_like(self._current) if node == PCE else self._versions[node].copy()
-
     def checkpoint(self) -> Plain:
-        """All that changes, as plain data."""
+        """All that changes but `current`, as plain data."""
         return keep(self, _CHANGING)
 
-    def go_on_from(self, kept: Plain) -> None:
+    def restore(self, kept: Plain) -> None:
         """Take up what `checkpoint` gave."""
         put_back(self, _CHANGING, kept)
 

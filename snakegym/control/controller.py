@@ -8,19 +8,21 @@ decide (`view`), turns a decision into work (`dispatch`) and books what came of 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 
 from snakegym.arrays import read_only
 from snakegym.control.caches import LayerCaches
-from snakegym.control.checkpoint import ProcessCheckpoint, Shelf, keep_records, records_of
-from snakegym.control.copies import Copy, ModelCopies
+from snakegym.control.checkpoint import ProcessCheckpoint, Shelf
+from snakegym.control.copies import Copy, ModelCopies, Progress
 from snakegym.control.cycle import CycleProgress
 from snakegym.control.forecast import companions
 from snakegym.control.holdings import NodeData, RecentLabels
 from snakegym.control.look import fitting, legal_assignments, look_at_layers, look_at_nodes
+from snakegym.control.plain import keep_records, records_of
 from snakegym.control.pool import NodePool
 from snakegym.control.records import Assignment, Hop, Job, Outcome, Recovery, finished_hop
 from snakegym.control.teaching import Teaching
@@ -67,28 +69,27 @@ class ProcessController:
     ) -> None:
         self.scenario = scenario
         self.network = network
-        self.state = state
-        self.metric = metric
         self.clock_s = 0.0
         self.spent = Costs()
         self.waits = 0
         self.history: list[Hop] = []
         self.recoveries: list[Recovery] = []
         self.caches = LayerCaches(network.n_nodes, profile.n_bytes)
-        self.cycle = CycleProgress(profile.n_middle, scenario.process, rng)
         self._layer_flops = read_only(profile.training_flops())
         self._layer_memory = read_only(profile.hop_memory(scenario.learning))
         self._layer_bytes = self.caches.layer_bytes[1:-1]
         self.pool = NodePool(
             network, scenario.pool, float(self._layer_memory.min()), scenario.learning.epochs, rng
         )
-        self._copies = ModelCopies(state, metric, scenario.pool.recovery_s)
         self._data = data
         self._rng = rng
         self._holder = PCE
         self._running: Job | None = None
         self._view: ProcessView | None = None
         self._labels = RecentLabels(data)
+        cycle = CycleProgress.start(profile.n_middle, scenario.process, rng)
+        self.progress = Progress(state, metric, cycle, self._labels.mean, self.caches.current)
+        self._copies = ModelCopies(self.progress, scenario.pool.recovery_s)
         self._teaching = Teaching(scenario.learning, profile, data)
         self._teaching.compare(self._labels)
         self._fits = fitting(network.memory_bytes, self._layer_memory, self._teaching.n_bytes)
@@ -98,6 +99,21 @@ class ProcessController:
     def reseed(self, seed: int) -> None:
         """Draw whatever is random from here on (sample order, random layer orders) from `seed`."""
         self._rng.bit_generator.state = np.random.default_rng(seed).bit_generator.state
+
+    @property
+    def state(self) -> ModelState:
+        """The model that the process goes on with."""
+        return self.progress.state
+
+    @property
+    def metric(self) -> float:
+        """Validation accuracy of the model as measured last, in [0, 1]."""
+        return self.progress.metric
+
+    @property
+    def cycle(self) -> CycleProgress:
+        """How far the layers are."""
+        return self.progress.cycle
 
     @property
     def ended(self) -> str:
@@ -149,16 +165,15 @@ class ProcessController:
         layer = job.assignment.layer
         hop = finished_hop(job, outcome, index=len(self.history), cycle=self.cycle.index)
         self.caches.book(layer, hop.parts)
-        self._keep_copy(job, outcome, hop)
         delivered = [part.node for part in hop.parts if part.delivered]
         if delivered:
-            self.state, self.metric = outcome.state, outcome.metric
-            self._remember_labels(delivered)
-            self.cycle.trained(layer, hop.gain)
+            self.progress = self._after(hop, outcome, delivered)
             if self._peer_to_peer:
                 self._holder = job.assignment.node
         elif job.forced_share is not None:
-            self.cycle.passed(layer)
+            self.progress = replace(self.progress, cycle=self.cycle.passed(layer, self._rng))
+        if self._peer_to_peer and outcome.phases.interrupted != "receive":
+            self._copies.keep(Copy(job.assignment.node, hop.index, self.progress))
         self.pool.book(hop)
         self.history.append(hop)
         self._advance(hop.costs)
@@ -184,8 +199,9 @@ class ProcessController:
             raise SnakegymError(f"{self._running.assignment} is still under way: complete it first")
         shelf = Shelf()
         journal = {
-            "state": shelf.put(self.state),
-            "metric": self.metric,
+            "progress": shelf.put(self.progress),
+            "copies": shelf.put_copies(list(self._copies.of.values())),
+            "out_since": self._copies.out_since,
             "holder": self._holder,
             "clock_s": self.clock_s,
             "spent": asdict(self.spent),
@@ -193,10 +209,7 @@ class ProcessController:
             "history": keep_records(self.history),
             "recoveries": keep_records(self.recoveries),
             "rng": self._rng.bit_generator.state,
-            "labels": self._labels.mean.tolist(),
             "caches": self.caches.checkpoint(),
-            "cycle": self.cycle.checkpoint(),
-            "copies": self._copies.checkpoint(shelf),
             "pool": self.pool.checkpoint(),
         }
         return ProcessCheckpoint(tuple(shelf.layers), journal)
@@ -208,23 +221,25 @@ class ProcessController:
             SnakegymError: the checkpoint is of a process with other nodes or layers, or damaged.
         """
         kept, shelf = checkpoint.journal, Shelf(checkpoint.layers)
+        pool, caches, rng = copy.deepcopy((self.pool, self.caches, self._rng))  # all or nothing
         try:
-            self.caches.go_on_from(kept["caches"])
-            self.cycle.go_on_from(kept["cycle"])
-            self._copies.go_on_from(kept["copies"], shelf)
-            self.pool.go_on_from(kept["pool"])
-            self.history = records_of(Hop, kept["history"])
-            self.recoveries = records_of(Recovery, kept["recoveries"])
-            self._rng.bit_generator.state = kept["rng"]
-            self.state, self.metric = shelf.take(kept["state"]), kept["metric"]
-            self.clock_s, self.spent, self.waits = kept["clock_s"], Costs(**kept["spent"]), kept["waits"]
-            self._holder = kept["holder"]
-            self._labels.set_mean(np.array(kept["labels"]))
+            pool.restore(kept["pool"])
+            caches.restore(kept["caches"])
+            rng.bit_generator.state = kept["rng"]
+            history, recoveries = records_of(Hop, kept["history"]), records_of(Recovery, kept["recoveries"])
+            spent = Costs(**kept["spent"])
+            progress = shelf.take(kept["progress"], self.progress)
+            copies = shelf.take_copies(kept["copies"], self.progress)
+            out_since, holder, clock_s, waits = (kept[k] for k in ("out_since", "holder", "clock_s", "waits"))
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise SnakegymError(
                 f"checkpoint: found {type(error).__name__} at {error}, expected one of a process"
             ) from None
-        self._review_teaching()
+        self.pool, self.caches, self._rng = pool, caches, rng
+        self.history, self.recoveries, self.spent = history, recoveries, spent
+        self._copies.of, self._copies.out_since = {c.node: c for c in copies}, out_since
+        self._holder, self.clock_s, self.waits = holder, clock_s, waits
+        self._go_on_with(progress)
         self._now = self.network.measure(self.clock_s, self.scenario.network.measure_window_s)
         self._running = self._view = None
 
@@ -274,27 +289,37 @@ class ProcessController:
         dead = bool(self.pool.battery[self._holder] <= 0)
         if not self._copies.given_up(self._holder_can_send(), dead, self.clock_s):
             return
-        copy = self._copies.latest(self._now.up & (self.pool.battery > 0))
-        lost = [hop for hop in self.history[copy.hop + 1 :] if hop.delivered]
-        for hop in lost:
-            if hop.cycle == self.cycle.index:
-                self.cycle.reopen(hop.assignment.layer)
-        self.recoveries.append(Recovery(self.clock_s, self._holder, copy.node, len(lost)))
-        self.caches.restore(copy.node)
-        self.state, self.metric, self._holder = copy.state, copy.metric, copy.node
+        found = self._copies.latest(self._now.up & (self.pool.battery > 0))
+        known = {hop for recovery in self.recoveries for hop in recovery.hops}
+        lost = set(self.progress.hops) - set(found.progress.hops) - known
+        self.recoveries.append(Recovery(self.clock_s, self._holder, found.node, tuple(sorted(lost))))
+        self._holder = found.node
+        self._go_on_with(found.progress)
+
+    def _go_on_with(self, progress: Progress) -> None:
+        """Make this the process's model, with all that belongs to it."""
+        self.progress = progress
+        self.caches.current = progress.versions
+        self._labels.set_mean(progress.labels)
+        self._review_teaching()
 
     def _holder_can_send(self) -> bool:
         """Whether somebody could fetch the model now, be its holder a member of the pool or not."""
         holder = self._holder
         return holder == PCE or bool(self._now.up[holder] and self.pool.battery[holder] > 0)
 
-    def _keep_copy(self, job: Job, outcome: Outcome, hop: Hop) -> None:
-        if self._peer_to_peer and outcome.phases.interrupted != "receive":
-            self._copies.keep(Copy(job.assignment.node, hop.index, outcome.state, outcome.metric))
-
-    def _remember_labels(self, nodes: list[int]) -> None:
-        self._labels.remember(nodes)
+    def _after(self, hop: Hop, outcome: Outcome, delivered: list[int]) -> Progress:
+        """The progress after a hop that brought an update."""
+        self._labels.remember(delivered)
         self._review_teaching()
+        return Progress(
+            state=outcome.state,
+            metric=outcome.metric,
+            cycle=self.cycle.trained(hop.assignment.layer, hop.gain, self._rng),
+            labels=self._labels.mean,
+            versions=self.caches.current,
+            hops=(*self.progress.hops, hop.index),
+        )
 
     def _review_teaching(self) -> None:
         if self._teaching.compare(self._labels):

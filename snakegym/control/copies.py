@@ -1,4 +1,4 @@
-"""P2P mode: where copies of the model are, and when its holder is given up."""
+"""How far the model has come; in P2P mode where copies of it are, and when its holder is given up."""
 
 from __future__ import annotations
 
@@ -6,10 +6,27 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from snakegym.control.checkpoint import Plain, Shelf
-from snakegym.control.view import Bools
+from snakegym.control.cycle import CycleProgress
+from snakegym.control.view import Bools, Floats, Ints
 from snakegym.models.state import ModelState
 from snakegym.network.records import PCE
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A model and all that belongs to it: it gets lost with the model, and comes back with a copy of it."""
+
+    state: ModelState
+    metric: float
+    """Validation accuracy as measured last, in [0, 1]."""
+    cycle: CycleProgress
+    """Layers trained, their gains, and with the cycle its learning rate."""
+    labels: Floats
+    """[n_classes]: running mean of the labels trained (`RecentLabels`), which also switches distillation."""
+    versions: Ints
+    """[n_layers]: of the model's layers (`LayerCaches`)."""
+    hops: tuple[int, ...] = ()
+    """Indices of the hops whose updates are in the model."""
 
 
 @dataclass(frozen=True)
@@ -18,8 +35,7 @@ class Copy:
 
     node: int
     hop: int
-    state: ModelState
-    metric: float
+    progress: Progress
 
 
 class ModelCopies:
@@ -29,50 +45,37 @@ class ModelCopies:
     PC asks for the latest copy among the nodes that it can reach; the initial model is its own.
 
     Args:
-        state: the initial model.
-        metric: its validation accuracy.
+        initial: the model that the process begins with.
         patience_s: how long a holder may be out of reach; None: for ever.
+
+    Attributes:
+        of: the latest copy at each node, and at the PCE.
+        out_since: when the holder was first found out of reach; None while it can send.
     """
 
-    def __init__(self, state: ModelState, metric: float, patience_s: float | None) -> None:
-        self._initial = Copy(PCE, -1, state, metric)
-        self._of: dict[int, Copy] = {}
+    def __init__(self, initial: Progress, patience_s: float | None) -> None:
+        self.of: dict[int, Copy] = {}
+        self.keep(Copy(PCE, -1, initial))
+        self.out_since: float | None = None
         self._patience_s = np.inf if patience_s is None else patience_s
-        self._out_since: float | None = None
 
     def keep(self, copy: Copy) -> None:
         """The copy that its node holds from now on."""
-        self._of[copy.node] = copy
+        self.of[copy.node] = copy
 
     def given_up(self, can_send: bool, dead: bool, time_s: float) -> bool:
         """Whether to stop waiting for the holder, given what is measured of it at `time_s`."""
         if can_send:
-            self._out_since = None
+            self.out_since = None
             return False
-        if self._out_since is None:
-            self._out_since = time_s
-        lost = dead or time_s - self._out_since >= self._patience_s
+        if self.out_since is None:
+            self.out_since = time_s
+        lost = dead or time_s - self.out_since >= self._patience_s
         if lost:
-            self._out_since = None
+            self.out_since = None
         return lost
 
     def latest(self, reachable: Bools) -> Copy:
-        """The latest copy on the nodes that `reachable` [n_nodes] marks, else the initial model."""
-        found = [copy for node, copy in self._of.items() if reachable[node]]
-        return max(found, key=lambda copy: copy.hop, default=self._initial)
-
-    def checkpoint(self, shelf: Shelf) -> Plain:
-        """All that changes, as plain data; the models go to the shelf."""
-        copies = [
-            {"node": c.node, "hop": c.hop, "state": shelf.put(c.state), "metric": c.metric}
-            for c in (self._initial, *self._of.values())
-        ]
-        return {"copies": copies, "out_since": self._out_since}
-
-    def go_on_from(self, kept: Plain, shelf: Shelf) -> None:
-        """Take up what `checkpoint` gave."""
-        self._initial, *others = [
-            Copy(c["node"], c["hop"], shelf.take(c["state"]), c["metric"]) for c in kept["copies"]
-        ]
-        self._of = {copy.node: copy for copy in others}
-        self._out_since = kept["out_since"]
+        """The latest copy at the PCE and on the nodes that `reachable` [n_nodes] marks."""
+        found = [copy for node, copy in self.of.items() if node == PCE or reachable[node]]
+        return max(found, key=lambda copy: copy.hop)

@@ -2,72 +2,80 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 
-from snakegym.control.checkpoint import Plain, keep, put_back
-from snakegym.control.view import Bools
-from snakegym.scenario import ProcessConfig
-
-_CHANGING = ("index", "times_trained", "trained_in_cycle", "last_gain", "_order")
+from snakegym.arrays import read_only
+from snakegym.control.view import Bools, Floats, Ints
+from snakegym.scenario import LayerOrder, ProcessConfig
 
 
+@dataclass(frozen=True)
 class CycleProgress:
-    """A cycle is over when every middle layer was trained in it.
+    """How far the layers are. A cycle is over when every middle layer was trained in it.
 
-    Args:
-        n_middle: number of middle layers.
-        config: layer order, and whether layers may be repeated within a cycle.
-        rng: draws the orders if they are random.
+    Arrays are [n_middle] and read-only: what happens to a layer gives a new object.
     """
 
-    def __init__(self, n_middle: int, config: ProcessConfig, rng: np.random.Generator) -> None:
-        self.index = 0
-        self.times_trained = np.zeros(n_middle, dtype=np.int64)
-        self.trained_in_cycle = np.zeros(n_middle, dtype=np.bool_)
-        self.last_gain = np.zeros(n_middle)
-        self._config = config
-        self._rng = rng
-        self._order = self._draw_order()
+    config: ProcessConfig
+    """Layer order, and whether layers may be repeated within a cycle."""
+    index: int
+    """Cycles complete."""
+    order: Ints
+    """The layers in the order of the present cycle, where the scenario fixes one."""
+    trained_in_cycle: Bools
+    times_trained: Ints
+    last_gain: Floats
+    """Of the last hop on the layer; 0 before the first."""
+
+    @classmethod
+    def start(cls, n_middle: int, config: ProcessConfig, rng: np.random.Generator) -> CycleProgress:
+        """Nothing is trained; `rng` draws the order if that is random."""
+        return cls(
+            config,
+            0,
+            _order(n_middle, config.layer_order, rng),
+            read_only(np.zeros(n_middle, dtype=np.bool_)),
+            read_only(np.zeros(n_middle, dtype=np.int64)),
+            read_only(np.zeros(n_middle)),
+        )
 
     def open_layers(self) -> Bools:
         """[n_middle]: layers that may be trained next."""
         untrained = ~self.trained_in_cycle
-        if self._config.layer_order == "free":
-            return np.ones_like(untrained) if self._config.repeat_layers else untrained
-        following = self._order[untrained[self._order]][0]
+        if self.config.layer_order == "free":
+            return np.ones_like(untrained) if self.config.repeat_layers else untrained
+        following = self.order[untrained[self.order]][0]
         open_layers: Bools = np.arange(len(untrained)) == following
         return open_layers
 
-    def trained(self, layer: int, gain: float) -> None:
-        """Book a delivered update of that middle layer."""
-        self.times_trained[layer] += 1
-        self.last_gain[layer] = gain
-        self.passed(layer)
+    def trained(self, layer: int, gain: float, rng: np.random.Generator) -> CycleProgress:
+        """After a delivered update of that middle layer; `rng` draws the next cycle's order."""
+        times, gains = self.times_trained.copy(), self.last_gain.copy()
+        times[layer] += 1
+        gains[layer] = gain
+        done = replace(self, times_trained=read_only(times), last_gain=read_only(gains))
+        return done.passed(layer, rng)
 
-    def passed(self, layer: int) -> None:
-        """Go on without that layer in this cycle."""
-        self.trained_in_cycle[layer] = True
-        if all(self.trained_in_cycle.tolist()):
-            self.index += 1
-            self.trained_in_cycle[:] = False
-            self._order = self._draw_order()
+    def passed(self, layer: int, rng: np.random.Generator) -> CycleProgress:
+        """Going on without that layer in this cycle."""
+        trained = self.trained_in_cycle.copy()
+        trained[layer] = True
+        if not all(trained.tolist()):
+            return replace(self, trained_in_cycle=read_only(trained))
+        return replace(
+            self,
+            index=self.index + 1,
+            order=_order(len(trained), self.config.layer_order, rng),
+            trained_in_cycle=read_only(np.zeros_like(trained)),
+        )
 
-    def reopen(self, layer: int) -> None:
-        """The layer's update of this cycle is lost: it may be trained again."""
-        self.trained_in_cycle[layer] = False
 
-    def checkpoint(self) -> Plain:
-        """All that changes, as plain data."""
-        return keep(self, _CHANGING)
-
-    def go_on_from(self, kept: Plain) -> None:
-        """Take up what `checkpoint` gave."""
-        put_back(self, _CHANGING, kept)
-
-    def _draw_order(self) -> np.ndarray:
-        ascending = np.arange(len(self.times_trained))
-        if self._config.layer_order == "reverse":
-            return ascending[::-1].copy()
-        if self._config.layer_order == "random":
-            return self._rng.permutation(ascending)
-        return ascending
+def _order(n_middle: int, layer_order: LayerOrder, rng: np.random.Generator) -> Ints:
+    order = np.arange(n_middle)
+    if layer_order == "reverse":
+        order = order[::-1].copy()
+    elif layer_order == "random":
+        order = rng.permutation(order)
+    return read_only(order)

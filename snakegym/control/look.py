@@ -58,10 +58,10 @@ def look_at_layers(cycle: CycleProgress, flops: Floats, n_bytes: Floats, memory_
         flops=flops,
         n_bytes=n_bytes,
         memory_bytes=memory_bytes,
-        times_trained=read_only(cycle.times_trained.copy()),
-        trained_in_cycle=read_only(cycle.trained_in_cycle.copy()),
+        times_trained=cycle.times_trained,
+        trained_in_cycle=cycle.trained_in_cycle,
         open=read_only(cycle.open_layers()),
-        last_gain=read_only(cycle.last_gain.copy()),
+        last_gain=cycle.last_gain,
     )
 
 

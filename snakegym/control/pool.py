@@ -8,7 +8,7 @@ from functools import reduce
 import numpy as np
 
 from snakegym.arrays import read_only
-from snakegym.control.checkpoint import Plain, keep, keep_records, put_back, records_of
+from snakegym.control.plain import Plain, keep, keep_records, put_back, records_of
 from snakegym.control.records import Ground, Hop, PoolEvent
 from snakegym.control.view import Bools, Floats
 from snakegym.network.network import Measurement, Network
@@ -145,7 +145,7 @@ class NodePool:
         rngs = [rng.bit_generator.state for rng in self._rngs]
         return {**keep(self, _CHANGING), "events": keep_records(self.events), "rngs": rngs}
 
-    def go_on_from(self, kept: Plain) -> None:
+    def restore(self, kept: Plain) -> None:
         """Take up what `checkpoint` gave."""
         put_back(self, _CHANGING, {**kept, "_left": dict(kept["_left"])})
         self.battery = read_only(self.battery)

@@ -18,11 +18,14 @@ Process = tuple[ProcessController, SimulatedExecutor]
 N = 4
 
 
-def small_scenario(mode: str, pool: dict[str, Any], process: dict[str, Any], nodes: int) -> Scenario:
+def small_scenario(
+    mode: str, pool: dict[str, Any], learning: dict[str, Any], process: dict[str, Any], nodes: int
+) -> Scenario:
     config = load_scenario("default").model_dump()
     config["network"].update(mode=mode, nodes=nodes)
     config["model"]["options"] = {"width": 16, "middle": 3}
     config["pool"].update(pool)
+    config["learning"].update(learning)
     config["process"].update({"budget": {"time_s": 1e6}, **process})
     return Scenario.model_validate(config)
 
@@ -35,13 +38,14 @@ def start() -> Callable[..., Process]:
         mode: str = "p2p",
         network: Network | None = None,
         pool: dict[str, Any] | None = None,
+        learning: dict[str, Any] | None = None,
         seed: int = 1,
         **process: Any,
     ) -> Process:
         if network is None:
             profiles = [NodeProfile(f"n{i}", 1e7 * (i + 1), 8e6, 0.3, 0.5) for i in range(N)]
             network = constant_network(profiles, 0.5, 1e6, 2e6, rtt_s=0.1)
-        config = small_scenario(mode, pool or {}, process, network.n_nodes)
+        config = small_scenario(mode, pool or {}, learning or {}, process, network.n_nodes)
         service = load_service(config)
         drawn, executor = service.start(np.random.default_rng(0))
         controller = ProcessController(

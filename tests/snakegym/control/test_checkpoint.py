@@ -102,11 +102,18 @@ def test_no_checkpoint_in_the_middle_of_a_hop(start):
         controller.checkpoint()
 
 
-def test_a_checkpoint_of_another_process_is_refused(start):
-    controller, _ = start()
+def test_a_checkpoint_of_another_process_is_refused(start, hop):
+    controller, executor = start()
     checkpoint = controller.checkpoint()
     checkpoint.journal["caches"]["_versions"] = [[0, 0]]
     with pytest.raises(SnakegymError, match=r"field 'versions': found shape \[1, 2\], expected \[4, 5\]"):
         start()[0].restore(checkpoint)
-    with pytest.raises(SnakegymError, match=r"checkpoint: found KeyError at 'caches'"):
+    whole = controller.checkpoint()
+    hop(controller, executor, 0, 0)
+    clock_s = controller.clock_s
+    whole.journal["recoveries"] = [{"time_s": "soon"}]
+    with pytest.raises(SnakegymError, match=r"field 'Recovery\.0\.time_s'"):
+        controller.restore(whole)
+    assert (controller.clock_s, len(controller.history)) == (clock_s, 1), "all or nothing"
+    with pytest.raises(SnakegymError, match=r"checkpoint: found KeyError at 'pool'"):
         start()[0].restore(ProcessCheckpoint((), {}))

@@ -55,11 +55,11 @@ def test_a_lost_holder_is_given_up_and_the_latest_copy_taken(start, hop):
     out = controller.clock_s
     wait_until(controller, out + 10)
     view = controller.view()
-    assert controller.recoveries == [Recovery(controller.clock_s, lost=2, source=1, hops_lost=2)]
+    assert controller.recoveries == [Recovery(controller.clock_s, lost=2, source=1, hops=(2, 3))]
     assert (view.holder, view.metric) == (1, metric)
     assert controller.state is kept
-    assert view.layers.open.all(), "layer 0 of this cycle was lost with its holder"
-    assert view.legal[[0, 1, 3]].all()
+    assert (view.cycle, view.layers.open.tolist()) == (0, [False, False, True]), "as when node 1 was done"
+    assert view.legal[[0, 1, 3], 2].all()
     assert view.nodes.missing_bytes[1] == 0
     assert view.nodes.missing_bytes[0] == view.layer_bytes[[0, 2, -1]].sum(), "what node 1 had trained"
 
@@ -79,6 +79,59 @@ def test_what_the_lost_holder_had_is_no_current_version_when_it_returns(start, h
     assert view.nodes.reachable[1]
     # First, layer 1 and last were trained by both, but from different models.
     assert view.nodes.missing_bytes[1] == view.layer_bytes[[0, 2, -1]].sum()
+
+
+def everything(controller) -> tuple:
+    """Whatever belongs to the model, as far as it can be seen from outside."""
+    view = controller.view()
+    layers, nodes = view.layers, view.nodes
+    arrays = (layers.times_trained, layers.trained_in_cycle, layers.last_gain, layers.open)
+    labels = (nodes.divergence, nodes.distils, nodes.teacher_flops)
+    rate = controller.scenario.learning.rate(view.cycle)
+    return (view.metric, view.cycle, rate, [a.tolist() for a in (*arrays, *labels)])
+
+
+@pytest.mark.parametrize("order", ["free", "random"])
+def test_a_step_back_takes_everything_back_that_belongs_to_the_model(start, hop, order):
+    """Label memory, distillation, counts, gains, cycle and learning rate: not the weights alone."""
+    controller, executor = start(
+        network=network_where({2: dies_at(60)}),
+        pool={"recovery_s": 10},
+        wait_s=4,
+        layer_order=order,
+        learning={"distillation": {"threshold": 0.3}},
+    )
+
+    def train(node):
+        hop(controller, executor, node, int(controller.view().layers.open.argmax()))
+
+    train(0)
+    train(1)
+    then, kept = everything(controller), controller.state
+    for _ in range(4):
+        train(2)
+    assert controller.cycle.index == 2
+    assert everything(controller)[-1] != then[-1]
+    wait_until(controller, 90)
+    assert controller.recoveries[0].source == 1
+    assert everything(controller) == then
+    assert controller.state is kept
+    train(3)
+    assert controller.cycle.index == 1, "the first cycle is completed, with the layer that it lacked"
+
+
+def test_a_hop_is_lost_once(start, hop):
+    """Node 2 is lost with hop 1, and what node 3 made of the copy is lost too, by itself."""
+    links = {2: dies_at(20), 3: dies_at(45)}
+    controller, executor = start(network=network_where(links), pool={"recovery_s": 8}, wait_s=4)
+    hop(controller, executor, 0, 0)
+    hop(controller, executor, 2, 1)
+    wait_until(controller, 30)
+    hop(controller, executor, 3, 1)
+    assert controller.clock_s < 45
+    wait_until(controller, 60)
+    assert [(r.lost, r.source, r.hops) for r in controller.recoveries] == [(2, 0, (1,)), (3, 0, (2,))]
+    assert [r.hops_lost for r in controller.recoveries] == [1, 1]
 
 
 def test_without_any_copy_the_pc_starts_again(start, hop):
@@ -116,7 +169,7 @@ def test_a_dead_battery_is_given_up_at_once(start, hop):
     controller, executor = start(network=constant_network(profiles, 1, 1e6, 1e6))
     hop(controller, executor, 1, 0)
     hop(controller, executor, 0, 1)
-    assert controller.recoveries == [Recovery(controller.clock_s, lost=0, source=1, hops_lost=1)]
+    assert controller.recoveries == [Recovery(controller.clock_s, lost=0, source=1, hops=(1,))]
     assert controller.view().layers.open.tolist() == [False, True, True]
 
 
