@@ -162,7 +162,7 @@ def _together(view: ProcessView, layers: Ints, arcs: Arcs, node: Ints, alone: Ar
 
 def _after_hop(view: ProcessView, trained: int) -> ProcessView:
     """What companions start from after a hop that trained this layer: each holds its own update of it."""
-    changed = view.layer_bytes[[0, trained + 1, -1]].sum()
+    changed = (view.layer_bytes[[0, trained + 1, -1]] if view.keeps_frozen else view.layer_bytes).sum()
     nodes = replace(view.nodes, missing_bytes=np.full(view.n_nodes, changed))
     legal = view.nodes.reachable[:, None] & (view.nodes.memory_bytes[:, None] >= view.layers.memory_bytes)
     return replace(view, nodes=nodes, legal=legal)
@@ -178,8 +178,9 @@ def _links(view: ProcessView, rates: Rates) -> tuple[Floats, Floats]:
 def _missing_bytes(view: ProcessView, layers: Ints, nodes: Ints) -> Floats:
     """[candidate, s + 1, t]: bytes that a candidate lacks at t if its last visit was at s < t.
 
-    After a visit a node holds everything, but the visit's own changes where the PCE averages those of
-    several nodes; every later hop changes first, last and its own layer.
+    After a visit a node holds everything (what it trained alone, where it keeps nothing else as it was), but
+    the visit's own changes where the PCE averages those of several nodes; every later hop changes first,
+    last and its own layer.
     """
     n_positions, n_layers = len(layers), len(view.layer_bytes)
     hop, s, t = np.indices((n_positions, n_positions + 1, n_positions))
@@ -189,6 +190,8 @@ def _missing_bytes(view: ProcessView, layers: Ints, nodes: Ints) -> Floats:
     trained[:, [0, -1]] = True
     trained[np.arange(n_positions), layers + 1] = True
     changed = np.einsum("hst,hk->stk", between, trained) > 0
+    if not view.keeps_frozen:
+        changed[1:] |= ~trained[:, None]
     lacking = np.broadcast_to(changed, (len(nodes), *changed.shape)).copy()
     lacking[:, 0] |= ~view.held[nodes][:, None]
     missing: Floats = lacking @ view.layer_bytes

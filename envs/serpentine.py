@@ -55,8 +55,8 @@ class SerpentineEnv(gym.Env[Observation, np.int64]):
     `wait_s` seconds. Where the scenario (or `layer_order`) fixes the order of layers, the action
     is the node alone: `Discrete(n_nodes + 1)`. `action_masks()` (bool) and `info["action_mask"]`
     (int8, for `action_space.sample`) tell which actions are legal: the node is in the pool and
-    reachable and has the memory, the layer is not yet trained in this cycle. Waiting is always
-    legal. An illegal action is a penalised wait, counted in `info["illegal"]`.
+    reachable and has the memory and the battery, the layer is not yet trained in this cycle. Waiting is
+    always legal. An illegal action is a penalised wait, counted in `info["illegal"]`.
 
     ## Observation space
     `Dict` of float32 boxes within [-1, 1]; the names of the columns are in `snakegym.envs.encoder`:
@@ -78,6 +78,11 @@ class SerpentineEnv(gym.Env[Observation, np.int64]):
     a hop (`objective` in the scenario). The terms are in `info["reward_gain"]`, `info["reward_time"]` and
     so on. Summed over an episode: accuracy gained minus total costs. The test part of the data is never
     touched.
+
+    Who measures m is the scenario's choice, and charged: in P2P mode the node that trained
+    (`process.evaluation: node`, the default: the FLOPs of its validation samples, their time and
+    energy) or the PCE (`pce`: the upload of what it lacks, its bytes, time and energy); in CS mode
+    the PCE, which has the model anyway. A measurement that is interrupted leaves m as it was.
 
     ## Starting state
     Nodes, traces (of `split`) with offsets, partition of the data and initial model are drawn

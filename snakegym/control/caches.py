@@ -1,4 +1,4 @@
-"""Which version of which layer every node holds."""
+"""Which version of which layer every node holds, and the PCE."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from snakegym.arrays import read_only
 from snakegym.control.plain import Plain, keep, put_back
 from snakegym.control.records import Part
 from snakegym.control.view import Bools, Floats, Ints
+from snakegym.network.records import PCE
 
 NOTHING = -1
 _CHANGING = ("_versions", "_latest")
@@ -24,28 +25,36 @@ class LayerCaches:
     Args:
         n_nodes: number of nodes; they begin with nothing.
         layer_bytes: [n_layers], first and last included.
+        keeps_frozen: whether nodes keep the layers that they do not train as they received them.
 
     Attributes:
         current: [n_layers]: the versions of the model that the process goes on with.
+        keeps_frozen: as given.
     """
 
-    def __init__(self, n_nodes: int, layer_bytes: Floats) -> None:
+    def __init__(self, n_nodes: int, layer_bytes: Floats, *, keeps_frozen: bool = True) -> None:
         self.layer_bytes = read_only(np.array(layer_bytes, dtype=np.float64))
         self.current: Ints = read_only(np.zeros(len(layer_bytes), dtype=np.int64))
-        self._versions = np.full((n_nodes, len(layer_bytes)), NOTHING, dtype=np.int64)
+        self._versions = np.full((n_nodes + 1, len(layer_bytes)), NOTHING, dtype=np.int64)
+        self._versions[PCE] = self.current
+        self.keeps_frozen = keeps_frozen
         self._latest = 0
 
     def held(self) -> Bools:
         """[n_nodes, n_layers], read-only: whether the node holds the current version."""
-        return read_only(self._versions == self.current)
+        return read_only(self._versions[:PCE] == self.current)
+
+    def held_by_pce(self) -> Bools:
+        """[n_layers], read-only: whether the PCE was sent the current version (P2P)."""
+        return read_only(self._versions[PCE] == self.current)
+
+    def sent_to_pce(self) -> None:
+        """The PCE was sent all that it lacked."""
+        self._versions[PCE] = self.current
 
     def missing_bytes(self, held: Bools) -> Floats:
         """[n_nodes], read-only: bytes of the layers whose current version the node lacks, given `held`."""
         return read_only(np.add.reduce(~held * self.layer_bytes, axis=1))
-
-    def trained_bytes(self, middle: int) -> int:
-        """Bytes of what a hop on that middle layer changes: first, middle and last."""
-        return int(self.layer_bytes[[0, middle + 1, -1]].sum())
 
     def book(self, middle: int, parts: Sequence[Part]) -> None:
         """Account for a hop on that middle layer.
@@ -57,7 +66,12 @@ class LayerCaches:
         delivered = [part.node for part in parts if part.delivered]
         for part in parts:
             if part.phases.interrupted != "receive":
-                self._versions[part.node] = self.current
+                held = self._versions[part.node]
+                if self.keeps_frozen:
+                    held[:] = self.current
+                else:
+                    held[:] = NOTHING
+                    held[list(changed)] = self.current[list(changed)]
             if part.batches > 0:
                 _set(self._versions[part.node], changed, NOTHING)
         if delivered:

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from snakegym.control.copies import Copy, Progress
-from snakegym.control.plain import Plain, keep, kept
+from snakegym.control.plain import Plain
 from snakegym.models.state import LayerState, ModelState
-
-_OF_PROGRESS = ("metric", "labels", "versions")
-_OF_CYCLE = ("index", "order", "trained_in_cycle", "times_trained", "last_gain")
 
 
 @dataclass(frozen=True)
@@ -33,31 +29,13 @@ class Shelf:
         self.layers = list(layers)
         self._places = {id(layer): place for place, layer in enumerate(self.layers)}
 
-    def put(self, progress: Progress) -> Plain:
-        """As plain data; the model's layers are here from now on."""
-        return {
-            **keep(progress, _OF_PROGRESS),
-            "cycle": keep(progress.cycle, _OF_CYCLE),
-            "hops": list(progress.hops),
-            "state": [self._place(layer) for layer in progress.state.layers],
-        }
+    def put(self, state: ModelState) -> list[int]:
+        """The numbers of the model's layers, which are here from now on."""
+        return [self._place(layer) for layer in state.layers]
 
-    def take(self, plain: Plain, like: Progress) -> Progress:
-        """What `put` was given, in a process of which `like` is the progress now."""
-        return Progress(
-            **kept(like, _OF_PROGRESS, plain),
-            cycle=replace(like.cycle, **kept(like.cycle, _OF_CYCLE, plain["cycle"])),
-            hops=tuple(plain["hops"]),
-            state=ModelState(tuple(self.layers[place] for place in plain["state"])),
-        )
-
-    def put_copies(self, copies: Sequence[Copy]) -> list[Plain]:
-        """As plain data, likewise."""
-        return [{"node": c.node, "hop": c.hop, "progress": self.put(c.progress)} for c in copies]
-
-    def take_copies(self, plain: Sequence[Plain], like: Progress) -> list[Copy]:
-        """What `put_copies` was given."""
-        return [Copy(c["node"], c["hop"], self.take(c["progress"], like)) for c in plain]
+    def take(self, places: Sequence[int]) -> ModelState:
+        """The model whose layers have these numbers."""
+        return ModelState(tuple(self.layers[place] for place in places))
 
     def _place(self, layer: LayerState) -> int:
         if id(layer) not in self._places:

@@ -14,29 +14,25 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
-from snakegym.arrays import read_only
 from snakegym.control.caches import LayerCaches
 from snakegym.control.checkpoint import ProcessCheckpoint, Shelf
-from snakegym.control.copies import Copy, ModelCopies, Progress
 from snakegym.control.cycle import CycleProgress
+from snakegym.control.dispatch import make_job, why_over
 from snakegym.control.forecast import companions
-from snakegym.control.holdings import NodeData, RecentLabels
-from snakegym.control.look import fitting, legal_assignments, look_at_layers, look_at_nodes
-from snakegym.control.plain import keep_records, records_of
+from snakegym.control.holdings import NodeData
+from snakegym.control.look import RECENT_GAINS, fixed_part, look_at_layers, look_at_nodes, with_legal
+from snakegym.control.managers import LocalManagers
+from snakegym.control.plain import keep, keep_records, records_of
 from snakegym.control.pool import NodePool
 from snakegym.control.records import Assignment, Hop, Job, Outcome, Recovery, finished_hop
-from snakegym.control.teaching import Teaching
-from snakegym.control.view import ProcessView
+from snakegym.control.view import Bools, ProcessView
+from snakegym.control.whereabouts import Progress, Whereabouts
 from snakegym.errors import SnakegymError
-from snakegym.learning.jobs import LocalTraining
 from snakegym.models.profile import ModelProfile
 from snakegym.models.state import ModelState
 from snakegym.network.network import Network
-from snakegym.network.records import PCE, Costs, Transfer
+from snakegym.network.records import PCE, Costs
 from snakegym.scenario import Scenario
-
-RECENT_GAINS = 8
-"""How many gains the view remembers."""
 
 
 class ProcessController:
@@ -44,8 +40,9 @@ class ProcessController:
 
     In P2P mode the model is where it was trained last. If that holder is out of reach for longer than
     the scenario's `pool.recovery_s`, or its battery is flat, the process goes back to the latest copy on
-    a node in reach, or else to the PC's initial model; what was trained since is lost, and layers of the
-    present cycle among it are open again. A holder that has only left the pool still hands the model on.
+    a node in reach, or else to what the PCE has (at least the initial model). Whatever came to the model
+    since is lost: weights, metric, memory of labels, layers trained and their gains, cycle and with it the
+    learning rate. A holder that has only left the pool still hands the model on.
 
     Args:
         scenario: the rules (mode, layer order, budgets, learning, objective).
@@ -55,6 +52,13 @@ class ProcessController:
         state: initial model.
         metric: validation accuracy of the initial model, in [0, 1].
         rng: seeds local training and random layer orders.
+
+    Attributes:
+        clock_s: simulated time, s.
+        spent: costs so far.
+        waits: how often it waited.
+        history: the hops so far.
+        pool, caches, managers: what is known of the nodes.
     """
 
     def __init__(
@@ -73,32 +77,31 @@ class ProcessController:
         self.spent = Costs()
         self.waits = 0
         self.history: list[Hop] = []
-        self.recoveries: list[Recovery] = []
-        self.caches = LayerCaches(network.n_nodes, profile.n_bytes)
-        self._layer_flops = read_only(profile.training_flops())
-        self._layer_memory = read_only(profile.hop_memory(scenario.learning))
-        self._layer_bytes = self.caches.layer_bytes[1:-1]
-        self.pool = NodePool(
-            network, scenario.pool, float(self._layer_memory.min()), scenario.learning.epochs, rng
-        )
-        self._data = data
+        self._peer_to_peer = scenario.network.mode == "p2p"
+        self.managers = LocalManagers(scenario, profile, network.memory_bytes, data)
+        # In CS mode a node has room for quantised frozen layers, but not for the originals beside them.
+        keeps_frozen = self._peer_to_peer or not scenario.learning.quantise_frozen
+        self.caches = LayerCaches(network.n_nodes, profile.n_bytes, keeps_frozen=keeps_frozen)
+        smallest = float(self.managers.layer_memory.min())
+        self.pool = NodePool(network, scenario.pool, smallest, scenario.learning.epochs, rng)
+        cycle = CycleProgress.start(profile.n_middle, scenario.process, rng)
+        initial = Progress(state, metric, cycle, self.managers.labels.mean, self.caches.current)
+        self._model = Whereabouts(initial, scenario.pool.recovery_s)
         self._rng = rng
-        self._holder = PCE
+        self._fixed = fixed_part(scenario, self.caches, profile.teacher_flops(data.n_validation))
         self._running: Job | None = None
         self._view: ProcessView | None = None
-        self._labels = RecentLabels(data)
-        cycle = CycleProgress.start(profile.n_middle, scenario.process, rng)
-        self.progress = Progress(state, metric, cycle, self._labels.mean, self.caches.current)
-        self._copies = ModelCopies(self.progress, scenario.pool.recovery_s)
-        self._teaching = Teaching(scenario.learning, profile, data)
-        self._teaching.compare(self._labels)
-        self._fits = fitting(network.memory_bytes, self._layer_memory, self._teaching.n_bytes)
         self._now = network.measure(0.0, scenario.network.measure_window_s)
         self.pool.review(self._now, 0.0)
 
     def reseed(self, seed: int) -> None:
         """Draw whatever is random from here on (sample order, random layer orders) from `seed`."""
         self._rng.bit_generator.state = np.random.default_rng(seed).bit_generator.state
+
+    @property
+    def progress(self) -> Progress:
+        """The model that the process goes on with, and all that belongs to it."""
+        return self._model.progress
 
     @property
     def state(self) -> ModelState:
@@ -116,22 +119,15 @@ class ProcessController:
         return self.progress.cycle
 
     @property
-    def ended(self) -> str:
-        """Why the process is over: `target`, `time`, `energy` or `hops`; empty while it goes on.
+    def recoveries(self) -> Sequence[Recovery]:
+        """The times that a holder was given up."""
+        return self._model.recoveries
 
-        It goes on at least until something was decided, even if the untrained model meets the target.
-        """
-        process = self.scenario.process
-        budget = process.budget
-        if process.target is not None and self.clock_s > 0 and self.metric >= process.target:
-            return "target"
-        if self.clock_s >= budget.time_s:
-            return "time"
-        if budget.energy_j is not None and self.spent.energy_j >= budget.energy_j:
-            return "energy"
-        if budget.hops is not None and len(self.history) >= budget.hops:
-            return "hops"
-        return ""
+    @property
+    def ended(self) -> str:
+        """Why the process is over (`dispatch.why_over`); empty while it goes on."""
+        process, energy_j = self.scenario.process, self.spent.energy_j
+        return why_over(process, self.clock_s, energy_j, len(self.history), self.metric)
 
     def view(self) -> ProcessView:
         """Snapshot for the next decision; the same object until something happens."""
@@ -145,13 +141,13 @@ class ProcessController:
         Raises:
             SnakegymError: the assignment is not legal now, or a hop is still under way.
         """
-        if self._running is not None:
-            raise SnakegymError(f"{self._running.assignment} is still under way: complete it first")
-        node, layer = assignment.node, assignment.layer
-        legal = self.view().legal
-        if not (0 <= node < legal.shape[0] and 0 <= layer < legal.shape[1] and legal[node, layer]):
+        self._check_idle()
+        view, node, layer = self.view(), assignment.node, assignment.layer
+        if not (0 <= node < view.n_nodes and 0 <= layer < view.n_middle and view.legal[node, layer]):
             raise SnakegymError(f"{assignment} is not legal now: expected one of view().legal")
-        self._running = self._job(node, layer, companions(self.view(), node, layer))
+        others = [Assignment(other, layer) for other in companions(view, node, layer)]
+        own = self._job(assignment)  # its seed is drawn first
+        self._running = replace(own, companions=tuple(self._job(other) for other in others))
         return self._running
 
     def complete(self, job: Job, outcome: Outcome) -> Hop:
@@ -162,18 +158,9 @@ class ProcessController:
         """
         if job is not self._running:
             raise SnakegymError("this job is not under way: complete takes the job that dispatch gave last")
-        layer = job.assignment.layer
         hop = finished_hop(job, outcome, index=len(self.history), cycle=self.cycle.index)
-        self.caches.book(layer, hop.parts)
-        delivered = [part.node for part in hop.parts if part.delivered]
-        if delivered:
-            self.progress = self._after(hop, outcome, delivered)
-            if self._peer_to_peer:
-                self._holder = job.assignment.node
-        elif job.forced_share is not None:
-            self.progress = replace(self.progress, cycle=self.cycle.passed(layer, self._rng))
-        if self._peer_to_peer and outcome.phases.interrupted != "receive":
-            self._copies.keep(Copy(job.assignment.node, hop.index, self.progress))
+        self.caches.book(job.assignment.layer, hop.parts)
+        self._book_model(job, outcome, hop)
         self.pool.book(hop)
         self.history.append(hop)
         self._advance(hop.costs)
@@ -182,8 +169,7 @@ class ProcessController:
 
     def wait(self) -> Costs:
         """Let the scenario's `wait_s` pass; costs time alone."""
-        if self._running is not None:
-            raise SnakegymError(f"{self._running.assignment} is still under way: complete it first")
+        self._check_idle()
         costs = Costs(time_s=self.scenario.process.wait_s)
         self.waits += 1
         self._advance(costs)
@@ -195,19 +181,13 @@ class ProcessController:
         Raises:
             SnakegymError: a hop is under way.
         """
-        if self._running is not None:
-            raise SnakegymError(f"{self._running.assignment} is still under way: complete it first")
+        self._check_idle()
         shelf = Shelf()
         journal = {
-            "progress": shelf.put(self.progress),
-            "copies": shelf.put_copies(list(self._copies.of.values())),
-            "out_since": self._copies.out_since,
-            "holder": self._holder,
-            "clock_s": self.clock_s,
+            **keep(self, ("clock_s", "waits")),
             "spent": asdict(self.spent),
-            "waits": self.waits,
+            "model": self._model.checkpoint(shelf),
             "history": keep_records(self.history),
-            "recoveries": keep_records(self.recoveries),
             "rng": self._rng.bit_generator.state,
             "caches": self.caches.checkpoint(),
             "pool": self.pool.checkpoint(),
@@ -221,59 +201,58 @@ class ProcessController:
             SnakegymError: the checkpoint is of a process with other nodes or layers, or damaged.
         """
         kept, shelf = checkpoint.journal, Shelf(checkpoint.layers)
-        pool, caches, rng = copy.deepcopy((self.pool, self.caches, self._rng))  # all or nothing
+        model, caches = copy.copy(self._model), copy.copy(self.caches)  # all or nothing
+        pool, rng = copy.deepcopy((self.pool, self._rng))
         try:
+            model.restore(kept["model"], shelf)
             pool.restore(kept["pool"])
             caches.restore(kept["caches"])
             rng.bit_generator.state = kept["rng"]
-            history, recoveries = records_of(Hop, kept["history"]), records_of(Recovery, kept["recoveries"])
-            spent = Costs(**kept["spent"])
-            progress = shelf.take(kept["progress"], self.progress)
-            copies = shelf.take_copies(kept["copies"], self.progress)
-            out_since, holder, clock_s, waits = (kept[k] for k in ("out_since", "holder", "clock_s", "waits"))
+            history = records_of(Hop, kept["history"])
+            clock_s, waits, spent = kept["clock_s"], kept["waits"], Costs(**kept["spent"])
+        except SnakegymError:
+            raise
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise SnakegymError(
                 f"checkpoint: found {type(error).__name__} at {error}, expected one of a process"
             ) from None
-        self.pool, self.caches, self._rng = pool, caches, rng
-        self.history, self.recoveries, self.spent = history, recoveries, spent
-        self._copies.of, self._copies.out_since = {c.node: c for c in copies}, out_since
-        self._holder, self.clock_s, self.waits = holder, clock_s, waits
-        self._go_on_with(progress)
+        self._model, self.pool, self.caches, self._rng = model, pool, caches, rng
+        self.history, self.clock_s, self.waits, self.spent = history, clock_s, waits, spent
+        self._follow()
         self._now = self.network.measure(self.clock_s, self.scenario.network.measure_window_s)
         self._running = self._view = None
 
-    @property
-    def _peer_to_peer(self) -> bool:
-        return self.scenario.network.mode == "p2p"
+    def _check_idle(self) -> None:
+        if self._running is not None:
+            raise SnakegymError(f"{self._running.assignment} is still under way: complete it first")
 
-    def _job(self, node: int, layer: int, others: Sequence[int] = ()) -> Job:
-        """What `node` has to do, with the jobs of `others` as its companions."""
-        learning, forced = self.scenario.learning, self.scenario.process.interrupt
-        training = LocalTraining(
-            state=self.state,
-            middle=layer,
-            data=self._data.train,
-            indices=self._data.indices[node],
-            config=learning,
-            learning_rate=learning.rate(self.cycle.index),
-            seed=int(self._rng.integers(2**31)),
-            distil=bool(self._teaching.on[node]),
-        )
-        teacher_flops = self._teaching.flops[node] if training.distils else 0.0
-        upload = None if self._peer_to_peer else Transfer(node, PCE, self.caches.trained_bytes(layer))
-        return Job(
-            assignment=Assignment(node, layer),
-            start_s=self.clock_s,
-            receive=Transfer(self._holder, node, int(self.view().nodes.missing_bytes[node])),
-            flops=float(self._layer_flops[layer]) * training.n_samples + teacher_flops,
-            send=upload,
-            training=training,
-            metric=self.metric,
-            forced_share=forced.share if forced is not None and forced.layer == layer else None,
-            companions=tuple(self._job(other, layer) for other in others),
-            teacher_flops=teacher_flops,
-        )
+    def _job(self, assignment: Assignment) -> Job:
+        node, layer = assignment.node, assignment.layer
+        training = self.managers.training(node, layer, self.state, self.cycle.index, self._rng)
+        return make_job(self.view(), assignment, training)
+
+    def _book_model(self, job: Job, outcome: Outcome, hop: Hop) -> None:
+        """The model as it is after the hop, and who has it."""
+        model, layer = self._model, job.assignment.layer
+        if hop.delivered:
+            self.managers.remember([part for part in hop.parts if part.delivered])
+            model.progress = Progress(
+                state=outcome.state,
+                metric=outcome.metric,
+                cycle=self.cycle.trained(layer, hop.gain, self._rng),
+                labels=self.managers.labels.mean,
+                versions=self.caches.current,
+                hops=(*self.progress.hops, hop.index),
+            )
+        elif outcome.goes_on:
+            model.progress = replace(self.progress, cycle=self.cycle.passed(layer, self._rng))
+        if not self._peer_to_peer:
+            self.caches.sent_to_pce()
+        elif outcome.phases.interrupted != "receive":
+            reported = hop.delivered and job.send is not None and hop.phases.update_sent
+            model.received(job.assignment.node, hop, reported=reported)
+            if reported:
+                self.caches.sent_to_pce()
 
     def _advance(self, costs: Costs) -> None:
         """Let time pass, then look at the nodes again: the pool changes between decisions, never in one."""
@@ -281,79 +260,40 @@ class ProcessController:
         self.clock_s += costs.time_s
         self._now = self.network.measure(self.clock_s, self.scenario.network.measure_window_s)
         self.pool.review(self._now, self.clock_s)
-        if self._peer_to_peer and self._holder != PCE:
-            self._check_holder()
+        if self._peer_to_peer and self._model.holder != PCE:
+            dead = bool(self.pool.battery[self._model.holder] <= 0)
+            if self._model.give_up(self._reachable(), dead, self.clock_s):
+                self._follow()
         self._view = None
 
-    def _check_holder(self) -> None:
-        dead = bool(self.pool.battery[self._holder] <= 0)
-        if not self._copies.given_up(self._holder_can_send(), dead, self.clock_s):
-            return
-        found = self._copies.latest(self._now.up & (self.pool.battery > 0))
-        known = {hop for recovery in self.recoveries for hop in recovery.hops}
-        lost = set(self.progress.hops) - set(found.progress.hops) - known
-        self.recoveries.append(Recovery(self.clock_s, self._holder, found.node, tuple(sorted(lost))))
-        self._holder = found.node
-        self._go_on_with(found.progress)
+    def _follow(self) -> None:
+        """Caches and managers follow the model."""
+        self.caches.current = self.progress.versions
+        self.managers.go_on_from(self.progress.labels)
 
-    def _go_on_with(self, progress: Progress) -> None:
-        """Make this the process's model, with all that belongs to it."""
-        self.progress = progress
-        self.caches.current = progress.versions
-        self._labels.set_mean(progress.labels)
-        self._review_teaching()
-
-    def _holder_can_send(self) -> bool:
-        """Whether somebody could fetch the model now, be its holder a member of the pool or not."""
-        holder = self._holder
-        return holder == PCE or bool(self._now.up[holder] and self.pool.battery[holder] > 0)
-
-    def _after(self, hop: Hop, outcome: Outcome, delivered: list[int]) -> Progress:
-        """The progress after a hop that brought an update."""
-        self._labels.remember(delivered)
-        self._review_teaching()
-        return Progress(
-            state=outcome.state,
-            metric=outcome.metric,
-            cycle=self.cycle.trained(hop.assignment.layer, hop.gain, self._rng),
-            labels=self._labels.mean,
-            versions=self.caches.current,
-            hops=(*self.progress.hops, hop.index),
-        )
-
-    def _review_teaching(self) -> None:
-        if self._teaching.compare(self._labels):
-            self._fits = fitting(self.network.memory_bytes, self._layer_memory, self._teaching.n_bytes)
+    def _reachable(self) -> Bools:
+        """[n_nodes]: nodes that could hand something on, members of the pool or not."""
+        return self._now.up & (self.pool.battery > 0)
 
     def _look(self) -> ProcessView:
-        process, caches, pool = self.scenario.process, self.caches, self.pool
+        caches, managers = self.caches, self.managers
         held = caches.held()
         missing = caches.missing_bytes(held)
-        nodes = look_at_nodes(
-            self.network, self._now, pool, self._data, self._labels, self._teaching, missing
-        )
-        layers = look_at_layers(self.cycle, self._layer_flops, self._layer_bytes, self._layer_memory)
-        return ProcessView(
+        nodes = look_at_nodes(self.network, self._now, self.pool, managers, missing)
+        layers = look_at_layers(self.cycle, managers, caches.layer_bytes[1:-1])
+        view = ProcessView(
+            **self._fixed,
             nodes=nodes,
             layers=layers,
-            legal=legal_assignments(
-                nodes.reachable, self._fits, layers.open, self._holder, self._holder_can_send()
-            ),
+            legal=managers.fits,
             held=held,
-            layer_bytes=caches.layer_bytes,
-            mode=self.scenario.network.mode,
-            layer_order=process.layer_order,
-            repeat_layers=process.repeat_layers,
-            holder=self._holder,
+            held_by_pce=caches.held_by_pce(),
+            holder=self._model.holder,
             clock_s=self.clock_s,
             hops=len(self.history),
             cycle=self.cycle.index,
             metric=self.metric,
             recent_gains=tuple(hop.gain for hop in self.history[-RECENT_GAINS:]),
             spent=self.spent,
-            budget=process.budget,
-            objective=self.scenario.objective,
-            epochs=self.scenario.learning.epochs,
-            wait_s=process.wait_s,
-            parallel=process.parallel,
         )
+        return with_legal(view, self._model.can_send(self._reachable()))

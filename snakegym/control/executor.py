@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-from snakegym.control.records import Job, Outcome, Part, own_part
+from snakegym.control.engines import LocalComputationEngine, ProcessComputationEngine
+from snakegym.control.records import Job, Outcome, Part
 from snakegym.data.datasets import Dataset
-from snakegym.learning.aggregation import average
-from snakegym.learning.jobs import Engine, LocalTraining, TrainingResult
+from snakegym.learning.jobs import Engine, TrainingResult
 from snakegym.models.state import ModelState
 from snakegym.network.network import Network
 from snakegym.network.records import Phases
-from snakegym.network.simulator import simulate
 
 
 class Executor(Protocol):
@@ -32,9 +31,9 @@ class SimulatedExecutor:
     """
 
     def __init__(self, network: Network, engine: Engine, validation: Dataset) -> None:
-        self.network = network
         self.engine = engine
-        self.validation = validation
+        self.lce = LocalComputationEngine(network)
+        self.pce = ProcessComputationEngine(engine, validation)
 
     def run(self, job: Job) -> Outcome:
         """Simulate, train and evaluate one hop."""
@@ -44,6 +43,18 @@ class SimulatedExecutor:
         return self  # it keeps nothing of a process
 
 
+@dataclass(frozen=True)
+class _Done:
+    """What came of a job, but for the metric."""
+
+    state: ModelState | None
+    """None: no update was delivered."""
+    loss: float
+    """Of the assigned node."""
+    parts: list[Part]
+    measured: bool
+
+
 def run_together(executors: Sequence[SimulatedExecutor], jobs: Sequence[Job]) -> list[Outcome]:
     """One job on each executor, trained in one call of their common engine.
 
@@ -51,77 +62,47 @@ def run_together(executors: Sequence[SimulatedExecutor], jobs: Sequence[Job]) ->
         executors: of processes that share one engine and one validation part.
         jobs: one for each executor.
     """
-    teams = [
-        [(m, simulate(e.network, m.work)) for m in job.members]
-        for e, job in zip(executors, jobs, strict=True)
+    plans = [[e.lce.plan(m) for m in job.members] for e, job in zip(executors, jobs, strict=True)]
+    engine, pce = executors[0].engine, executors[0].pce
+    trainings = [
+        executor.lce.training(member, plan)
+        for executor, job, own in zip(executors, jobs, plans, strict=True)
+        for member, plan in zip(job.members, own, strict=True)
     ]
-    engine, validation = executors[0].engine, executors[0].validation
-    results = iter(engine.train([_fitting(*planned) for team in teams for planned in team]))
-    updates = []
-    for executor, job, team in zip(executors, jobs, teams, strict=True):
-        own = [next(results) for _ in team]
-        done = [_charged(executor.network, *x, r) for x, r in zip(team, own, strict=True)]
-        updates.append(_aggregate(job, done, own))
-    metrics = iter(engine.evaluate([state for state, *_ in updates if state is not None], validation))
+    results = iter(engine.train(trainings))
+    done = [
+        _done(executor, job, own, [next(results) for _ in own])
+        for executor, job, own in zip(executors, jobs, plans, strict=True)
+    ]
+    metrics = iter(pce.evaluate([d.state for d in done if d.state is not None and d.measured]))
     return [
-        _outcome(job, loss, parts, state, next(metrics).accuracy if state is not None else job.metric)
-        for job, (state, loss, parts) in zip(jobs, updates, strict=True)
+        _outcome(job, d, next(metrics) if d.measured else job.metric)
+        for job, d in zip(jobs, done, strict=True)
     ]
 
 
-def _aggregate(
-    job: Job, phases: Sequence[Phases], results: Sequence[TrainingResult]
-) -> tuple[ModelState | None, float, list[Part]]:
-    """The new model (None if no update was delivered), the assigned node's loss, and each node's part."""
+def _done(
+    executor: SimulatedExecutor, job: Job, plans: Sequence[Phases], results: Sequence[TrainingResult]
+) -> _Done:
     parts = [
-        own_part(m, p, r.batches > 0 and p.update_sent, r.batches)
-        for m, p, r in zip(job.members, phases, results, strict=True)
+        executor.lce.report(member, plan, result)
+        for member, plan, result in zip(job.members, plans, results, strict=True)
     ]
-    delivered = [i for i, part in enumerate(parts) if part.delivered]
-    states = [results[i].state for i in delivered]
-    if len(states) > 1:
-        states = [average(states, [len(job.members[i].training.indices) for i in delivered])]
-    return (states[0] if states else None), results[0].loss, parts
+    state = executor.pce.aggregate(job, parts, results)
+    own = parts[0].phases
+    measured = job.mode == "cs" or (own.evaluated and own.update_sent)
+    return _Done(state, results[0].loss, parts, state is not None and measured)
 
 
-def _outcome(job: Job, loss: float, parts: list[Part], state: ModelState | None, metric: float) -> Outcome:
-    own = parts[0]
+def _outcome(job: Job, done: _Done, metric: float) -> Outcome:
+    own = done.parts[0]
     return Outcome(
-        own.phases,
-        job.training.state if state is None else state,
-        own.delivered,
-        own.batches,
-        loss,
-        metric,
-        tuple(parts[1:]),
+        phases=own.phases,
+        state=job.training.state if done.state is None else done.state,
+        delivered=own.delivered,
+        batches=own.batches,
+        loss=done.loss,
+        metric=metric,
+        companions=tuple(done.parts[1:]),
+        measured=done.measured,
     )
-
-
-def _fitting(job: Job, phases: Phases) -> LocalTraining:
-    """The part of the job's training that fitted into the work done."""
-    if phases.trained_share >= 1:
-        return job.training
-    return replace(job.training, max_batches=_batches(job, phases))
-
-
-def _batches(job: Job, phases: Phases) -> int:
-    """Batches that fitted into the work done, which begins with the teacher's."""
-    if phases.trained_share >= 1:
-        return job.training.n_batches
-    teacher = job.teacher_flops / job.flops
-    share = max(0.0, phases.trained_share - teacher) / (1 - teacher)
-    return job.training.batches_within(share * job.training.n_samples)
-
-
-def _charged(network: Network, job: Job, phases: Phases, result: TrainingResult) -> Phases:
-    """The phases, simulated again with the work really done if the node stopped early by itself.
-
-    What a node learns does not depend on how long it takes, so it may be trained before its time is
-    known; and it leaves at the end of an epoch, before anything that would interrupt it later.
-    """
-    if job.training.config.early_exit is None or result.batches >= _batches(job, phases):
-        return phases
-    teacher = job.teacher_flops / job.flops
-    share = teacher + (1 - teacher) * result.batches / job.training.n_batches
-    done = simulate(network, replace(job.work, flops=share * job.flops, forced_share=None))
-    return replace(done, trained_share=share * done.trained_share)

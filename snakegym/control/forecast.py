@@ -37,6 +37,8 @@ class HopForecast:
     energy_j: Floats
     """Of both ends."""
     n_bytes: Floats
+    node_energy_j: Floats
+    """Of the node that trains alone: what its battery has to have."""
 
 
 def expected_rates(view: ProcessView) -> Rates:
@@ -52,19 +54,26 @@ def expected_rates(view: ProcessView) -> Rates:
 
 
 def hop_flops(view: ProcessView, layers: slice = ALL) -> Floats:
-    """[n_nodes, n_layers]: FLOPs of a whole hop on each node and layer (default: all middle layers)."""
+    """[n_nodes, n_layers]: FLOPs of a whole hop on each node and layer (default: all middle layers).
+
+    Those of measuring the metric on the node are among them.
+    """
     samples = view.nodes.samples.astype(np.float64) * view.epochs
     flops: Floats = samples[:, None] * view.layers.flops[layers]
-    flops += view.nodes.teacher_flops[:, None]
+    flops += view.nodes.teacher_flops[:, None] + view.evaluation_flops
     return flops
 
 
 def upload_bytes(view: ProcessView) -> Floats:
-    """[n_middle]: bytes that a hop uploads to the PCE; 0 in P2P mode."""
-    if view.mode == "p2p":
+    """[n_middle]: bytes that a hop uploads to the PCE: what it changes, and whatever else the PCE lacks.
+
+    0 in P2P mode unless it is the PCE that evaluates.
+    """
+    if view.mode == "p2p" and view.evaluation != "pce":
         return np.zeros(view.n_middle)
-    size = view.layer_bytes
-    upload: Floats = size[0] + size[1:-1] + size[-1]
+    size, stale = view.layer_bytes, view.layer_bytes * ~view.held_by_pce
+    others = stale[1:-1].sum() - stale[1:-1]
+    upload: Floats = size[0] + size[1:-1] + size[-1] + others
     return upload
 
 
@@ -117,28 +126,32 @@ def _with_companions(legal: Bools, k: int, single: HopForecast) -> HopForecast:
 
     slowest = np.maximum.accumulate(best(single.time_s), axis=0)
     time_s = np.where(among_first, slowest[k - 1], np.maximum(slowest[k - 2], single.time_s))
-    totals = []
-    for values in (single.energy_j, single.n_bytes):
-        total = np.cumsum(best(values), axis=0)
-        totals.append(np.where(among_first, total[k - 1], total[k - 2] + values))
-    return HopForecast(time_s, *totals)
+
+    def total(values: Floats) -> Floats:
+        sums = np.cumsum(best(values), axis=0)
+        of_all: Floats = np.where(among_first, sums[k - 1], sums[k - 2] + values)
+        return of_all
+
+    return HopForecast(time_s, total(single.energy_j), total(single.n_bytes), single.node_energy_j)
 
 
 def _single(view: ProcessView, layers: slice) -> HopForecast:
     """Expected costs of every next hop on these layers by itself."""
     nodes, rates = view.nodes, expected_rates(view)
     missing, peak = nodes.missing_bytes, nodes.peak_flops[:, None]
-    sender_power = 0.0 if view.holder == PCE else float(nodes.radio_power_w[view.holder])
     air_s = costs.air_time(missing, receive_rate(rates, view.holder))
     receive_s = air_s + costs.round_trip_time(missing, receive_rtt(view, view.holder))
-    receive_energy = costs.radio_energy(nodes.radio_power_w + sender_power, air_s)
+    receive_energy = costs.radio_energy(nodes.radio_power_w, air_s)
     flops = hop_flops(view, layers)
     compute_s = costs.compute_time(flops, peak, rates.availability[:, None])
     compute_energy = costs.compute_energy(nodes.compute_power_w[:, None], costs.busy_time(flops, peak))
     time_s, energy_j = receive_s[:, None] + compute_s, receive_energy[:, None] + compute_energy
     upload = upload_bytes(view)[layers]
-    if view.mode == "cs":
+    if upload.any():
         up = rates.uplink_bps[:, None]
         time_s = time_s + costs.transfer_time(upload, up, nodes.rtt_s[:, None])
         energy_j = energy_j + costs.radio_energy(nodes.radio_power_w[:, None], costs.air_time(upload, up))
-    return HopForecast(time_s, energy_j, missing[:, None] + upload)
+    both_j = energy_j
+    if view.holder != PCE:
+        both_j = energy_j + costs.radio_energy(nodes.radio_power_w[view.holder], air_s)[:, None]
+    return HopForecast(time_s, both_j, missing[:, None] + upload, energy_j)

@@ -18,7 +18,7 @@ from snakegym.data.datasets import Dataset
 from snakegym.data.divergence import LabelRows
 
 LABEL_MEMORY = 0.7
-"""Weight of the past in the running mean of the labels trained."""
+"""Weight of the past in the running mean of the labels trained, after a whole hop."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class NodeData:
     """Per node int64 [n_samples]."""
     labels: Floats
     """[n_nodes, n_classes]: share of each label, rows sum to 1."""
+    n_validation: int
+    """Validation samples that every node was given when it enrolled, to evaluate on."""
 
     @cached_property
     def samples(self) -> Ints:
@@ -43,12 +45,12 @@ class NodeData:
         return self
 
 
-def node_data(train: Dataset, indices: list[NDArray[np.int64]]) -> NodeData:
+def node_data(train: Dataset, indices: list[NDArray[np.int64]], n_validation: int) -> NodeData:
     """The nodes' data from a partition of `train` (every node at least one sample)."""
     labels = train.targets.numpy()
     counts = np.stack([np.bincount(labels[i], minlength=train.n_classes) for i in indices])
     shares = counts / counts.sum(axis=1, keepdims=True)
-    return NodeData(train, tuple(torch.from_numpy(i) for i in indices), shares)
+    return NodeData(train, tuple(torch.from_numpy(i) for i in indices), shares, n_validation)
 
 
 class RecentLabels:
@@ -70,11 +72,11 @@ class RecentLabels:
         self.mean = mean
         self.divergence = read_only(self.rows.js_distance(mean))
 
-    def remember(self, nodes: Sequence[int]) -> None:
-        """These nodes have trained, each on all of its samples."""
-        if len(nodes) == 1:
-            trained = self._data.labels[nodes[0]]
-        else:
-            samples = self._data.samples[nodes]
-            trained = (samples / samples.sum()) @ self._data.labels[nodes]
-        self.set_mean(LABEL_MEMORY * self.mean + (1 - LABEL_MEMORY) * trained)
+    def after(self, nodes: Sequence[int], used: Sequence[float]) -> Floats:
+        """The mean [n_classes] once these nodes have trained on that share [0, 1] of their samples."""
+        whole = self._data.samples[nodes]
+        samples = whole * used
+        weight = (1 - LABEL_MEMORY) * (samples.sum() / whole.sum())
+        trained = (samples / samples.sum()) @ self._data.labels[nodes]
+        mean: Floats = (1 - weight) * self.mean + weight * trained
+        return mean

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 
 from snakegym.arrays import read_only
+from snakegym.control.caches import LayerCaches
 from snakegym.control.cycle import CycleProgress
-from snakegym.control.holdings import NodeData, RecentLabels
+from snakegym.control.forecast import forecast
+from snakegym.control.managers import LocalManagers
 from snakegym.control.pool import NodePool
-from snakegym.control.teaching import Teaching
-from snakegym.control.view import Bools, Floats, LayersView, NodesView
+from snakegym.control.view import Floats, LayersView, NodesView, ProcessView
 from snakegym.network.network import Measurement, Network
-from snakegym.network.records import PCE
+from snakegym.scenario import Scenario
+
+RECENT_GAINS = 8
+"""How many gains the view remembers."""
 
 
 def look_at_nodes(
     network: Network,
     now: Measurement,
     pool: NodePool,
-    data: NodeData,
-    labels: RecentLabels,
-    teaching: Teaching,
+    managers: LocalManagers,
     missing_bytes: Floats,
 ) -> NodesView:
     """The nodes as measured."""
-    in_pool = read_only(pool.members())
+    in_pool, teaching = read_only(pool.members()), managers.teaching
     return NodesView(
         availability=now.availability,
         mean_availability=now.mean_availability,
@@ -38,8 +43,9 @@ def look_at_nodes(
         compute_power_w=network.compute_power_w,
         radio_power_w=network.radio_power_w,
         battery=pool.battery,
-        samples=data.samples,
-        divergence=labels.divergence,
+        battery_j=pool.left_j,
+        samples=managers.data.samples,
+        divergence=managers.labels.divergence,
         distils=teaching.on,
         teacher_flops=teaching.flops,
         teacher_bytes=teaching.n_bytes,
@@ -52,12 +58,12 @@ def look_at_nodes(
     )
 
 
-def look_at_layers(cycle: CycleProgress, flops: Floats, n_bytes: Floats, memory_bytes: Floats) -> LayersView:
+def look_at_layers(cycle: CycleProgress, managers: LocalManagers, n_bytes: Floats) -> LayersView:
     """The middle layers, each array [n_middle]: what they cost, and how far they are."""
     return LayersView(
-        flops=flops,
+        flops=managers.layer_flops,
         n_bytes=n_bytes,
-        memory_bytes=memory_bytes,
+        memory_bytes=managers.layer_memory,
         times_trained=cycle.times_trained,
         trained_in_cycle=cycle.trained_in_cycle,
         open=read_only(cycle.open_layers()),
@@ -65,33 +71,43 @@ def look_at_layers(cycle: CycleProgress, flops: Floats, n_bytes: Floats, memory_
     )
 
 
-def fitting(node_memory: Floats, layer_memory: Floats, teacher_bytes: Floats) -> Bools:
-    """[n_nodes, n_middle]: whether the node has the memory for a hop on that layer.
+def fixed_part(scenario: Scenario, caches: LayerCaches, evaluation_flops: float) -> dict[str, Any]:
+    """The fields of a process's views that never change.
 
     Args:
-        node_memory: [n_nodes] bytes.
-        layer_memory: [n_middle] bytes that a hop needs if it does not distil.
-        teacher_bytes: [n_nodes] bytes that distilling adds.
+        scenario: the rules.
+        caches: of the process.
+        evaluation_flops: of measuring the metric, whoever does.
     """
-    fits: Bools = node_memory[:, None] >= layer_memory + teacher_bytes[:, None]
-    return fits
+    process = scenario.process
+    on_node = scenario.network.mode == "p2p" and process.evaluation == "node"
+    return {
+        "layer_bytes": caches.layer_bytes,
+        "keeps_frozen": caches.keeps_frozen,
+        "mode": scenario.network.mode,
+        "evaluation": process.evaluation,
+        "evaluation_flops": evaluation_flops if on_node else 0.0,
+        "layer_order": process.layer_order,
+        "repeat_layers": process.repeat_layers,
+        "budget": process.budget,
+        "objective": scenario.objective,
+        "epochs": scenario.learning.epochs,
+        "wait_s": process.wait_s,
+        "parallel": process.parallel,
+    }
 
 
-def legal_assignments(
-    reachable: Bools, fits: Bools, open_layers: Bools, holder: int, holder_can_send: bool
-) -> Bools:
-    """[n_nodes, n_middle]: reachable nodes with enough memory, and layers that are open.
+def with_legal(view: ProcessView, holder_can_send: bool) -> ProcessView:
+    """The view of which `legal` says only who has the memory, with all the other conditions.
 
-    Args:
-        reachable: [n_nodes].
-        fits: [n_nodes, n_middle].
-        open_layers: [n_middle].
-        holder: of the latest model.
-        holder_can_send: if not, nobody can fetch the model, and only its holder could go on with it.
+    The node is reachable, its battery lasts for what the hop is forecast to take, the layer is open, and
+    somebody can fetch the model.
     """
-    able = reachable
-    if holder != PCE and not holder_can_send:
-        able = able & (np.arange(len(able)) == holder)
-    legal: Bools = fits & able[:, None]
-    legal &= open_layers
-    return read_only(legal)
+    nodes, able = view.nodes, view.nodes.reachable
+    if not holder_can_send:  # only the holder itself could go on
+        able = able & (np.arange(len(able)) == view.holder)
+    legal = view.legal & able[:, None]
+    legal &= view.layers.open
+    if np.isfinite(nodes.battery_j).any():
+        legal &= forecast(replace(view, parallel=1)).node_energy_j <= nodes.battery_j[:, None]
+    return replace(view, legal=read_only(legal))

@@ -19,6 +19,8 @@ FOR_GOOD: tuple[Ground, ...] = ("memory", "battery", "epochs")
 """Grounds that never go away within a process."""
 SPEEDS_TO_COMPARE = 3
 """Nodes that must have trained before one of them is called slow."""
+ROUNDING = 1e-9
+"""A battery down to this share is empty: energies are sums of rounded numbers."""
 _CHANGING = (
     "visits",
     "interruptions",
@@ -86,7 +88,7 @@ class NodePool:
         self._free_at = np.zeros(n)  # when a node that left may be considered again
         self._interrupted_in_row = np.zeros(n, dtype=np.int64)
         self._gainless_in_row = np.zeros(n, dtype=np.int64)
-        self._trained_hops = np.zeros(n, dtype=np.int64)
+        self._trained_hops = np.zeros(n)  # whole ones, or parts of them
         self._speed = np.full(n, np.nan)
         # A generator a node, so that requests do not depend on what a scheduler does meanwhile.
         self._rngs = rng.spawn(n) if config.leave_rate_per_h > 0 else []
@@ -96,6 +98,11 @@ class NodePool:
     def __len__(self) -> int:
         """Members."""
         return self._n_members
+
+    @property
+    def left_j(self) -> Floats:
+        """[n_nodes], read-only: energy left in the battery; inf for mains."""
+        return read_only(np.where(self.battery > 0, self._battery_j - self.energy_j, 0.0))
 
     def members(self) -> Bools:
         """[n_nodes]: accepted by the Process Controller; a copy."""
@@ -112,14 +119,15 @@ class NodePool:
             self._interrupted_in_row[node] = self._interrupted_in_row[node] + 1 if interrupted else 0
             trivial = hop.gain <= self._config.min_gain
             self._gainless_in_row[node] = self._gainless_in_row[node] + 1 if trivial else 0
-            self._trained_hops[node] += part.batches > 0
+            self._trained_hops[node] += part.used
             if part.flops > 0:
                 self._speed[node] = part.flops / phases.compute_s
             self.energy_j[node] += phases.node_energy_j
             if part.sender != PCE:
                 self.energy_j[part.sender] += phases.sender_energy_j
         if self._any_battery:
-            self.battery = read_only(np.maximum(0.0, 1.0 - self.energy_j / self._battery_j))
+            left = 1.0 - self.energy_j / self._battery_j
+            self.battery = read_only(np.where(left > ROUNDING, left, 0.0))
 
     def review(self, now: Measurement, time_s: float) -> None:
         """Admit and remove nodes by what is measured at `time_s`; every change is logged with its reason."""

@@ -7,7 +7,8 @@ from typing import Literal
 
 from snakegym.learning.jobs import LocalTraining
 from snakegym.models.state import ModelState
-from snakegym.network.records import Costs, Phases, Transfer, Work
+from snakegym.network.records import Costs, Phases, Silence, Transfer, Work
+from snakegym.scenario import Mode
 
 Ground = Literal[
     "start",
@@ -45,22 +46,38 @@ class Job:
     flops: float
     """Of the whole local training, a teacher's included."""
     send: Transfer | None
-    """CS mode: the upload of first, assigned and last layer; None in P2P mode."""
+    """The upload to the PCE: of first, assigned and last layer (CS mode), or of whatever the PCE lacks and
+    needs in order to evaluate (P2P); None where nothing is uploaded."""
     training: LocalTraining
     metric: float
     """Validation accuracy of the model as it is before the hop, in [0, 1]."""
-    forced_share: float | None = None
-    """Where the scenario has this training interrupted: the share of it that is done by then."""
+    mode: Mode
+    evaluation_flops: float = 0.0
+    """Of evaluating the model on the node, after its training; 0 where the node does not."""
+    battery_j: float = float("inf")
+    """What is left to the node; inf for mains."""
+    sender_battery_j: float = float("inf")
+    """What is left to the node that hands the model on."""
     companions: tuple[Job, ...] = ()
     """CS mode: what further nodes do at the same time, each with an upload of its own."""
     teacher_flops: float = 0.0
     """Those of `flops` that come before the first batch: the teacher's, where the node distils."""
+    silence: Silence | None = None
+    """Where somebody has this training interrupted (`control.interrupting`)."""
 
     @property
     def work(self) -> Work:
         """The assigned node's part, as the network sees it."""
         return Work(
-            self.assignment.node, self.start_s, self.receive, self.flops, self.send, self.forced_share
+            self.assignment.node,
+            self.start_s,
+            self.receive,
+            self.flops,
+            self.send,
+            self.evaluation_flops,
+            self.silence,
+            self.battery_j,
+            self.sender_battery_j,
         )
 
     @property
@@ -78,17 +95,27 @@ class Part:
     """Where the node got what it lacked: a node, or the PCE."""
     phases: Phases
     delivered: bool
-    """Whether its update reached its destination (P2P: whether it trained at all)."""
+    """Whether its update reached its destination (P2P: whether it trained, and is still there)."""
     batches: int
     """Batches really trained."""
     flops: float
-    """FLOPs that were done."""
+    """FLOPs of training that were done."""
+    used: float
+    """Samples really used, as a share of those of the whole hop, in [0, 1]."""
 
 
 def own_part(job: Job, phases: Phases, delivered: bool, batches: int) -> Part:
     """What the node of that job did, its companions left out."""
-    flops = phases.trained_share * job.flops
-    return Part(job.assignment.node, job.receive.sender, phases, delivered, batches, flops)
+    training = job.training
+    return Part(
+        job.assignment.node,
+        job.receive.sender,
+        phases,
+        delivered,
+        batches,
+        flops=phases.trained_share * job.flops,
+        used=training.samples_within(batches) / training.n_samples,
+    )
 
 
 @dataclass(frozen=True)
@@ -100,15 +127,19 @@ class Outcome:
     state: ModelState
     """The model that the process goes on with; the job's own if no update was delivered."""
     delivered: bool
-    """Whether the node's update reached its destination (P2P: whether the node trained at all)."""
+    """Whether the node's update reached its destination (P2P: whether it trained, and is still there)."""
     batches: int
     """Batches really trained."""
     loss: float
     """Mean training loss; nan if nothing was trained."""
     metric: float
-    """Validation accuracy of `state`, in [0, 1]."""
+    """Validation accuracy of `state`, in [0, 1]; the job's own if it was not `measured`."""
     companions: tuple[Part, ...] = ()
     """What the job's companions did, in their order."""
+    measured: bool = True
+    """Whether somebody got to evaluate `state`."""
+    goes_on: bool = False
+    """Whether the process goes on with the next layer even if no update was delivered."""
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ class Service:
             self.scenario,
             self.profile,
             network,
-            node_data(train, indices),
+            node_data(train, indices, len(self.data.validation)),
             state,
             metric,
             np.random.default_rng(process_seed),
@@ -131,15 +131,9 @@ def _load(scenario_json: str, split: Split, traces: str | None, engine: EngineKi
 
 
 def _check_feasible(scenario: Scenario, data: DataParts, profile: ModelProfile) -> None:
-    """Refuse scenarios that name a layer that is not there, or in which no hop could ever be trained."""
-    forced = scenario.process.interrupt
-    if forced is not None and forced.layer >= profile.n_middle:
-        raise SnakegymError(
-            f"scenario '{scenario.name}', field 'process.interrupt.layer': found {forced.layer}, expected a "
-            f"middle layer in [0, {profile.n_middle})"
-        )
+    """Refuse scenarios in which no hop could ever be trained."""
     devices, learning = scenario.network.devices, scenario.learning
-    memory = float(profile.hop_memory(learning).min())
+    memory = float(profile.hop_memory(learning, originals=scenario.network.mode == "p2p").min())
     largest = max(device.memory_bytes for device in devices)
     if largest < memory:
         raise SnakegymError(

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snakegym.network.records import Costs
-from snakegym.scenario import BudgetConfig, LayerOrder, Mode, Objective
+from snakegym.scenario import BudgetConfig, Evaluation, LayerOrder, Mode, Objective
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -37,6 +37,8 @@ class NodesView:
     radio_power_w: Floats
     battery: Floats
     """Share of the battery that is left, in [0, 1]; 1 for mains."""
+    battery_j: Floats
+    """Energy that is left in it, J; inf for mains."""
     samples: Ints
     """Training samples the node holds."""
     divergence: Floats
@@ -93,9 +95,17 @@ class ProcessView:
     """[n_nodes, n_middle]: assignments allowed now. Waiting is always allowed."""
     held: Bools
     """[n_nodes, n_middle + 2]."""
+    held_by_pce: Bools
+    """[n_middle + 2]: whether the PCE was sent the current version; in CS mode it has every one."""
+    keeps_frozen: bool
+    """Whether a node still holds the layers that it did not train; not where it keeps them as int8 alone."""
     layer_bytes: Floats
     """[n_middle + 2]: bytes of every layer of the whole model."""
     mode: Mode
+    evaluation: Evaluation
+    """Who measures the metric in P2P mode: `node`, `pce`, or an `observer` at nobody's expense."""
+    evaluation_flops: float
+    """FLOPs that measuring the metric adds to a hop; 0 where the node does not."""
     layer_order: LayerOrder
     repeat_layers: bool
     holder: int
@@ -105,7 +115,7 @@ class ProcessView:
     """Hops done (interrupted ones too)."""
     cycle: int
     metric: float
-    """Validation accuracy of the present model, in [0, 1]."""
+    """Validation accuracy of the model as measured last, in [0, 1]."""
     recent_gains: tuple[float, ...]
     """Gains of the latest hops, newest last, at most 8."""
     spent: Costs

@@ -9,15 +9,19 @@ from snakegym.frameworks.problem import Problem
 from snakegym.network.costs import soft_target_bytes
 
 
-def check_hop_memory(problem: Problem) -> None:
+def check_hop_memory(problem: Problem, *, originals: bool = True) -> None:
     """Whether every node could train every middle layer; a node that distils keeps its teacher's outputs too.
+
+    Args:
+        problem: the nodes and the model.
+        originals: as in `ModelProfile.hop_memory`: True in P2P mode.
 
     Raises:
         SnakegymError: a node could not.
     """
     scenario, network, nodes = problem.scenario, problem.network, problem.nodes
     learning, distillation = scenario.learning, scenario.learning.distillation
-    needed = np.tile(problem.profile.hop_memory(learning), (network.n_nodes, 1))
+    needed = np.tile(problem.profile.hop_memory(learning, originals=originals), (network.n_nodes, 1))
     if distillation is not None and distillation.weight > 0:
         each = soft_target_bytes(nodes.labels.shape[1], learning.teacher_passes)
         needed = needed + each * nodes.samples[:, None]

@@ -89,7 +89,7 @@ def load_problem(
     indices = partition(
         scenario.data, train.targets.numpy(), scenario.network.nodes, train.n_classes, data_rng
     )
-    nodes, data = node_data(train, indices), _data_on(device, service.data)
+    nodes, data = node_data(train, indices, len(service.data.validation)), _data_on(device, service.data)
     return Problem(
         scenario=scenario,
         data=data,

@@ -39,7 +39,9 @@ FRAMEWORKS: dict[str, Entry] = {
     "splitfed-v2": Entry("SplitFed, one server part", partial(SplitFed, shared_server=True)),
     "random-walking-snakes": Entry("Random Walking Snakes", RandomWalkingSnakes),
     "snake-p2p": Entry("Snake Learning, P2P", partial(SnakeLearning, mode="p2p"), check_hop_memory),
-    "snake-cs": Entry("Snake Learning, CS", partial(SnakeLearning, mode="cs"), check_hop_memory),
+    "snake-cs": Entry(
+        "Snake Learning, CS", partial(SnakeLearning, mode="cs"), partial(check_hop_memory, originals=False)
+    ),
     "snake-random": Entry("Snake, random order", partial(SnakeLearning, order="random"), check_hop_memory),
     "snake-reverse": Entry("Snake, reverse order", partial(SnakeLearning, order="reverse"), check_hop_memory),
     "snake-interrupted": Entry(

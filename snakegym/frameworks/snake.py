@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -16,14 +16,15 @@ import numpy as np
 from snakegym.control.checkpoint import ProcessCheckpoint
 from snakegym.control.controller import ProcessController
 from snakegym.control.executor import Executor, SimulatedExecutor
-from snakegym.control.records import Assignment, Hop, Job, Outcome
+from snakegym.control.interrupting import InterruptingExecutor
+from snakegym.control.records import Assignment, Hop
 from snakegym.errors import SnakegymError
 from snakegym.frameworks.base import Framework, check_like
 from snakegym.frameworks.ledger import Ledger
 from snakegym.frameworks.problem import Problem
 from snakegym.models.state import LayerState
 from snakegym.network.records import PCE
-from snakegym.network.simulator import advance, simulate
+from snakegym.network.simulator import advance
 from snakegym.scenario import LayerOrder, Mode, Scenario
 
 NEVER_S = 1e12
@@ -34,28 +35,6 @@ SOMETHING = 1e-9
 """A bit, or a share of compute: whether any gets through at all."""
 GIVEN_UP_S = 10.0
 """After how long the Process Controller gives up a node that was interrupted."""
-
-
-class Interrupting:
-    """Carries hops out, but gives a node up `GIVEN_UP_S` after it received a job that is to be interrupted.
-
-    The network of a comparison has a timeout that is as good as infinite, so it cannot say when.
-    """
-
-    def __init__(self, executor: SimulatedExecutor) -> None:
-        self._executor = executor
-
-    def run(self, job: Job) -> Outcome:
-        """One hop."""
-        if job.forced_share is None:
-            return self._executor.run(job)
-        received = simulate(
-            self._executor.network, replace(job.work, flops=0.0, send=None, forced_share=None)
-        )
-        phases = replace(
-            received, compute_s=GIVEN_UP_S, trained_share=0.0, interrupted="compute", update_sent=False
-        )
-        return Outcome(phases, job.training.state, False, 0, math.nan, job.metric)
 
 
 class SnakeLearning(Framework):
@@ -85,15 +64,18 @@ class SnakeLearning(Framework):
         interrupted: bool = False,
     ) -> None:
         super().__init__(problem)
-        self._scenario = _in_turn(problem.scenario, mode, order, interrupted)
+        self._scenario = _in_turn(problem.scenario, mode, order)
         self._rotate = rotate
         simulated = SimulatedExecutor(problem.network, problem.engine, problem.data.validation)
-        self._executor: Executor = Interrupting(simulated) if interrupted else simulated
+        self._executor: Executor = simulated
+        if interrupted:  # the timeout of a comparison's network is as good as infinite, so it cannot say when
+            self._executor = InterruptingExecutor(simulated, FIFTH_LAYER, 0.0, GIVEN_UP_S)
         self._controller = self._start()
 
     def node_memory(self) -> float:
         """That of the hop that needs most."""
-        return float(self.problem.profile.hop_memory(self.problem.scenario.learning).max())
+        learning, hands_on = self.problem.scenario.learning, self._scenario.network.mode == "p2p"
+        return float(self.problem.profile.hop_memory(learning, originals=hands_on).max())
 
     def _train(self, ledger: Ledger) -> float:
         problem, controller = self.problem, self._controller
@@ -177,7 +159,7 @@ class SnakeLearning(Framework):
         self.state = self._controller.state
 
 
-def _in_turn(base: Scenario, mode: Mode, order: LayerOrder, interrupted: bool) -> Scenario:
+def _in_turn(base: Scenario, mode: Mode, order: LayerOrder) -> Scenario:
     """The scenario with rounds instead of a budget; peer to peer has nobody to average several nodes."""
     fields = base.model_dump()
     fields["network"]["mode"] = mode
@@ -185,7 +167,7 @@ def _in_turn(base: Scenario, mode: Mode, order: LayerOrder, interrupted: bool) -
         "layer_order": order,
         "parallel": base.process.parallel if mode == "cs" else 1,
         "target": None,
-        "interrupt": {"layer": FIFTH_LAYER} if interrupted else None,
+        "evaluation": "observer",
         "budget": {"time_s": NEVER_S},
     }
     return Scenario.model_validate(fields)

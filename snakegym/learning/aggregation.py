@@ -12,7 +12,7 @@ from snakegym.models.state import ModelState
 
 
 def average(states: Sequence[ModelState], samples: Sequence[float]) -> ModelState:
-    """The mean of models, weighted by the samples that each was trained on.
+    """The mean of models, weighted by the samples that each was really trained on.
 
     Federated averaging (McMahan et al., "Communication-Efficient Learning of Deep Networks from
     Decentralized Data", arXiv:1602.05629). Layers that are the same object in all states stay so.

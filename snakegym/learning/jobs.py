@@ -73,6 +73,11 @@ class LocalTraining:
             return self.n_batches
         return int(epochs) * self.batches_per_epoch + int(rest // self.config.batch_size)
 
+    def samples_within(self, batches: int) -> int:
+        """How many samples the first `batches` batches of the hop train on."""
+        epochs, rest = divmod(batches, self.batches_per_epoch)
+        return epochs * len(self.indices) + min(rest * self.config.batch_size, len(self.indices))
+
 
 @dataclass(frozen=True)
 class TrainingResult:

@@ -82,11 +82,17 @@ class ModelProfile:
         sizes = self.n_bytes.tolist()
         return np.array([weight_bytes(sizes, self.trained(m), frozen) for m in range(self.n_middle)])
 
-    def hop_memory(self, learning: LearningConfig) -> Floats:
-        """Bytes of memory that a hop needs, per middle layer trained, [n_middle]."""
-        return np.array([self._memory(self.trained(m), learning) for m in range(self.n_middle)])
+    def hop_memory(self, learning: LearningConfig, *, originals: bool = False) -> Floats:
+        """Bytes of memory that a hop needs, per middle layer trained, [n_middle].
 
-    def _memory(self, trained: Collection[int], learning: LearningConfig) -> float:
+        Args:
+            learning: the rules of local training.
+            originals: whether the node keeps quantised layers as they were beside them, as it has to where
+                it hands the model on.
+        """
+        return np.array([self._memory(self.trained(m), learning, originals) for m in range(self.n_middle)])
+
+    def _memory(self, trained: Collection[int], learning: LearningConfig, originals: bool) -> float:
         activations = self.frozen_activation_bytes.copy()
         activations[list(trained)] = self.activation_bytes[list(trained)]
         scratch = self.scratch_bytes
@@ -99,12 +105,15 @@ class ModelProfile:
             trained,
             learning.batch_size,
             learning.optimizer,
-            self._frozen_bytes(learning),
+            self._frozen_bytes(learning, originals),
             scratch.max(),
         )
 
-    def _frozen_bytes(self, learning: LearningConfig) -> list[float] | None:
-        return self.int8_bytes.tolist() if learning.quantise_frozen else None
+    def _frozen_bytes(self, learning: LearningConfig, originals: bool = False) -> list[float] | None:
+        if not learning.quantise_frozen:
+            return None
+        kept = self.n_bytes.tolist() if originals else [0.0] * len(self.n_bytes)
+        return [quantised + full for quantised, full in zip(self.int8_bytes.tolist(), kept, strict=True)]
 
 
 def profile_model(model: LayeredModel, input_shape: tuple[int, ...]) -> ModelProfile:

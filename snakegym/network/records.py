@@ -8,8 +8,8 @@ from typing import Literal
 PCE = -1
 """Index of the Process Computation Engine where a node's index is expected."""
 
-Phase = Literal["receive", "compute", "send"]
-Reason = Literal["link", "node"]
+Phase = Literal["receive", "compute", "evaluate", "send"]
+Reason = Literal["link", "node", "battery"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,16 @@ class Transfer:
 
 
 @dataclass(frozen=True, slots=True)
+class Silence:
+    """A node that is made to fall silent in the middle of its training."""
+
+    share: float
+    """Of the training's FLOPs done by then, in [0, 1)."""
+    seconds: float
+    """After which the Process Controller gives the training up."""
+
+
+@dataclass(frozen=True, slots=True)
 class Work:
     """What one node has to receive, compute and send in a hop."""
 
@@ -42,15 +52,21 @@ class Work:
     """Simulated time at which the hop begins."""
     receive: Transfer
     flops: float
+    """Of the training."""
     send: Transfer | None
     """None: nothing is uploaded."""
-    forced_share: float | None = None
-    """The share of the FLOPs after which the node falls silent; None: it does not."""
+    evaluation_flops: float = 0.0
+    """What the node computes after its training to measure the metric."""
+    silence: Silence | None = None
+    battery_j: float = float("inf")
+    """What the node's battery holds when the hop begins."""
+    sender_battery_j: float = float("inf")
+    """Likewise, of the node that hands the model on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Phases:
-    """What the three phases of a hop took and moved on the network.
+    """What the phases of a hop took and moved on the network.
 
     Conservation: `bytes_sent == bytes_received + bytes_lost`. A phase that was never reached
     lasted 0 s.
@@ -69,21 +85,28 @@ class Phases:
     trained_share: float = 1.0
     """Share of the hop's FLOPs done, in [0, 1]."""
     interrupted: Phase | None = None
-    """The first phase in which link or node dropped out for longer than the timeout."""
+    """The first phase that was not completed."""
     update_sent: bool = True
-    """Whether the upload arrived in full; True where none is needed (P2P)."""
+    """Whether the upload arrived in full; True where none is needed."""
+    evaluate_s: float = 0.0
+    evaluated: bool = True
+    """Whether the node completed its evaluation; True where it has none to do."""
+    battery_empty: bool = False
+    """Whether a battery ran out: the node's, or while it received the sender's."""
 
     @property
     def duration_s(self) -> float:
         """Of the hop, in simulated seconds."""
-        return self.receive_s + self.compute_s + self.send_s
+        return self.receive_s + self.compute_s + self.evaluate_s + self.send_s
 
     @property
     def reason(self) -> Reason | None:
         """What dropped out, if anything did."""
         if self.interrupted is None:
             return None
-        return "node" if self.interrupted == "compute" else "link"
+        if self.battery_empty:
+            return "battery"
+        return "node" if self.interrupted in ("compute", "evaluate") else "link"
 
     @property
     def costs(self) -> Costs:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from snakegym.errors import SnakegymError
 from snakegym.network import costs
@@ -54,10 +55,27 @@ class _Moved:
     """What became of a transfer; the default is one that never began."""
 
     seconds: float = 0.0
-    air_s: float = 0.0
+    sender_j: float = 0.0
+    receiver_j: float = 0.0
     received: float = 0.0
     lost: float = 0.0
     complete: bool = True
+    battery_empty: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Computed:
+    """What became of a computation; the default is one that never began."""
+
+    seconds: float = 0.0
+    energy_j: float = 0.0
+    share: float = 0.0
+    """Of its FLOPs done; exactly 1 if complete."""
+    complete: bool = False
+    battery_empty: bool = False
+
+
+_DONE = _Computed(share=1.0, complete=True)
 
 
 def simulate(network: Network, work: Work) -> Phases:
@@ -67,10 +85,14 @@ def simulate(network: Network, work: Work) -> Phases:
     network's timeout; what was spent until then is charged:
 
     - interrupted receive: the node has nothing to train, so the hop ends, with `trained_share` 0;
-    - interrupted compute: `trained_share` is the share of the FLOPs done, and the node still sends;
+    - interrupted compute: `trained_share` is the share of the FLOPs done; the node evaluates nothing,
+      but still sends;
+    - interrupted evaluation: the node still sends;
     - interrupted send: its bytes are lost.
 
-    Work with a `forced_share` is interrupted after that share of its FLOPs, if not before.
+    A battery that runs out ends the hop: the others see nothing more of that node, and the timeout passes
+    before they know. No end ever spends more than it has. Work with a `silence` is interrupted after that
+    share of its FLOPs, if not before.
 
     A transfer ends one round trip after its last byte was sent; an interrupted one is never
     acknowledged, and one of 0 bytes takes no time.
@@ -81,33 +103,45 @@ def simulate(network: Network, work: Work) -> Phases:
     Raises:
         SnakegymError: a transfer of more than 0 bytes from a node to itself.
     """
-    profile = network.profiles[work.node]
-    receive = _transfer(network, work.receive, work.start_s)
-    begin = work.start_s + receive.seconds
-    done = _train(network, work, begin) if receive.complete else Progress(0.0, 0.0, False)
-    sends = work.send if receive.complete else None
-    send = _Moved() if sends is None else _transfer(network, sends, begin + done.elapsed_s)
+    left_j, now = work.battery_j, work.start_s
+    receive = _transfer(network, work.receive, now, work.sender_battery_j, left_j)
+    left_j, now = left_j - receive.receiver_j, now + receive.seconds
+    train = _train(network, work, now, left_j) if receive.complete else _Computed()
+    left_j, now = left_j - train.energy_j, now + train.seconds
+    evaluation = _Computed()
+    if train.complete:
+        evaluation = _compute(network, work.node, work.evaluation_flops, now, left_j)
+    left_j, now = left_j - evaluation.energy_j, now + evaluation.seconds
+    empty = any(phase.battery_empty for phase in (receive, train, evaluation))
+    sends = None if empty or not receive.complete else work.send
+    send = _Moved() if sends is None else _transfer(network, sends, now, left_j)
 
     received, lost = receive.received + send.received, receive.lost + send.lost
-    busy_s = costs.busy_time(done.done, profile.peak_flops)
     return Phases(
         receive_s=receive.seconds,
-        compute_s=done.elapsed_s,
+        compute_s=train.seconds,
+        evaluate_s=evaluation.seconds,
         send_s=send.seconds,
         bytes_sent=received + lost,
         bytes_received=received,
         bytes_lost=lost,
-        node_energy_j=costs.compute_energy(profile.compute_power_w, busy_s)
-        + costs.radio_energy(profile.radio_power_w, receive.air_s + send.air_s),
-        sender_energy_j=_radio(network, work.receive.sender, receive.air_s)
-        + (0.0 if sends is None else _radio(network, sends.receiver, send.air_s)),
-        trained_share=1.0 if done.complete else done.done / (work.flops or 1.0),
-        interrupted=_first_interrupted(receive.complete, done.complete, send.complete),
-        update_sent=work.send is None or (receive.complete and send.complete),
+        node_energy_j=receive.receiver_j + train.energy_j + evaluation.energy_j + send.sender_j,
+        sender_energy_j=receive.sender_j + send.receiver_j,
+        trained_share=train.share,
+        interrupted=_first_interrupted(receive.complete, train.complete, evaluation.complete, send.complete),
+        update_sent=work.send is None or (sends is not None and send.complete),
+        evaluated=evaluation.complete or work.evaluation_flops <= 0,
+        battery_empty=empty or send.battery_empty,
     )
 
 
-def _transfer(network: Network, transfer: Transfer, start_s: float) -> _Moved:
+def _transfer(
+    network: Network,
+    transfer: Transfer,
+    start_s: float,
+    sender_left_j: float = math.inf,
+    receiver_left_j: float = math.inf,
+) -> _Moved:
     if transfer.n_bytes == 0:
         return _Moved()
     sender, receiver = transfer.sender, transfer.receiver
@@ -115,27 +149,72 @@ def _transfer(network: Network, transfer: Transfer, start_s: float) -> _Moved:
         raise SnakegymError(f"transfer: found node {sender} at both ends, expected two different ends")
     bits = transfer.n_bytes * costs.BITS_PER_BYTE
     air = advance(network.link_segments(sender, receiver, start_s), bits, network.timeout_s)
-    if not air.complete:
-        return _Moved(air.elapsed_s, air.elapsed_s, 0.0, air.done / costs.BITS_PER_BYTE, False)
+    done, on_air_s = air.done, air.elapsed_s
+    ends = (
+        (sender_left_j, _radio_power(network, sender)),
+        (receiver_left_j, _radio_power(network, receiver)),
+    )
+    lasts = min(_lasts(left, power) for left, power in ends)
+    empty = lasts < on_air_s
+    if empty:  # the other end searches until its timeout, or until it is empty too
+        done = _within(network.link_segments(sender, receiver, start_s), lasts)
+        on_air_s = lasts + network.timeout_s
+    sender_j, receiver_j = (min(left, costs.radio_energy(power, on_air_s)) for left, power in ends)
+    if empty or not air.complete:
+        return _Moved(on_air_s, sender_j, receiver_j, 0.0, done / costs.BITS_PER_BYTE, False, empty)
     rtt_s = network.link_rtt_s(sender, receiver)
-    return _Moved(air.elapsed_s + rtt_s, air.elapsed_s, float(transfer.n_bytes))
+    return _Moved(on_air_s + rtt_s, sender_j, receiver_j, float(transfer.n_bytes))
 
 
-def _train(network: Network, work: Work, start_s: float) -> Progress:
-    node, forced = work.node, work.forced_share
-    peak = network.profiles[node].peak_flops
+def _train(network: Network, work: Work, start_s: float, left_j: float) -> _Computed:
+    silence = work.silence
+    if silence is None:
+        return _compute(network, work.node, work.flops, start_s, left_j)
+    done = _compute(network, work.node, silence.share * work.flops, start_s, left_j)
+    seconds = done.seconds + silence.seconds * done.complete
+    return replace(done, seconds=seconds, share=silence.share * done.share, complete=False)
+
+
+def _compute(network: Network, node: int, flops: float, start_s: float, left_j: float) -> _Computed:
+    if flops <= 0:
+        return _DONE
+    profile = network.profiles[node]
+    peak, power = profile.peak_flops, profile.compute_power_w
+    affordable = _lasts(left_j, power) * peak
     pieces = ((duration, peak * share) for duration, share in network.compute_segments(node, start_s))
-    if forced is None:
-        return advance(pieces, work.flops, network.timeout_s)
-    done = advance(pieces, forced * work.flops, network.timeout_s)
-    # The node is silent from here on, and the timeout has to pass as after any other drop-out.
-    return Progress(done.done, done.elapsed_s + network.timeout_s * done.complete, False)
+    done = advance(pieces, min(flops, affordable), network.timeout_s)
+    empty = done.complete and affordable < flops
+    energy_j = min(left_j, costs.compute_energy(power, costs.busy_time(done.done, peak)))
+    whole = done.complete and not empty
+    return _Computed(
+        done.elapsed_s + network.timeout_s * empty,
+        energy_j,
+        1.0 if whole else done.done / flops,
+        whole,
+        empty,
+    )
 
 
-def _radio(network: Network, end: int, air_s: float) -> float:
-    return 0.0 if end == PCE else costs.radio_energy(network.profiles[end].radio_power_w, air_s)
+def _within(segments: Iterable[tuple[float, float]], seconds: float) -> float:
+    """How much gets done at the rates of `segments` in that time."""
+    done = 0.0
+    for duration, rate in segments:
+        done += rate * min(duration, seconds)
+        seconds -= duration
+        if seconds <= 0:
+            break
+    return done
+
+
+def _lasts(left_j: float, power_w: float) -> float:
+    """For how many seconds a battery feeds a device of that power."""
+    return math.inf if math.isinf(left_j) or power_w == 0 else left_j / power_w
+
+
+def _radio_power(network: Network, end: int) -> float:
+    return 0.0 if end == PCE else network.profiles[end].radio_power_w
 
 
 def _first_interrupted(*complete: bool) -> Phase | None:
-    phases: tuple[Phase, ...] = ("receive", "compute", "send")
+    phases: tuple[Phase, ...] = ("receive", "compute", "evaluate", "send")
     return next((phase for phase, whole in zip(phases, complete, strict=True) if not whole), None)

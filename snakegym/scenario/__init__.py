@@ -16,7 +16,6 @@ from snakegym.scenario.learning import (
 from snakegym.scenario.network import DeviceConfig, MendRules, NetworkConfig, TraceConfig
 from snakegym.scenario.process import (
     BudgetConfig,
-    ForcedInterruption,
     NominalHop,
     Objective,
     PoolConfig,
@@ -24,6 +23,7 @@ from snakegym.scenario.process import (
 )
 from snakegym.scenario.section import (
     Count,
+    Evaluation,
     Fraction,
     LayerOrder,
     Mode,
@@ -44,7 +44,7 @@ __all__ = [
     "DeviceConfig",
     "DistillationConfig",
     "EarlyExitConfig",
-    "ForcedInterruption",
+    "Evaluation",
     "Fraction",
     "LayerOrder",
     "LearningConfig",

@@ -99,7 +99,9 @@ class LearningConfig(Section):
     distillation: DistillationConfig | None = None
     early_exit: EarlyExitConfig | None = None
     quantise_frozen: bool = False
-    """Whether a node keeps the layers that it does not train as int8."""
+    """Whether a node keeps the layers that it does not train as int8, and so needs less memory. In CS mode it
+    keeps nothing else of them, and has to receive them anew for its next hop. In P2P mode nobody else has the
+    layers as they are: the node keeps them beside the int8 ones, and needs more memory than without."""
 
     @property
     def teacher_passes(self) -> int:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from snakegym.scenario.section import Count, LayerOrder, NonNegative, Positive, Section, Share
+from snakegym.scenario.section import Count, Evaluation, LayerOrder, NonNegative, Positive, Section, Share
 
 
 class PoolConfig(Section):
@@ -52,16 +52,6 @@ class BudgetConfig(Section):
     hops: Count | None = None
 
 
-class ForcedInterruption(Section):
-    """An interruption that happens in every cycle, to study what it does."""
-
-    layer: Annotated[int, Field(ge=0)]
-    """Middle layer whose training is interrupted."""
-    share: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """How much of the local training is done by then. Whatever comes of it, the process goes on with the
-    next layer."""
-
-
 class ProcessConfig(Section):
     """Rules of one training process."""
 
@@ -73,7 +63,11 @@ class ProcessConfig(Section):
     parallel: Count = 1
     """CS mode: nodes that train the layer at the same time; the PCE averages their updates. The scheduler
     chooses one; the others are those whose hops are forecast to be shortest."""
-    interrupt: ForcedInterruption | None = None
+    evaluation: Evaluation = "node"
+    """Who measures the metric after a hop in P2P mode, and pays for it: `node`, on validation samples that it
+    was given when it enrolled (FLOPs, time, energy); `pce`, to which the node uploads whatever the PCE lacks
+    (bytes, time, energy); or an `observer` outside the network, at no charge, for comparisons with frameworks
+    that are not charged for theirs. In CS mode the PCE has the model anyway."""
     wait_s: Positive = 5.0
     """Duration of one wait."""
     target: Annotated[float, Field(gt=0, le=1)] | None = None

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 Split = Literal["train", "validation", "test"]
 LayerOrder = Literal["free", "serpentine", "reverse", "random"]
 Mode = Literal["cs", "p2p"]
+Evaluation = Literal["node", "pce", "observer"]
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]

@@ -59,7 +59,8 @@ def frozen_process() -> Callable[..., Process]:
         service, network = load_service(scenario), random_network(nodes, rng)
         train = service.data.train
         indices = partition(scenario.data, train.targets.numpy(), nodes, train.n_classes, rng)
-        state, data = service.model.initial_state(seed), node_data(train, indices)
+        state = service.model.initial_state(seed)
+        data = node_data(train, indices, len(service.data.validation))
         controller = ProcessController(scenario, service.profile, network, data, state, 0.1, rng)
         return controller, SimulatedExecutor(network, service.engine, service.data.validation)
 

@@ -153,7 +153,13 @@ def toy(view: ProcessView) -> ProcessView:
     )
     layers = replace(view.layers, flops=np.full(2, 1e6))
     return replace(
-        view, nodes=nodes, layers=layers, objective=objective, layer_bytes=np.full(4, 1e3), epochs=1
+        view,
+        nodes=nodes,
+        layers=layers,
+        objective=objective,
+        layer_bytes=np.full(4, 1e3),
+        epochs=1,
+        evaluation_flops=0.0,
     )
 
 

@@ -178,7 +178,7 @@ def _record(hop: Hop) -> HopRecord:
         layer=hop.assignment.layer,
         start_s=float(hop.start_s),
         receive_s=float(phases.receive_s),
-        compute_s=float(phases.compute_s),
+        compute_s=float(phases.compute_s + phases.evaluate_s),
         send_s=float(phases.send_s),
         energy_j=float(hop.costs.energy_j),
         n_bytes=float(hop.costs.n_bytes),

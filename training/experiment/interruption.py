@@ -15,7 +15,10 @@ from scipy import stats
 
 from snakegym import __version__
 from snakegym.agents.registry import make_scheduler
+from snakegym.control.executor import Executor
+from snakegym.control.interrupting import InterruptingExecutor
 from snakegym.envs.serpentine import SerpentineEnv
+from snakegym.errors import SnakegymError
 from snakegym.scenario import Scenario, load_scenario
 from snakegym.training.episodes.play import accuracy_on_test, episode_seed
 from snakegym.training.experiment.config import ExperimentConfig
@@ -52,6 +55,8 @@ class Kept:
     high: float
 
 
+Interruption = tuple[int, float, float]
+"""Middle layer, share of its training that is done by then, and seconds until it is given up."""
 Runs = dict[str, list[Run]]
 """Way of training to its runs, in the order of seeds."""
 
@@ -79,7 +84,10 @@ def experiment(config: ExperimentConfig) -> ExperimentResult:
     request = {k: v for k, v in asdict(config).items() if k != "out"}
     check_results(config.out, "experiment", (*FILES, PARTIAL), request)
     torch.set_num_threads(1)
-    envs = {(d, t): _env(config, d, t) for d in DATA for t in (NORMAL, *SHARES)}
+    envs = {(d, t): _env(d) for d in DATA for t in (NORMAL, *SHARES)}
+    n_middle = envs["iid", NORMAL].service.profile.n_middle
+    if config.layer >= n_middle:
+        raise SnakegymError(f"--layer: found {config.layer}, expected a middle layer in [0, {n_middle})")
     make_folder(config.out)
     with locked(config.out):
         write_manifest(config.out, envs["iid", NORMAL])
@@ -93,7 +101,13 @@ def experiment(config: ExperimentConfig) -> ExperimentResult:
 def _train_all(config: ExperimentConfig, envs: Mapping[tuple[str, str], SerpentineEnv]) -> dict[str, Runs]:
     """The runs of all seeds; those that an interrupted command has finished are taken over."""
     scenarios = [env.scenario.model_dump(mode="json") for env in envs.values()]
-    header = {"snakegym": __version__, "seed": config.seed, "cycles": config.cycles, "scenarios": scenarios}
+    header = {
+        "snakegym": __version__,
+        "seed": config.seed,
+        "cycles": config.cycles,
+        "layer": config.layer,
+        "scenarios": scenarios,
+    }
     partial = PartialResults(config.out / PARTIAL, header, Run)
     tasks = [(d, t, i) for d, t in envs for i in range(config.seeds)]
     results: dict[str, Runs] = {data: {t: [] for t in (NORMAL, *SHARES)} for data in DATA}
@@ -102,7 +116,8 @@ def _train_all(config: ExperimentConfig, envs: Mapping[tuple[str, str], Serpenti
             for data, training, i in tasks:
                 task = Task(f"{data}, {training}", i)
                 if task not in partial.records:
-                    run = train(envs[data, training], config.cycles, episode_seed(config.seed, i))
+                    env, seed = envs[data, training], episode_seed(config.seed, i)
+                    run = train(env, config.cycles, seed, _interruption(config, env, training))
                     partial.add(task, run)
                 results[data][training].append(partial.records[task])
                 bar.update()
@@ -114,14 +129,18 @@ def _train_all(config: ExperimentConfig, envs: Mapping[tuple[str, str], Serpenti
     return results
 
 
-def train(env: SerpentineEnv, cycles: int, seed: int) -> Run:
+def train(env: SerpentineEnv, cycles: int, seed: int, interruption: Interruption | None) -> Run:
     """Round robin over nodes and layers until so many cycles are complete."""
     scheduler = make_scheduler("serpentine", env.scenario)
     scheduler.reset(seed)
     env.reset(seed=seed)
+    executor: Executor = env.executor
+    if interruption is not None:
+        executor = InterruptingExecutor(executor, *interruption)
     validation = [env.controller.metric]
     while len(validation) <= cycles:
-        env.step(env.codec.encode(scheduler.schedule(env.view())))
+        job = env.begin(env.codec.encode(scheduler.schedule(env.view())))
+        env.finish(None if job is None else executor.run(job))
         if env.controller.cycle.index == len(validation):
             validation.append(env.controller.metric)
     return Run(accuracy_on_test(env), tuple(validation))
@@ -142,13 +161,18 @@ def kept(interrupted: ArrayLike, normal: ArrayLike) -> Kept:
     return Kept(float(a.mean() / b.mean()), float(low), float(high))
 
 
-def _env(config: ExperimentConfig, data: str, training: str) -> SerpentineEnv:
+def _env(data: str) -> SerpentineEnv:
     settings = load_scenario("default").model_dump()
     settings["data"]["partition"] = data
-    settings["process"].update(budget={"time_s": NO_LIMIT_S}, layer_order="serpentine")
-    if training != NORMAL:
-        settings["process"]["interrupt"] = {"layer": config.layer, "share": SHARES[training]}
+    settings["process"].update(budget={"time_s": NO_LIMIT_S}, layer_order="serpentine", evaluation="observer")
     return SerpentineEnv(Scenario.model_validate(settings))
+
+
+def _interruption(config: ExperimentConfig, env: SerpentineEnv, training: str) -> Interruption | None:
+    """What becomes of the layer's training: the PC waits for as long as for any node that is out."""
+    if training == NORMAL:
+        return None
+    return config.layer, SHARES[training], env.scenario.network.timeout_s
 
 
 def _ratios(runs: Runs) -> dict[str, Kept]:

@@ -138,13 +138,13 @@ class Comparison:
 
 
 def comparable(scenario: Scenario) -> Scenario:
-    """The scenario with what only Snake Learning knows left out: pool rules, batteries, budget, target."""
+    """The scenario without what only Snake Learning knows: pool rules, batteries, budget, target, evaluation."""
     fields = scenario.model_dump()
     fields["network"]["timeout_s"] = PATIENCE_S
     for device in fields["network"]["devices"]:
         device["battery_j"] = None
     fields["pool"] = PoolConfig()
-    fields["process"] |= {"budget": {"time_s": NEVER_S}, "target": None, "interrupt": None}
+    fields["process"] |= {"budget": {"time_s": NEVER_S}, "target": None, "evaluation": "observer"}
     return Scenario.model_validate(fields)
 
 

@@ -52,12 +52,12 @@ def start() -> Callable[..., Process]:
             config,
             service.profile,
             network,
-            drawn._data,
+            drawn.managers.data,
             drawn.state,
             drawn.metric,
             np.random.default_rng(seed),
         )
-        return controller, SimulatedExecutor(network, executor.engine, executor.validation)
+        return controller, SimulatedExecutor(network, executor.engine, executor.pce.validation)
 
     return build
 
@@ -101,7 +101,7 @@ def random_network() -> Callable[[np.random.Generator], Network]:
             return Trace("r", np.cumsum(steps) - steps, np.minimum(values, scale), steps.sum())
 
         profiles = [
-            NodeProfile("n", 10 ** rng.uniform(5.5, 7), 8e6, 0.3, 0.5, rng.choice([5.0, np.inf]))
+            NodeProfile("n", 10 ** rng.uniform(5.5, 7), 8e6, 0.3, 0.5, rng.choice([0.5, 5.0, np.inf]))
             for _ in range(4)
         ]
         links = [LinkTrace("l", trace(2e5), trace(2e5), 0.05) for _ in range(4)]

@@ -106,14 +106,14 @@ def test_a_checkpoint_of_another_process_is_refused(start, hop):
     controller, executor = start()
     checkpoint = controller.checkpoint()
     checkpoint.journal["caches"]["_versions"] = [[0, 0]]
-    with pytest.raises(SnakegymError, match=r"field 'versions': found shape \[1, 2\], expected \[4, 5\]"):
+    with pytest.raises(SnakegymError, match=r"field 'versions': found shape \[1, 2\], expected \[5, 5\]"):
         start()[0].restore(checkpoint)
     whole = controller.checkpoint()
     hop(controller, executor, 0, 0)
     clock_s = controller.clock_s
-    whole.journal["recoveries"] = [{"time_s": "soon"}]
+    whole.journal["model"]["recoveries"] = [{"time_s": "soon"}]
     with pytest.raises(SnakegymError, match=r"field 'Recovery\.0\.time_s'"):
         controller.restore(whole)
     assert (controller.clock_s, len(controller.history)) == (clock_s, 1), "all or nothing"
-    with pytest.raises(SnakegymError, match=r"checkpoint: found KeyError at 'pool'"):
+    with pytest.raises(SnakegymError, match=r"checkpoint: found KeyError at 'model'"):
         start()[0].restore(ProcessCheckpoint((), {}))

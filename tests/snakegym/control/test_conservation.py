@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from snakegym.control.forecast import forecast
 from snakegym.control.records import Assignment
 from snakegym.network.network import Network, NodeProfile
 from snakegym.network.records import PCE
@@ -26,6 +29,8 @@ def test_bytes_energy_time_and_parameters_are_conserved(start, random_network, s
         before, clock, events = controller.state, controller.clock_s, len(controller.pool.events)
         view, recoveries = controller.view(), len(controller.recoveries)
         legal = np.argwhere(view.legal)
+        needed = forecast(replace(view, parallel=1)).node_energy_j
+        assert (needed <= view.nodes.battery_j[:, None])[view.legal].all()
         if len(legal) == 0 or rng.random() < 0.1:
             controller.wait()
             done = None
@@ -54,6 +59,7 @@ def test_bytes_energy_time_and_parameters_are_conserved(start, random_network, s
     assert spent.time_s == pytest.approx(sum(d.costs.time_s for d in controller.history) + waits)
     assert controller.clock_s == pytest.approx(spent.time_s)
     assert spent.energy_j == pytest.approx(controller.pool.energy_j.sum()), "process total = sum over nodes"
+    assert (controller.pool.energy_j <= controller.network.battery_j * (1 + 1e-9)).all(), "nobody has more"
     assert all((part.batches > 0) >= part.delivered for part in parts)
     assert all(part.phases.interrupted != "receive" or part.batches == 0 for part in parts)
     assert all(part.phases.reason is None or part.phases.interrupted for part in parts)

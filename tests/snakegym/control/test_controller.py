@@ -37,9 +37,15 @@ def start(
     profiles = [NodeProfile(f"n{i}", 1e7 * (i + 1), memory, 0.3, 0.5, battery_j=battery) for i in range(N)]
     network = constant_network(profiles, 0.5, uplink, 2e6, rtt_s=0.1)
     controller = ProcessController(
-        config, service.profile, network, drawn._data, drawn.state, drawn.metric, np.random.default_rng(1)
+        config,
+        service.profile,
+        network,
+        drawn.managers.data,
+        drawn.state,
+        drawn.metric,
+        np.random.default_rng(1),
     )
-    return controller, SimulatedExecutor(network, executor.engine, executor.validation)
+    return controller, SimulatedExecutor(network, executor.engine, executor.pce.validation)
 
 
 def hop(controller: ProcessController, executor: SimulatedExecutor, node: int, layer: int):
@@ -131,15 +137,11 @@ def test_a_layer_is_trained_once_a_cycle_unless_repeats_are_allowed():
     assert controller.view().legal.all()
 
 
-def test_memory_masks_nodes_and_a_flat_battery_removes_them():
+def test_memory_and_battery_mask_nodes():
     controller, _ = start("p2p", memory=1.0)
     assert not controller.view().legal.any()
-    controller, executor = start("p2p", battery=1e-6)
-    hop(controller, executor, 2, 0)
-    view = controller.view()
-    assert not view.nodes.in_pool[2]
-    assert view.nodes.battery[2] == 0
-    assert not view.legal[2].any()
+    controller, _ = start("p2p", battery=1e-6)
+    assert not controller.view().legal.any(), "no battery lasts for a hop"
 
 
 def test_one_job_at_a_time():
@@ -180,4 +182,4 @@ def test_a_view_is_a_snapshot():
 
 def test_node_data_is_shared_by_copies():
     controller, _ = start("p2p")
-    assert isinstance(controller._data, NodeData)
+    assert isinstance(controller.managers.data, NodeData)

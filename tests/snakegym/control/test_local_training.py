@@ -8,6 +8,7 @@ import pytest
 from snakegym.control.controller import ProcessController
 from snakegym.control.executor import SimulatedExecutor
 from snakegym.control.forecast import forecast
+from snakegym.control.interrupting import InterruptingExecutor
 from snakegym.control.records import Assignment
 from snakegym.control.service import load_service
 from snakegym.data.divergence import divergence
@@ -17,12 +18,11 @@ from snakegym.scenario import LearningConfig, load_scenario
 N = 4
 
 
-def start(memory=8e6, interrupt=None, **learning) -> tuple[ProcessController, SimulatedExecutor]:
+def start(memory=8e6, mode="cs", **learning) -> tuple[ProcessController, SimulatedExecutor]:
     base = load_scenario("default")
     config = base.model_copy(
         update={
-            "network": base.network.model_copy(update={"mode": "cs", "nodes": N}),
-            "process": base.process.model_validate({**base.process.model_dump(), "interrupt": interrupt}),
+            "network": base.network.model_copy(update={"mode": mode, "nodes": N}),
             "learning": LearningConfig.model_validate({**base.learning.model_dump(), **learning}),
         }
     )
@@ -31,9 +31,15 @@ def start(memory=8e6, interrupt=None, **learning) -> tuple[ProcessController, Si
     profiles = [NodeProfile(f"n{i}", 1e7 * (i + 1), memory, 0.3, 0.5) for i in range(N)]
     network = constant_network(profiles, 0.5, 1e6, 2e6, rtt_s=0.1)
     controller = ProcessController(
-        config, service.profile, network, drawn._data, drawn.state, drawn.metric, np.random.default_rng(1)
+        config,
+        service.profile,
+        network,
+        drawn.managers.data,
+        drawn.state,
+        drawn.metric,
+        np.random.default_rng(1),
     )
-    return controller, SimulatedExecutor(network, executor.engine, executor.validation)
+    return controller, SimulatedExecutor(network, executor.engine, executor.pce.validation)
 
 
 def hop(controller, executor, node, layer):
@@ -44,12 +50,12 @@ def hop(controller, executor, node, layer):
 @pytest.mark.parametrize("measure", ["js", "kl"])
 def test_divergence_switches_distillation_on_per_node_and_hop(measure):
     plain, _ = start()
-    threshold = float(np.median(divergence(measure, plain._data.labels, plain._labels.mean)))
+    threshold = float(np.median(divergence(measure, plain.managers.data.labels, plain.managers.labels.mean)))
     controller, executor = start(distillation={"threshold": threshold, "measure": measure})
     assert controller.view().nodes.distils.sum() == N / 2
     for layer in range(5):
         nodes = controller.view().nodes
-        known = divergence(measure, controller._data.labels, controller._labels.mean)
+        known = divergence(measure, controller.managers.data.labels, controller.managers.labels.mean)
         assert (nodes.distils == (known >= threshold)).all()
         if measure == "js":
             assert (nodes.divergence == known).all()
@@ -90,9 +96,8 @@ def test_soft_targets_need_room():
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9])
 def test_an_interrupted_teacher_leaves_less_for_training(share):
-    controller, executor = start(
-        distillation={"threshold": 0}, interrupt={"layer": 0, "share": share}, batch_size=1
-    )
+    controller, executor = start(distillation={"threshold": 0}, batch_size=1)
+    executor = InterruptingExecutor(executor, layer=0, share=share, given_up_s=10)
     job, done = hop(controller, executor, 0, 0)
     trained = max(0.0, share * job.flops - job.teacher_flops) / (job.flops - job.teacher_flops)
     assert done.batches == pytest.approx(trained * job.training.n_batches, abs=1)
@@ -116,12 +121,12 @@ def test_early_exit_is_charged_by_the_batches_trained(distillation):
 
 def test_early_exit_before_an_interruption_is_none():
     early = {"patience": 1, "min_improvement": 1e3}
-    controller, executor = start(epochs=4, early_exit=early, interrupt={"layer": 0, "share": 0.6})
-    _, done = hop(controller, executor, 0, 0)
+    controller, executor = start(epochs=4, early_exit=early)
+    _, done = hop(controller, InterruptingExecutor(executor, 0, 0.6, 10), 0, 0)
     assert done.phases.interrupted is None
     assert done.delivered
-    controller, executor = start(epochs=4, early_exit=early, interrupt={"layer": 0, "share": 0.3})
-    _, done = hop(controller, executor, 0, 0)
+    controller, executor = start(epochs=4, early_exit=early)
+    _, done = hop(controller, InterruptingExecutor(executor, 0, 0.3, 10), 0, 0)
     assert done.phases.interrupted == "compute"
 
 
@@ -129,3 +134,30 @@ def test_quantised_layers_need_less_memory():
     plain, int8 = start()[0].view(), start(quantise_frozen=True)[0].view()
     assert (int8.layers.memory_bytes < plain.layers.memory_bytes).all()
     assert (int8.layers.flops == plain.layers.flops).all()
+
+
+def test_frozen_layers_kept_as_int8_alone_have_to_be_received_anew():
+    """CS mode: what is held as it is was booked in memory as it is, and nothing else."""
+    controller, executor = start(quantise_frozen=True)
+    size = controller.view().layer_bytes
+    hop(controller, executor, 1, 2)
+    view = controller.view()
+    assert np.flatnonzero(view.held[1]).tolist() == [0, 3, 8]
+    assert view.nodes.missing_bytes[1] == size.sum() - size[[0, 3, 8]].sum()
+    expected = forecast(view)
+    _, done = hop(controller, executor, 1, 3)
+    assert done.costs.n_bytes == expected.n_bytes[1, 3]
+    assert np.flatnonzero(controller.view().held[1]).tolist() == [0, 4, 8]
+
+
+def test_who_hands_quantised_layers_on_has_room_for_the_originals():
+    """P2P: nobody else has them, so they are held, and booked in memory beside the int8 ones."""
+    plain, int8 = start(mode="p2p")[0].view(), start(mode="p2p", quantise_frozen=True)
+    profile, size = load_service("default").profile, plain.layer_bytes
+    hop(*int8, 1, 2)
+    view = int8[0].view()
+    assert view.held[1].all()
+    frozen = [i for i in range(len(size)) if i not in (0, 3, 8)]
+    stored = view.layers.memory_bytes[2] - plain.layers.memory_bytes[2]
+    largest = size[frozen].max()
+    assert stored == profile.int8_bytes[frozen].sum() + largest, "and a layer cast up to compute with"

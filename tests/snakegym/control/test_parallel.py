@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from snakegym.control.forecast import companions, forecast
+from snakegym.control.interrupting import InterruptingExecutor
 from snakegym.control.records import Assignment
 from snakegym.errors import SnakegymError
 from snakegym.learning.aggregation import average
@@ -93,6 +96,62 @@ def test_if_one_of_two_drops_out_the_other_ones_update_counts(start):
     assert controller.cycle.times_trained[0] == 1
     assert controller.view().nodes.interruptions.tolist() == [0, 1, 0, 0]
     assert done.costs.time_s == done.parts[0].phases.duration_s, "the PCE waits for the slowest"
+
+
+@pytest.mark.parametrize("share", [0.5, 0.8])
+def test_an_interrupted_update_weighs_by_the_samples_really_used(start, share):
+    """Node 2's compute goes in the middle of its training; half an update is half a weight."""
+    profiles = [NodeProfile(f"n{i}", 1e6, 8e6, 0.3, 0.5) for i in range(4)]
+    up = Trace("u", [0], [1e6])
+
+    def begin(free: Trace):
+        computes = [free if n == 2 else Trace("c", [0], [1.0]) for n in range(4)]
+        network = Network(profiles, computes, [LinkTrace("l", up, up, 0.0)] * 4, timeout_s=5)
+        controller, executor = start("cs", network=network, parallel=2, learning={"batch_size": 8})
+        return controller, executor, controller.dispatch(Assignment(2, 0))
+
+    _, executor, job = begin(Trace("c", [0], [1.0]))
+    whole = executor.run(job).phases
+    out = whole.receive_s + share * whole.compute_s
+    controller, executor, job = begin(Trace("c", [0, out, out + 1e3], [1.0, 0.0, 1.0], 1e6))
+    outcome = executor.run(job)
+    done = controller.complete(job, outcome)
+    half, full = done.parts
+    assert (half.delivered, full.delivered, full.used) == (True, True, 1)
+    assert half.used == pytest.approx(share, abs=0.1)
+    trainings = [replace(job.training, max_batches=half.batches), job.companions[0].training]
+    states = [result.state for result in executor.engine.train(trainings)]
+    n = [len(training.indices) for training in trainings]
+    expected = average(states, [half.used * n[0], n[1]])
+    for layer, mean in zip(outcome.state.layers, expected.layers, strict=True):
+        for name in layer:
+            torch.testing.assert_close(layer[name], mean[name], rtol=0, atol=1e-7)
+
+
+def test_labels_are_remembered_by_the_samples_really_used(start, hop):
+    whole, half = start("cs"), start("cs")
+    initial = whole[0].managers.labels.mean
+    own = whole[0].managers.data.labels[1]
+    hop(*whole, 1, 0)
+    done = hop(half[0], InterruptingExecutor(half[1], 0, 0.5, 10), 1, 0)
+    used = done.parts[0].used
+    assert 0 < used < 1
+    np.testing.assert_allclose(whole[0].managers.labels.mean, 0.7 * initial + 0.3 * own)
+    expected = (1 - 0.3 * used) * initial + 0.3 * used * own
+    np.testing.assert_allclose(half[0].managers.labels.mean, expected)
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_without_a_finished_batch_nothing_is_uploaded(start, hop, k):
+    controller, executor = start("cs", parallel=k)
+    before, size = controller.progress, controller.view().layer_bytes
+    done = hop(controller, InterruptingExecutor(executor, 0, 0.01, 10), 1, 0)
+    assert not done.delivered
+    assert [part.batches for part in done.parts] == [0] * k
+    assert done.costs.n_bytes == k * size.sum(), "the model came, nothing went"
+    assert all(part.phases.send_s == 0 for part in done.parts)
+    assert controller.state is before.state
+    assert controller.view().nodes.missing_bytes[1] == 0, "it has what it received"
 
 
 def test_parallel_training_needs_a_pce():

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
+from snakegym.control.interrupting import InterruptingExecutor
 from snakegym.control.records import Assignment, Outcome
 from snakegym.errors import SnakegymError
 from snakegym.network.network import Network, NodeProfile, constant_network
@@ -145,6 +146,15 @@ def test_a_node_stops_after_the_epochs_it_was_meant_for(start, hop):
     assert left(controller) == [(2, "epochs")]
     controller.wait()
     assert not controller.view().nodes.in_pool[2]
+
+
+def test_an_interrupted_hop_counts_by_what_was_trained_of_it(start, hop):
+    controller, executor = start("cs", pool={"max_epochs": 4, "cooldown_s": 1})
+    hop(controller, InterruptingExecutor(executor, 0, 0.5, 10), 2, 0)
+    hop(controller, executor, 2, 1)
+    assert left(controller) == [], "an epoch and two"
+    hop(controller, executor, 2, 2)
+    assert left(controller) == [(2, "epochs")]
 
 
 def test_requests_to_leave_do_not_depend_on_how_long_the_steps_are(start):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
 
+from snakegym.control.interrupting import InterruptingExecutor
 from snakegym.control.records import Recovery
-from snakegym.network.network import Network, NodeProfile, constant_network
+from snakegym.network.network import Network, NodeProfile
 from snakegym.network.records import PCE
 from snakegym.network.traces import LinkTrace, Trace
 
@@ -164,15 +163,6 @@ def test_by_default_an_unreachable_holder_is_waited_for(start, hop):
     assert not controller.view().legal.any()
 
 
-def test_a_dead_battery_is_given_up_at_once(start, hop):
-    profiles = [replace(PROFILE, battery_j=1e-6), PROFILE, PROFILE, PROFILE]
-    controller, executor = start(network=constant_network(profiles, 1, 1e6, 1e6))
-    hop(controller, executor, 1, 0)
-    hop(controller, executor, 0, 1)
-    assert controller.recoveries == [Recovery(controller.clock_s, lost=0, source=1, hops=(1,))]
-    assert controller.view().layers.open.tolist() == [False, True, True]
-
-
 def test_a_holder_that_left_the_pool_still_hands_on(start, hop):
     controller, executor = start(pool={"max_epochs": 2})
     hop(controller, executor, 1, 0)
@@ -187,18 +177,20 @@ def test_a_holder_that_left_the_pool_still_hands_on(start, hop):
 @pytest.mark.parametrize("forced", [0.0, 0.5])
 @pytest.mark.parametrize("mode", ["p2p", "cs"])
 def test_a_forced_interruption_happens_in_every_cycle_and_the_process_goes_on(start, hop, mode, forced):
-    controller, executor = start(mode, interrupt={"layer": 1, "share": forced})
+    controller, executor = start(mode)
+    executor = InterruptingExecutor(executor, layer=1, share=forced, given_up_s=7)
     for _ in range(2):
         for layer in range(3):
             before = controller.state
             done = hop(controller, executor, layer, layer)
-            whole = controller._job(layer, layer).training.n_batches
+            whole = -(-controller.view().nodes.samples[layer] // 32) * controller.scenario.learning.epochs
             if layer != 1:
                 assert (done.phases.interrupted, done.batches) == (None, whole)
                 continue
             assert (done.phases.interrupted, done.phases.reason) == ("compute", "node")
             assert done.phases.trained_share == pytest.approx(forced)
             assert done.batches <= whole * forced + 1
+            assert done.phases.compute_s >= 7
             assert done.delivered == (forced > 0)
             assert equal(before, controller.state) == (forced == 0)
     assert controller.cycle.index == 2

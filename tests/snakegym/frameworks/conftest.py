@@ -68,7 +68,7 @@ def make_problem() -> MakeProblem:
             profile=profile_model(layered, shape),
             engine=SequentialEngine(layered),
             network=network(len(samples)),
-            nodes=node_data(train, [np.sort(i) for i in indices]),
+            nodes=node_data(train, [np.sort(i) for i in indices], 0),
             initial=layered.initial_state(0),
             seed=seed,
         )

@@ -147,6 +147,59 @@ def test_interrupted_compute_keeps_a_share_and_still_sends():
     assert (phases.interrupted, phases.update_sent) == ("compute", True)
 
 
+def test_an_evaluation_follows_the_training_and_is_charged():
+    share = Trace("t", [0, 4], [1.0, 0.5], 1000)
+    phases = simulate(pair(share=share), replace(job(flops=3e6, send=1000), evaluation_flops=2e6))
+    assert (phases.compute_s, phases.evaluate_s, phases.send_s) == (3, 1 + 2, 1)
+    assert phases.duration_s == 7
+    assert phases.node_energy_j == 2.0 * 5 + 0.5 * 1
+    assert (phases.evaluated, phases.interrupted) == (True, None)
+
+
+def test_an_interrupted_evaluation_measures_nothing_but_what_was_trained_is_sent():
+    share = Trace("t", [0, 4], [1.0, 0], 1000)
+    phases = simulate(pair(share=share), replace(job(flops=3e6, send=1000), evaluation_flops=2e6))
+    assert (phases.trained_share, phases.evaluate_s, phases.send_s) == (1, 1 + 10, 1)
+    assert (phases.interrupted, phases.reason, phases.evaluated) == ("evaluate", "node", False)
+    assert phases.update_sent
+    early = Trace("t", [0, 2], [1.0, 0], 1000)
+    phases = simulate(pair(share=early), replace(job(flops=3e6), evaluation_flops=2e6))
+    assert (phases.interrupted, phases.evaluate_s, phases.evaluated) == ("compute", 0, False)
+
+
+@pytest.mark.parametrize(
+    ("battery", "interrupted", "seconds", "share", "lost"),
+    [
+        (0.5, "receive", (1 + 10, 0, 0, 0), 0, 1000),  # 2 s of radio at 0.5 W take 1 J
+        (1.0 + 3.0, "compute", (2, 1.5 + 10, 0, 0), 0.5, 0),  # 3 s of computing at 2 W take 6 J
+        (1.0 + 6.0 + 1.0, "evaluate", (2, 3, 0.5 + 10, 0), 1, 0),
+        (1.0 + 6.0 + 2.0 + 0.25, "send", (2, 3, 1, 0.5 + 10), 1, 500),
+    ],
+)
+def test_an_empty_battery_ends_the_hop_where_it_is(battery, interrupted, seconds, share, lost):
+    work = replace(job(receive=2000, flops=3e6, send=1000), evaluation_flops=1e6, battery_j=battery)
+    phases = simulate(pair(), work)
+    assert (phases.interrupted, phases.reason, phases.battery_empty) == (interrupted, "battery", True)
+    assert (phases.receive_s, phases.compute_s, phases.evaluate_s, phases.send_s) == seconds
+    assert phases.trained_share == share
+    assert phases.bytes_lost == lost
+    assert phases.node_energy_j == battery
+    assert not phases.update_sent
+    enough = simulate(pair(), replace(work, battery_j=1.0 + 6.0 + 2.0 + 0.5))
+    assert enough == simulate(pair(), replace(work, battery_j=float("inf")))
+
+
+def test_a_sender_whose_battery_runs_out_leaves_the_receiver_searching():
+    work = replace(job(receive=2000, flops=3e6, sender=1), sender_battery_j=0.25)
+    phases = simulate(pair(), work)
+    assert (phases.interrupted, phases.reason, phases.receive_s) == ("receive", "battery", 0.5 + 10)
+    assert (phases.bytes_lost, phases.bytes_received, phases.trained_share) == (500, 0, 0)
+    assert phases.sender_energy_j == 0.25
+    assert phases.node_energy_j == 0.5 * 10.5
+    both = simulate(pair(), replace(work, battery_j=1.0))
+    assert (both.sender_energy_j, both.node_energy_j) == (0.25, 1.0)
+
+
 def test_interrupted_send_loses_the_upload():
     up = Trace("t", [0, 3], [8000, 0], 1000)
     phases = simulate(pair(up=up), job(receive=1000, flops=1e6, send=5000))
@@ -191,10 +244,10 @@ def test_the_forecasts_formulas_agree_exactly_on_a_constant_network(
     assert phases.receive_s == costs.transfer_time(receive, min(up, down), rtt)
     assert phases.compute_s == costs.compute_time(flops, 1e6, share)
     assert phases.send_s == costs.transfer_time(send, up, rtt)
-    air = costs.air_time(receive, min(up, down)) + costs.air_time(send, up)
-    assert phases.node_energy_j == costs.compute_energy(
-        2.0, costs.busy_time(flops, 1e6)
-    ) + costs.radio_energy(0.5, air)
+    receive_j = costs.radio_energy(0.5, costs.air_time(receive, min(up, down)))
+    send_j = costs.radio_energy(0.5, costs.air_time(send, up))
+    compute_j = costs.compute_energy(2.0, costs.busy_time(flops, 1e6))
+    assert phases.node_energy_j == receive_j + compute_j + send_j
 
 
 def random_network(seed):
@@ -244,6 +297,22 @@ def test_bytes_are_conserved_and_costs_are_sane(seed, work):
         phases.receive_s + phases.send_s
     )
     assert 0 <= phases.node_energy_j <= most * (1 + 1e-9)
+
+
+@given(st.integers(0, 10**6), jobs, st.floats(0, 1e3), st.floats(0, 1e3), st.floats(0, 1e7))
+def test_nobody_spends_more_than_the_battery_holds(seed, work, battery, senders, evaluation_flops):
+    network = random_network(seed)
+    mains = replace(work, evaluation_flops=evaluation_flops)
+    free = simulate(network, mains)
+    phases = simulate(network, replace(mains, battery_j=battery, sender_battery_j=senders))
+    assert 0 <= phases.node_energy_j <= battery * (1 + 1e-12)
+    assert 0 <= phases.sender_energy_j <= senders
+    assert phases.bytes_sent == phases.bytes_received + phases.bytes_lost
+    assert phases.trained_share <= free.trained_share
+    if free.node_energy_j <= battery * (1 - 1e-9) and free.sender_energy_j <= senders * (1 - 1e-9):
+        assert phases == free
+    else:
+        assert phases.battery_empty or phases.interrupted == free.interrupted
 
 
 def carried(segments, seconds):

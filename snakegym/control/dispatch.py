@@ -1,0 +1,48 @@
+"""From a decision to a job, and whether there is another decision."""
+
+from __future__ import annotations
+
+from snakegym.control.forecast import upload_bytes
+from snakegym.control.records import Assignment, Job
+from snakegym.control.view import ProcessView
+from snakegym.learning.jobs import LocalTraining
+from snakegym.network.records import PCE, Transfer
+from snakegym.scenario import ProcessConfig
+
+
+def make_job(view: ProcessView, assignment: Assignment, training: LocalTraining) -> Job:
+    """What the assigned node has to receive, train, evaluate and send, companions left out."""
+    node, layer, holder = assignment.node, assignment.layer, view.holder
+    nodes, upload = view.nodes, int(upload_bytes(view)[layer])
+    teacher_flops = float(nodes.teacher_flops[node])
+    return Job(
+        assignment=assignment,
+        start_s=view.clock_s,
+        receive=Transfer(holder, node, int(nodes.missing_bytes[node])),
+        flops=float(view.layers.flops[layer]) * training.n_samples + teacher_flops,
+        send=Transfer(node, PCE, upload) if upload else None,
+        training=training,
+        metric=view.metric,
+        mode=view.mode,
+        evaluation_flops=view.evaluation_flops,
+        battery_j=float(nodes.battery_j[node]),
+        sender_battery_j=float("inf") if holder == PCE else float(nodes.battery_j[holder]),
+        teacher_flops=teacher_flops,
+    )
+
+
+def why_over(process: ProcessConfig, clock_s: float, energy_j: float, hops: int, metric: float) -> str:
+    """Why a process is over: `target`, `time`, `energy` or `hops`; empty while it goes on.
+
+    It goes on at least until something was decided, even if the untrained model meets the target.
+    """
+    budget = process.budget
+    if process.target is not None and clock_s > 0 and metric >= process.target:
+        return "target"
+    if clock_s >= budget.time_s:
+        return "time"
+    if budget.energy_j is not None and energy_j >= budget.energy_j:
+        return "energy"
+    if budget.hops is not None and hops >= budget.hops:
+        return "hops"
+    return ""

@@ -1,0 +1,121 @@
+"""What the nodes say of themselves: their Local Managers, all together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from snakegym.arrays import read_only
+from snakegym.control.holdings import NodeData, RecentLabels
+from snakegym.control.records import Part
+from snakegym.control.view import Bools, Floats
+from snakegym.learning.jobs import LocalTraining
+from snakegym.models.profile import ModelProfile
+from snakegym.models.state import ModelState
+from snakegym.network.costs import soft_target_bytes
+from snakegym.scenario import LearningConfig, Scenario
+
+
+class LocalManagers:
+    """The LMs of all nodes: the samples they hold, what they have room for, and whether they distil.
+
+    Args:
+        scenario: mode and rules of local training.
+        profile: of the model.
+        memory_bytes: [n_nodes].
+        data: the samples.
+
+    Attributes:
+        labels: the labels trained recently, and how far each node's are from them.
+        teaching: which nodes distil, and what that adds.
+        layer_memory: [n_middle] bytes that a hop needs if it does not distil.
+        layer_flops: [n_middle] to train one sample.
+        fits: [n_nodes, n_middle]: whether the node has the memory for a hop on that layer.
+    """
+
+    fits: Bools
+
+    def __init__(
+        self, scenario: Scenario, profile: ModelProfile, memory_bytes: Floats, data: NodeData
+    ) -> None:
+        self.data = data
+        self.labels = RecentLabels(data)
+        self.teaching = Teaching(scenario.learning, profile, data)
+        self.layer_memory = read_only(
+            profile.hop_memory(scenario.learning, originals=scenario.network.mode == "p2p")
+        )
+        self.layer_flops = read_only(profile.training_flops())
+        self._learning = scenario.learning
+        self._memory_bytes = memory_bytes
+        self.go_on_from(self.labels.mean)
+
+    def go_on_from(self, labels: Floats) -> None:
+        """The mean [n_classes] of the labels trained recently is this."""
+        self.labels.set_mean(labels)
+        self.teaching.compare(self.labels)
+        needed = self.layer_memory + self.teaching.n_bytes[:, None]
+        self.fits = self._memory_bytes[:, None] >= needed
+
+    def remember(self, parts: Sequence[Part]) -> None:
+        """These updates are in the model."""
+        nodes = [part.node for part in parts]
+        self.go_on_from(self.labels.after(nodes, [part.used for part in parts]))
+
+    def training(
+        self, node: int, middle: int, state: ModelState, cycle: int, rng: np.random.Generator
+    ) -> LocalTraining:
+        """What the node would train: `rng` draws the seed."""
+        return LocalTraining(
+            state=state,
+            middle=middle,
+            data=self.data.train,
+            indices=self.data.indices[node],
+            config=self._learning,
+            learning_rate=self._learning.rate(cycle),
+            seed=int(rng.integers(2**31)),
+            distil=bool(self.teaching.on[node]),
+        )
+
+
+class Teaching:
+    """Switches distillation on where a node's labels diverge from those trained recently.
+
+    The teacher is the model as received and speaks before the first batch, so it needs no room for
+    weights of its own; what it said is kept for the whole hop.
+
+    Args:
+        learning: says threshold and measure, and whether every epoch needs outputs of its own.
+        profile: FLOPs of a forward pass.
+        data: what the nodes hold.
+
+    Attributes:
+        on: [n_nodes]: whether a hop would distil.
+        flops: [n_nodes]: of the teacher; 0 where the node would not distil.
+        n_bytes: [n_nodes]: of what the teacher said, likewise.
+    """
+
+    on: Bools
+    flops: Floats
+    n_bytes: Floats
+
+    def __init__(self, learning: LearningConfig, profile: ModelProfile, data: NodeData) -> None:
+        passes, n = learning.teacher_passes, data.samples.astype(np.float64)
+        self._flops = n * profile.teacher_flops(passes)
+        self._n_bytes = n * soft_target_bytes(data.labels.shape[1], passes)
+        self._config = learning.distillation
+        self._switch(np.zeros(len(n), dtype=np.bool_))
+
+    def compare(self, labels: RecentLabels) -> bool:
+        """Decide for every node, given the labels trained recently; whether anything may have changed."""
+        config = self._config
+        if config is None or config.weight == 0:
+            return False
+        js = config.measure == "js"
+        divergence = labels.divergence if js else labels.rows.kl_divergence(labels.mean)
+        self._switch(divergence >= config.threshold)
+        return True
+
+    def _switch(self, on: Bools) -> None:
+        self.on = read_only(on)
+        self.flops, self.n_bytes = read_only(self._flops * on), read_only(self._n_bytes * on)
