@@ -138,7 +138,7 @@ class Comparison:
 
 
 def comparable(scenario: Scenario) -> Scenario:
-    """The scenario without what only Snake Learning knows: pool rules, batteries, budget, target, evaluation."""
+    """Without what only Snake Learning knows: pool rules, batteries, budget, target, charged measurements."""
     fields = scenario.model_dump()
     fields["network"]["timeout_s"] = PATIENCE_S
     for device in fields["network"]["devices"]:

@@ -164,9 +164,9 @@ def test_copies_after_going_on_are_the_models_that_their_metrics_say(make_proble
     resumed = SnakeLearning(problem, mode)
     resumed.restore(framework.checkpoint())
     checkpoint = resumed.checkpoint()
-    copies = checkpoint.journal["process"]["copies"]["copies"]
+    copies = checkpoint.journal["process"]["model"]["copies"]
     assert len(copies) == (5 if mode == "p2p" else 1)
-    for copy in copies:
+    for copy in (c["progress"] for c in copies):
         state = ModelState(tuple(checkpoint.layers[place] for place in copy["state"]))
         (found,) = problem.engine.evaluate([state], problem.data.validation)
         assert found.accuracy == copy["metric"]
