@@ -6,47 +6,90 @@ passes over each, and a policy that shares its weights over nodes and layers.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 from gymnasium import Env
 from sb3_contrib import MaskablePPO
+from sb3_contrib.common.maskable.policies import (
+    MaskableActorCriticPolicy,
+    MaskableMultiInputActorCriticPolicy,
+)
 from stable_baselines3 import PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.policies import ActorCriticPolicy, MultiInputActorCriticPolicy
 from stable_baselines3.common.vec_env import VecEnv
 
+from snakegym.agents.hyperparameters import DEFAULTS, NAMES, NETWORK, ZERO_FOR_NONE, Spell, resolve
 from snakegym.agents.policy import MaskablePairwisePolicy, PairwisePolicy
 from snakegym.errors import SnakegymError
-
-Policy = Literal["pairwise", "mlp"]
+from snakegym.plugins import load_plugin
 
 ALGORITHMS: dict[str, type[BaseAlgorithm]] = {"ppo": PPO, "maskable-ppo": MaskablePPO}
 """Name to class."""
 
-_POLICIES: dict[str, dict[str, Any]] = {
-    "ppo": {"pairwise": PairwisePolicy, "mlp": "MultiInputPolicy"},
-    "maskable-ppo": {"pairwise": MaskablePairwisePolicy, "mlp": "MultiInputPolicy"},
+POLICIES: dict[tuple[str, bool], type[ActorCriticPolicy] | type[MaskableActorCriticPolicy]] = {
+    ("pairwise", False): PairwisePolicy,
+    ("pairwise", True): MaskablePairwisePolicy,
+    ("mlp", False): MultiInputActorCriticPolicy,
+    ("mlp", True): MaskableMultiInputActorCriticPolicy,
 }
+"""Class by the name of a policy and whether it takes action masks."""
 
-ROLLOUT_STEPS = 512
-"""Steps between two updates, over all environments together."""
-SHORTEST_ROLLOUT = 8
-"""Steps of each environment, however many there are: advantages look about 1 / (1 - gamma * gae_lambda) = 4
-steps ahead."""
 
-DEFAULTS: dict[str, Any] = {
-    "learning_rate": 1e-3,
-    "batch_size": 64,
-    "n_epochs": 10,
-    "gamma": 0.9,
-    "gae_lambda": 0.8,
-    "ent_coef": 0.005,
-    "clip_range": 0.2,
-    "target_kl": 0.05,
-}
-"""Hyperparameters of both. Rewards are gains and costs of one hop and the gain is noisy, so a short
-horizon (`gamma`, `gae_lambda`) pays: with 0.98 and 0.9 hardly anything was learned in 8,000
-steps. `n_steps` follows from ROLLOUT_STEPS and the number of environments."""
+def algorithm_class(name: str) -> type[BaseAlgorithm]:
+    """The class that `name` stands for.
+
+    Args:
+        name: one of ALGORITHMS, or what `snakegym.plugins` understands: a class like those of
+            Stable-Baselines3 and sb3-contrib, which may be named as `sb3_contrib:TRPO`.
+
+    Raises:
+        SnakegymError: there is none, or it is no algorithm of Stable-Baselines3.
+    """
+    if name in ALGORITHMS:
+        return ALGORITHMS[name]
+    found: Any = load_plugin("algorithm", name, ALGORITHMS)
+    if not (inspect.isclass(found) and issubclass(found, BaseAlgorithm)):
+        raise SnakegymError(
+            f"algorithm '{name}': found {found!r:.80}, expected an algorithm of Stable-Baselines3"
+        )
+    return found
+
+
+def takes_masks(name: str) -> bool:
+    """Whether the policies of this algorithm take action masks.
+
+    Raises:
+        SnakegymError: there is no such algorithm, or its policies are no actor-critics of SB3.
+    """
+    cls: Any = algorithm_class(name)
+    policy = getattr(cls, "policy_aliases", {}).get("MultiInputPolicy")
+    if inspect.isclass(policy) and issubclass(policy, MaskableActorCriticPolicy):
+        return True
+    if inspect.isclass(policy) and issubclass(policy, ActorCriticPolicy):
+        return False
+    raise SnakegymError(
+        f"algorithm '{name}': found {cls.__name__}, expected one with actor-critic policies, as PPO, A2C, "
+        "TRPO or MaskablePPO have them"
+    )
+
+
+def settings_of(name: str, n_envs: int, given: Mapping[str, Any], spell: Spell = str) -> dict[str, Any]:
+    """Every hyperparameter of an algorithm as it will be used, as plain JSON data.
+
+    Args:
+        name: of the algorithm.
+        n_envs: number of environments.
+        given: what shall differ from the defaults; see `Hyperparameters`.
+        spell: how users write the name of a setting, for errors.
+
+    Raises:
+        SnakegymError: there is no such algorithm; a setting is unknown or out of bounds; two of them do
+            not go together.
+    """
+    return resolve(given, _defaults(name, n_envs), n_envs, spell)
 
 
 def make_algorithm(
@@ -55,34 +98,56 @@ def make_algorithm(
     """A fresh algorithm on the CPU, ready for `learn`.
 
     Args:
-        name: One of ALGORITHMS.
+        name: See `algorithm_class`.
         env: One environment, or SB3's vector of several.
         seed: Seeds initialisation, sampling and the environments.
-        hyperparameters: What shall differ from DEFAULTS: arguments of the algorithm's class, and
-            `policy`, "pairwise" (default) or "mlp" (SB3's MultiInputPolicy).
+        hyperparameters: What shall differ from the defaults; see `Hyperparameters`.
 
     Raises:
-        SnakegymError: unknown name, policy or hyperparameter, or a value that the class refuses.
+        SnakegymError: unknown name or hyperparameter, or values that are out of bounds or do not go together.
     """
     cls: Any = algorithm_class(name)
-    settings = {"n_steps": _rollout(env), **DEFAULTS, **(hyperparameters or {})}
-    policy = settings.pop("policy", "pairwise")
-    if policy not in _POLICIES[name]:
-        raise SnakegymError(f"unknown policy '{policy}': expected one of {', '.join(_POLICIES[name])}")
+    masked, n_envs = takes_masks(name), env.num_envs if isinstance(env, VecEnv) else 1
     try:
-        algorithm: BaseAlgorithm = cls(_POLICIES[name][policy], env, seed=seed, device="cpu", **settings)
-    except (TypeError, ValueError, AssertionError) as error:
+        settings = settings_of(name, n_envs, hyperparameters or {})
+        algorithm: BaseAlgorithm = cls(
+            POLICIES[settings["policy"], masked],
+            env,
+            seed=seed,
+            device="cpu",
+            policy_kwargs=policy_arguments(settings),
+            **_arguments(settings, n_envs),
+        )
+    except (TypeError, ValueError, AssertionError, MemoryError) as error:
         raise SnakegymError(f"hyperparameters of {name}: {' '.join(str(error).split())}") from error
     return algorithm
 
 
-def algorithm_class(name: str) -> type[BaseAlgorithm]:
-    """The class registered under `name`. Raises SnakegymError if there is none."""
-    if name not in ALGORITHMS:
-        raise SnakegymError(f"unknown algorithm '{name}': expected one of {', '.join(ALGORITHMS)}")
-    return ALGORITHMS[name]
+def policy_arguments(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What the class of a policy is made with, beside its spaces."""
+    if settings["policy"] == "mlp":
+        return {"net_arch": list(settings["net_arch"])}
+    return {"features_extractor_kwargs": {"width": settings["width"]}}
 
 
-def _rollout(env: Env[Any, Any] | VecEnv) -> int:
-    n_envs = env.num_envs if isinstance(env, VecEnv) else 1
-    return max(SHORTEST_ROLLOUT, ROLLOUT_STEPS // n_envs)
+def _arguments(settings: Mapping[str, Any], n_envs: int) -> dict[str, Any]:
+    """Settings as the class of an algorithm counts them: steps of each environment, None for no limit."""
+    of_network = {name for names in NETWORK.values() for name in names}
+    arguments = {name: value for name, value in settings.items() if name not in of_network}
+    if "n_steps" in arguments:
+        arguments["n_steps"] //= n_envs
+    return arguments | {name: None for name in ZERO_FOR_NONE if arguments.get(name) == 0}
+
+
+def _defaults(name: str, n_envs: int) -> Mapping[str, Any]:
+    """Ours for PPO in all its forms; else those of the class, for the settings that it has."""
+    cls = algorithm_class(name)
+    for known, ours in ALGORITHMS.items():
+        if issubclass(cls, ours):
+            return DEFAULTS[known]
+    parameters = inspect.signature(cls).parameters
+    own = {n: 0 if n in ZERO_FOR_NONE and p.default is None else p.default for n, p in parameters.items()}
+    if "n_steps" in own:
+        own["n_steps"] *= n_envs
+    ours_too = {n: DEFAULTS["ppo"][n] for names in NETWORK.values() for n in names}
+    return {n: v for n, v in own.items() if n in NAMES} | ours_too

@@ -23,10 +23,9 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.type_aliases import Schedule
 from torch import Tensor, nn
 
+from snakegym.agents.hyperparameters import WIDTH
 from snakegym.envs.encoder import LAYER_FEATURES, NODE_FEATURES, PROCESS_FEATURES
 
-WIDTH = 64
-"""Width of every hidden layer."""
 SEQUENTIAL = 2.0
 """First strength of the preference for low layers: an open one is e**2 times as likely as the next."""
 
@@ -35,18 +34,25 @@ class SetExtractor(BaseFeaturesExtractor):
     """Embeds nodes and layers one by one, and their means with the process features as context.
 
     Input: the Dict observation, nodes [B, N * F], layers [B, M * G], process [B, H].
-    Output: [B, (N + M + 1) * WIDTH + M], the embeddings of nodes, layers and context, and the order
+    Output: [B, (N + M + 1) * width + M], the embeddings of nodes, layers and context, and the order
     of the layers (0 for the lowest open one, -1 for the next, -M for those that are not open),
     flattened because SB3 hands on one flat tensor.
+
+    Args:
+        observation_space: see `ViewEncoder`.
+        width: of every hidden layer of the policy.
     """
 
-    def __init__(self, observation_space: spaces.Dict) -> None:
-        n_nodes, n_layers = _counts(observation_space)
-        super().__init__(observation_space, features_dim=(n_nodes + n_layers + 1) * WIDTH + n_layers)
+    def __init__(self, observation_space: spaces.Dict, width: int = WIDTH) -> None:
+        self.n_nodes, self.n_layers = _counts(observation_space)
+        self.width = width
+        super().__init__(
+            observation_space, features_dim=(self.n_nodes + self.n_layers + 1) * width + self.n_layers
+        )
         process_dim = len(PROCESS_FEATURES)
-        self.node = _mlp(len(NODE_FEATURES) + process_dim)
-        self.layer = _mlp(len(LAYER_FEATURES) + process_dim)
-        self.context = _mlp(2 * WIDTH + process_dim)
+        self.node = _mlp(len(NODE_FEATURES) + process_dim, width)
+        self.layer = _mlp(len(LAYER_FEATURES) + process_dim, width)
+        self.context = _mlp(2 * width + process_dim, width)
 
     def forward(self, observations: dict[str, Tensor]) -> Tensor:
         """See the class."""
@@ -62,12 +68,12 @@ class SetExtractor(BaseFeaturesExtractor):
 class ContextHead(nn.Module):
     """Takes the place of SB3's `mlp_extractor`: the actor sees all embeddings, the critic the context."""
 
-    def __init__(self, features_dim: int, n_layers: int) -> None:
+    def __init__(self, features: SetExtractor) -> None:
         super().__init__()
-        self.n_layers = n_layers
-        self.latent_dim_pi = features_dim
-        self.latent_dim_vf = WIDTH
-        self.critic = _mlp(WIDTH)
+        self._context = slice(-features.width - features.n_layers, -features.n_layers)
+        self.latent_dim_pi = features.features_dim
+        self.latent_dim_vf = features.width
+        self.critic = _mlp(features.width, features.width)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """What actor and critic work on."""
@@ -78,30 +84,32 @@ class ContextHead(nn.Module):
         return features
 
     def forward_critic(self, features: Tensor) -> Tensor:
-        """[B, WIDTH], from the context alone."""
-        latent: Tensor = self.critic(features[:, -WIDTH - self.n_layers : -self.n_layers])
+        """[B, width], from the context alone."""
+        latent: Tensor = self.critic(features[:, self._context])
         return latent
 
 
 class PairScorer(nn.Module):
     """Logits of all actions from flattened embeddings: pairs (node, layer), then wait.
 
-    Where the process fixes the layer order (`pairs` is False), an action is a node alone.
+    Where the process fixes the layer order, an action is a node alone; the number of actions tells.
     """
 
-    def __init__(self, n_nodes: int, n_layers: int, pairs: bool) -> None:
+    def __init__(self, features: SetExtractor, n_actions: int) -> None:
         super().__init__()
+        n_nodes, n_layers, width = features.n_nodes, features.n_layers, features.width
         self.sizes = [n_nodes, n_layers, 1]
-        self.pairs = pairs
-        self.node, self.layer, self.context = (_linear(WIDTH, WIDTH) for _ in range(3))
+        self.width = width
+        self.pairs = n_actions == n_nodes * n_layers + 1
+        self.node, self.layer, self.context = (_linear(width, width) for _ in range(3))
         # Small first logits: the policy starts close to uniform.
-        self.score, self.wait = (_linear(WIDTH, 1, gain=0.01) for _ in range(2))
+        self.score, self.wait = (_linear(width, 1, gain=0.01) for _ in range(2))
         self.sequential = nn.Parameter(torch.tensor(SEQUENTIAL))
 
     def forward(self, features: Tensor) -> Tensor:
         """[B, n_actions]; the hidden layer of a pair is the sum of what its members contribute."""
         n_layers = self.sizes[1]
-        nodes, layers, context = torch.split(_rows(features[:, :-n_layers], WIDTH), self.sizes, dim=1)
+        nodes, layers, context = torch.split(_rows(features[:, :-n_layers], self.width), self.sizes, dim=1)
         hidden = self.node(nodes)[:, :, None] + self.context(context)[:, :, None]
         if self.pairs:
             hidden = hidden + self.layer(layers)[:, None]
@@ -111,35 +119,56 @@ class PairScorer(nn.Module):
         return torch.cat([scores.flatten(1), self.wait(context[:, 0])], dim=1)
 
 
-class _PairwiseMixin:
-    """What turns an SB3 actor-critic policy into a pairwise one; works for both families."""
+SETTINGS: dict[str, Any] = {
+    "features_extractor_class": SetExtractor,
+    # Every module initialises itself; SB3 would shrink hidden layers of the scorer, too.
+    "ortho_init": False,
+}
+"""What makes SB3's actor-critic policies pairwise, beside their heads."""
+
+
+class PairwisePolicy(ActorCriticPolicy):
+    """For PPO and other algorithms with SB3's actor-critic policies; takes their arguments."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kwargs["features_extractor_class"] = SetExtractor
-        # Every module initialises itself; SB3 would shrink hidden layers of the scorer, too.
-        kwargs["ortho_init"] = False
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, **kwargs | SETTINGS)
 
     def _build_mlp_extractor(self) -> None:
-        policy: Any = self
-        policy.mlp_extractor = ContextHead(policy.features_dim, _counts(policy.observation_space)[1])
+        self.mlp_extractor: Any = ContextHead(_embedding(self))
 
     def _build(self, lr_schedule: Schedule) -> None:
-        super()._build(lr_schedule)  # type: ignore[misc]
-        policy: Any = self
-        n_nodes, n_layers = _counts(policy.observation_space)
-        policy.action_net = PairScorer(n_nodes, n_layers, policy.action_space.n == n_nodes * n_layers + 1)
-        policy.optimizer = policy.optimizer_class(
-            policy.parameters(), lr=lr_schedule(1), **policy.optimizer_kwargs
-        )
+        super()._build(lr_schedule)
+        self.action_net = PairScorer(_embedding(self), _n_actions(self))
+        self.optimizer = _optimizer(self, lr_schedule)
 
 
-class PairwisePolicy(_PairwiseMixin, ActorCriticPolicy):
-    """For PPO."""
+class MaskablePairwisePolicy(MaskableActorCriticPolicy):
+    """For MaskablePPO; takes the arguments of sb3-contrib's actor-critic policies."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs | SETTINGS)
+
+    def _build_mlp_extractor(self) -> None:
+        self.mlp_extractor: Any = ContextHead(_embedding(self))
+
+    def _build(self, lr_schedule: Schedule) -> None:
+        super()._build(lr_schedule)
+        self.action_net = PairScorer(_embedding(self), _n_actions(self))
+        self.optimizer = _optimizer(self, lr_schedule)
 
 
-class MaskablePairwisePolicy(_PairwiseMixin, MaskableActorCriticPolicy):
-    """For MaskablePPO."""
+def _embedding(policy: Any) -> SetExtractor:
+    extractor: SetExtractor = policy.features_extractor
+    return extractor
+
+
+def _n_actions(policy: Any) -> int:
+    return int(policy.action_space.n)
+
+
+def _optimizer(policy: Any, lr_schedule: Schedule) -> Any:
+    """As SB3 makes it, with the actor's head that has taken the place of SB3's."""
+    return policy.optimizer_class(policy.parameters(), lr=lr_schedule(1), **policy.optimizer_kwargs)
 
 
 def _counts(space: spaces.Dict) -> tuple[int, int]:
@@ -166,8 +195,8 @@ def _order(is_open: Tensor) -> Tensor:
     return (lowest - position).masked_fill(~is_open, -n_layers).float()
 
 
-def _mlp(inputs: int) -> nn.Sequential:
-    return nn.Sequential(_linear(inputs, WIDTH), nn.ReLU(), _linear(WIDTH, WIDTH), nn.ReLU())
+def _mlp(inputs: int, width: int) -> nn.Sequential:
+    return nn.Sequential(_linear(inputs, width), nn.ReLU(), _linear(width, width), nn.ReLU())
 
 
 def _linear(inputs: int, outputs: int, gain: float = 2**0.5) -> nn.Linear:

@@ -78,6 +78,7 @@ def test_a_shown_scenario_is_the_same_scenario(snakegym: Run) -> None:
         (("scenarios", "check", "missing.yaml"), "missing.yaml"),
         (("train", "--out", "out", "--scenario", "nowhere"), "unknown scenario 'nowhere'"),
         (("train", "--out", "out", "--timesteps", "0"), "--timesteps: found 0"),
+        (("train", "--out", "out", "--algo", "dqn"), "unknown algorithm 'dqn'"),
         (("train", "--out", "out", "--seed", "-1"), "--seed: found -1"),
         (("train", "--out", "out", "--traces", "nowhere"), "nowhere"),
         (("train", "--out", "out", "--n-envs", "3", "--n-steps", "16"), "--n-steps: found 16"),
@@ -109,7 +110,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     "command",
     [
         ("evaluate", "--split", "tset"),
-        ("train", "--algo", "dqn"),
+        ("train", "--wandb", "on"),
         ("fly",),
         ("scenarios", "fly"),
         ("traces", "fly"),

@@ -21,7 +21,7 @@ Records = Mapping[str, Sequence[EpisodeRecord]]
 Groups = Mapping[str, Sequence[Sequence[EpisodeRecord]]]
 """Per scheduler, training seeds taken together, the same episodes of every seed."""
 
-NO_SETTINGS = ("seed", "run_id", "wandb", "checkpoint_every")
+NO_SETTINGS = ("seed", "run_id", "wandb", "checkpoint_every", "versions")
 """Fields of a run's config.json that tell runs apart but change nothing about how they learn."""
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import KVWriter, Logger
 
 from snakegym.envs.reward import TERMS
+from snakegym.errors import SnakegymError
 from snakegym.training.learn.checkpoints import Row, TrainingState, save_checkpoint
 from snakegym.training.learn.tracking import Tracker
 from snakegym.training.learn.validation import METRICS, Validator
@@ -26,6 +30,30 @@ COLUMNS = (
     *(f"validation_{'return' if c == 'total_reward' else c.removeprefix('validation_')}" for c in METRICS),
 )
 """Columns of progress.csv; a training cell is the mean over the episodes that ended in the rollout."""
+
+
+class LastMetrics(KVWriter):
+    """Keeps what the algorithm logged last, under its own names: `train/loss`, `time/fps` and so on."""
+
+    def __init__(self) -> None:
+        self._logger = Logger(None, [self])
+        self._written: dict[str, Any] = {}
+
+    def attach(self, model: BaseAlgorithm) -> None:
+        """Listen to this algorithm, and to nothing else: SB3 would print its metrics."""
+        model.set_logger(self._logger)
+
+    def write(self, key_values: dict[str, Any], key_excluded: Any, step: int = 0) -> None:
+        """Called by SB3 after a rollout, with the metrics of the update before it."""
+        self._written = dict(key_values)
+
+    def take(self) -> Row:
+        """Finite numbers of the last rollout and of the update after it."""
+        metrics = self._written | dict(self._logger.name_to_value)
+        return {name: float(v) for name, v in metrics.items() if np.ndim(v) == 0 and np.isfinite(v)}
+
+    def close(self) -> None:
+        """Nothing to close."""
 
 
 class EpisodeCounter:
@@ -76,6 +104,7 @@ class RunRecorder(BaseCallback):
         state: of the run; kept up to date.
         validator: scores the model.
         tracker: gets every row of the curve.
+        metrics: of the algorithm itself.
         eval_every: steps between evaluations.
         checkpoint_every: steps between checkpoints.
         timesteps: the goal, for the progress bar.
@@ -87,6 +116,7 @@ class RunRecorder(BaseCallback):
         state: TrainingState,
         validator: Validator,
         tracker: Tracker,
+        metrics: LastMetrics,
         eval_every: int,
         checkpoint_every: int,
         timesteps: int,
@@ -100,6 +130,7 @@ class RunRecorder(BaseCallback):
         self._checkpoint_every = checkpoint_every
         self._goal = timesteps
         self._saved_at: int | None = None
+        self._metrics = metrics
 
     def _on_training_start(self) -> None:
         self._counter = EpisodeCounter(self.training_env.num_envs)
@@ -129,8 +160,14 @@ class RunRecorder(BaseCallback):
         if self._saved_at is None and state.timesteps == self.num_timesteps and state.curve:
             self._saved_at = state.timesteps  # resumed: this moment is already in the checkpoint
             return
+        check_finite(self.model, self._folder)
         state.timesteps = self.num_timesteps
-        row: Row = {"timesteps": state.timesteps, "episodes": state.episodes, **self._counter.take()}
+        row: Row = {
+            "timesteps": state.timesteps,
+            "episodes": state.episodes,
+            **self._counter.take(),
+            **self._metrics.take(),
+        }
         if (
             last
             or state.last_evaluation is None
@@ -139,6 +176,7 @@ class RunRecorder(BaseCallback):
             row |= self._evaluate()
         state.curve.append(row)
         write_text(self._folder / "progress.csv", to_csv(state.curve, COLUMNS))
+        write_text(self._folder / "learner.csv", to_csv(state.curve, learner_columns(state.curve)))
         self._tracker.log({_grouped(k): v for k, v in row.items() if k != "timesteps"}, state.timesteps)
         if last or self._saved_at is None or state.timesteps - self._saved_at >= self._checkpoint_every:
             save_checkpoint(self._folder / "checkpoints" / "latest.zip", self.model, state)
@@ -160,7 +198,23 @@ class RunRecorder(BaseCallback):
             self._bar.set_postfix_str(f"best {self.state.best_score:.2f} on validation", refresh=False)
 
 
+def check_finite(model: BaseAlgorithm, folder: Path) -> None:
+    """Raise SnakegymError if the policy's weights are no longer finite numbers."""
+    if not all(bool(torch.isfinite(weights).all()) for weights in model.policy.parameters()):
+        raise SnakegymError(
+            f"{folder}: training diverged after {model.num_timesteps:,} steps: the policy's weights are no "
+            "finite numbers; expected --learning-rate, --ent-coef and --vf-coef with which it does not"
+        )
+
+
+def learner_columns(curve: Sequence[Row]) -> tuple[str, ...]:
+    """Columns of learner.csv: the steps, and the algorithm's own metrics, sorted by name."""
+    return ("timesteps", *sorted({name for row in curve for name in row if "/" in name}))
+
+
 def _grouped(column: str) -> str:
     """`train_return` as `train/return`: W&B groups charts by the part before the slash."""
+    if "/" in column:
+        return column
     group, _, rest = column.partition("_")
     return f"{group}/{rest}" if rest else column

@@ -2,61 +2,42 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import tyro
 
+from snakegym.agents.hyperparameters import Hyperparameters, check
 from snakegym.errors import SnakegymError
 from snakegym.scenario import LayerOrder
-from snakegym.training.options import Float, Folder, Int, at_least_one, not_negative
+from snakegym.training.options import Folder, at_least_one, not_negative
 
-Algorithm = Literal["maskable-ppo", "ppo"]
 WandbMode = Literal["auto", "online", "offline", "disabled"]
 
+MOST = {"n_envs": 4096, "eval_episodes": 10_000, "timesteps": 10**12}
+"""More than this is a slip of the finger."""
 
-@dataclass(frozen=True)
-class Hyperparameters:
-    """Settings of PPO; whatever is left out keeps the algorithm's default for this package."""
 
-    learning_rate: Float = None
-    """Step size of the policy's optimiser."""
-    n_steps: Int = None
-    """Environment steps of one rollout, over all environments together."""
-    batch_size: Int = None
-    """Minibatch of one gradient step."""
-    n_epochs: Int = None
-    """Passes over each rollout."""
-    gamma: Float = None
-    """Discount of later rewards."""
-    gae_lambda: Float = None
-    """Bias-variance trade-off of the advantages."""
-    ent_coef: Float = None
-    """Weight of the entropy bonus: more explores longer."""
-    clip_range: Float = None
-    """How far one update may move the policy."""
-    policy: Literal["pairwise", "mlp"] | None = None
-    """Network: pairwise (shares its weights over nodes and layers) or mlp (a plain perceptron)."""
-
-    def given(self) -> dict[str, Any]:
-        """The settings that were set."""
-        return {f.name: v for f in fields(self) if (v := getattr(self, f.name)) is not None}
+def spelled(name: str) -> str:
+    """An option as it stands on the command line."""
+    return f"--{name.replace('_', '-')}"
 
 
 @dataclass(frozen=True)
 class TrainConfig:
     """Train a scheduler by reinforcement learning.
 
-    Leaves in the run folder: config.json, traces.json (what was used), checkpoints/latest.zip,
-    best.zip (best on validation traces), progress.csv, learning_curve.png and wandb/.
-    `snakegym evaluate --scheduler FOLDER` uses the best one.
+    Leaves in the run folder: config.json (options, hyperparameters, versions), traces.json (what was used),
+    checkpoints/latest.zip, best.zip (best on validation traces), progress.csv, learner.csv (the algorithm's
+    own metrics), learning_curve.png and wandb/. `snakegym evaluate --scheduler FOLDER` uses the best one.
+    Checkpoints are read without running anything that is in them.
     """
 
     out: Path
     """Run folder; new or empty, unless --resume."""
-    algo: Algorithm = "maskable-ppo"
-    """maskable-ppo never proposes an illegal hop; ppo has to learn that."""
+    algo: str = "maskable-ppo"
+    """maskable-ppo never proposes an illegal hop, ppo has to learn that; or your own as module:class."""
     scenario: str = "default"
     """Name of a scenario (see `snakegym scenarios`), or a .yaml file."""
     timesteps: int = 20_000
@@ -64,7 +45,8 @@ class TrainConfig:
     seed: int = 0
     """Seeds everything."""
     resume: bool = False
-    """Go on with the run in --out from its last checkpoint; --timesteps may be raised."""
+    """Go on with the run in --out from its last checkpoint; --timesteps may be raised.
+    Its episodes begin anew, so it is not, number by number, the uninterrupted run."""
     traces: Folder = None
     """Folder with traces of your own, in any known format, instead of the scenario's (`snakegym traces`)."""
     skip_bad_traces: bool = False
@@ -93,12 +75,10 @@ class TrainConfig:
             eval_episodes=self.eval_episodes,
             checkpoint_every=self.checkpoint_every,
         )
+        for name, most in MOST.items():
+            if getattr(self, name) > most:
+                raise SnakegymError(
+                    f"{spelled(name)}: found {getattr(self, name)}, expected at most {most:,}"
+                )
         not_negative(seed=self.seed)
-        given = self.ppo.given()
-        for name in ("gamma", "gae_lambda"):
-            if not 0 <= given.get(name, 0) <= 1:
-                raise SnakegymError(f"--{name.replace('_', '-')}: found {given[name]}, expected 0 to 1")
-        at_least_one(**{name: given[name] for name in ("n_steps", "batch_size", "n_epochs") if name in given})
-        not_negative(
-            **{name: given[name] for name in ("learning_rate", "ent_coef", "clip_range") if name in given}
-        )
+        check(self.ppo.given(), spelled)

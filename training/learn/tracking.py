@@ -11,6 +11,11 @@ from typing import Any, Protocol
 
 from snakegym.training.learn.config import WandbMode
 
+INIT_SECONDS = 15
+"""W&B's own limit is 90 s, more than once; WANDB_INIT_TIMEOUT overrules this one."""
+FINISH_SECONDS = 60
+"""For what is still to be sent at the end; WANDB_FINISH_TIMEOUT overrules it. The rest stays on the disk."""
+
 
 class Tracker(Protocol):
     """Where metrics go besides the run folder."""
@@ -68,7 +73,7 @@ def wandb_mode(wanted: WandbMode) -> str:
 
 
 def start_tracker(
-    wanted: WandbMode, folder: Path, run_id: str, name: str, config: Mapping[str, Any], resumed: bool
+    wanted: WandbMode, folder: Path, run_id: str, name: str, config: Mapping[str, Any]
 ) -> Tracker:
     """Begin a W&B run whose files go to `folder`/wandb; a tracker that drops everything if impossible.
 
@@ -78,7 +83,6 @@ def start_tracker(
         run_id: stays the same when a run is resumed, so that W&B joins the parts.
         name: shown by W&B.
         config: hyperparameters and scenario.
-        resumed: whether this is a later part of the run.
     """
     if "disabled" in (wanted, os.environ.get("WANDB_MODE") if wanted == "auto" else None):
         return NoTracker()
@@ -88,24 +92,54 @@ def start_tracker(
         _warn("wandb is not installed, so nothing is logged to it: pip install 'snakegym[wandb]' adds it")
         return NoTracker()
     logging.getLogger("wandb").setLevel(logging.ERROR)
+    # Otherwise it asks the server for the user's name, only to print it.
+    wandb.setup(settings=wandb.Settings(silent=True))
     mode = wandb_mode(wanted)
-    try:
-        run = wandb.init(
-            project=os.environ.get("WANDB_PROJECT", "snakegym"),
-            dir=str(folder),
-            id=run_id,
-            name=name,
-            mode=mode,  # type: ignore[arg-type, unused-ignore]
-            # Offline there is nothing to resume from: W&B would only say that it ignores this.
-            resume="allow" if mode == "online" else None,
-            config=dict(config),
-            settings=wandb.Settings(silent=True, console="off", disable_git=True, x_disable_stats=True),
+    arguments = {"dir": str(folder), "id": run_id, "name": name, "config": dict(config)}
+    if mode == "online":
+        host = wandb.setup().settings.base_url
+        print(
+            f"waiting for Weights & Biases at {host}, {INIT_SECONDS} s at most", file=sys.stderr, flush=True
         )
-        run.define_metric("timesteps")
-        run.define_metric("*", step_metric="timesteps")
+    try:
+        return _init(mode, arguments)
     except Exception as error:
-        _warn(f"Weights & Biases cannot start, training goes on without it: {' '.join(str(error).split())}")
-        return NoTracker()
+        reason = " ".join(str(error).split())
+    if mode == "online":
+        _warn(
+            f"Weights & Biases cannot be used online, training goes on and is logged offline in "
+            f"{folder / 'wandb'} (`wandb sync` sends it later): {reason}"
+        )
+        try:
+            wandb.teardown()  # its service still holds the run that it could not announce
+            return _init("offline", arguments)
+        except Exception as error:
+            reason = " ".join(str(error).split())
+    _warn(f"Weights & Biases cannot start, training goes on without it: {reason}")
+    return NoTracker()
+
+
+def _init(mode: str, arguments: Mapping[str, Any]) -> WandbTracker:
+    import wandb
+
+    limits: dict[str, Any] = {"init_timeout": INIT_SECONDS, "finish_timeout": FINISH_SECONDS}
+    known = wandb.Settings.model_fields
+    run = wandb.init(
+        project=os.environ.get("WANDB_PROJECT", "snakegym"),
+        mode=mode,  # type: ignore[arg-type, unused-ignore]
+        # Offline there is nothing to resume from: W&B would only say that it ignores this.
+        resume="allow" if mode == "online" else None,
+        settings=wandb.Settings(
+            silent=True,
+            console="off",
+            disable_git=True,
+            x_disable_stats=True,
+            **{n: v for n, v in limits.items() if n in known and f"WANDB_{n.upper()}" not in os.environ},
+        ),
+        **arguments,
+    )
+    run.define_metric("timesteps")
+    run.define_metric("*", step_metric="timesteps")
     return WandbTracker(run)
 
 

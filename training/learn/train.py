@@ -7,32 +7,49 @@ import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.vec_env import VecEnv
 
-from snakegym.agents.algorithms import algorithm_class, make_algorithm
+from snakegym.agents.algorithms import make_algorithm
+from snakegym.agents.trained import RunConfig
 from snakegym.envs.sb3 import SerpentineVecEnv
 from snakegym.envs.vector import make_members
 from snakegym.errors import SnakegymError
-from snakegym.scenario import Scenario
-from snakegym.training.learn.callbacks import RunRecorder
-from snakegym.training.learn.checkpoints import TrainingState, load_checkpoint, read_state
+from snakegym.training.learn.callbacks import LastMetrics, RunRecorder, check_finite
+from snakegym.training.learn.checkpoints import Row, TrainingState, load_checkpoint, read_state
 from snakegym.training.learn.config import TrainConfig
+from snakegym.training.learn.record import LATEST, check_folder, describe
 from snakegym.training.learn.tracking import start_tracker
 from snakegym.training.learn.validation import Validator
 from snakegym.training.runs import folder as runfolder
 from snakegym.training.runs.manifest import scenario_of, write_manifest
 from snakegym.training.runs.seeding import derive_seed
 
-FREE_TO_CHANGE = ("timesteps", "eval_every", "checkpoint_every", "wandb")
-"""Options that may differ when a run is resumed."""
 MOST_MEMBERS = 16
 """Validation episodes played at a time."""
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What came out of a training."""
+
+    folder: Path
+    """The run folder, which is a scheduler for `snakegym evaluate`."""
+    timesteps: int
+    """Environment steps, of all parts of a resumed run."""
+    episodes: int
+    best_timesteps: int
+    """When the best model on validation traces was seen."""
+    best_return: float | None
+    """Its mean return on validation traces."""
+    curve: list[Row]
+    """Rows of progress.csv and learner.csv."""
+    config: dict[str, Any]
+    """What config.json says: options, hyperparameters, versions, scenario."""
 
 
 @dataclass
@@ -40,12 +57,9 @@ class Run:
     """A training run about to start or to go on."""
 
     config: TrainConfig
-    scenario: Scenario
-    run_id: str
-    env: VecEnv
+    described: dict[str, Any]
     model: BaseAlgorithm
     state: TrainingState
-    resumed: bool
 
     @property
     def folder(self) -> Path:
@@ -53,28 +67,28 @@ class Run:
         return self.config.out
 
 
-def train(config: TrainConfig) -> None:
+def train(config: TrainConfig) -> TrainingResult:
     """Train as asked and leave the run folder; prints where things are.
 
     Raises:
-        SnakegymError: bad input; then nothing was written.
+        SnakegymError: bad input, then nothing was written; or training diverged.
         KeyboardInterrupt: with a line that says how to go on.
     """
     torch.set_num_threads(1)  # more threads only add jitter to models this small
     settings = env_settings(config)
-    env = SerpentineVecEnv(config.n_envs, split="train", **settings)
     validation = make_members(min(config.eval_episodes, MOST_MEMBERS), split="validation", **settings)
-    scenario = validation[0].scenario
-    described = describe(config, scenario)
-    check_folder(config, described)
-    model = make_algorithm(config.algo, env, derive_seed(config.seed, "learner"), hyperparameters(config))
+    described = describe(config, validation[0])
+    before = check_folder(config, described)
+    env = SerpentineVecEnv(config.n_envs, split="train", **settings)
+    model = make_algorithm(config.algo, env, derive_seed(config.seed, "learner"), described["ppo"])
     runfolder.make_folder(config.out)
     with runfolder.locked(config.out):
-        run = _begin(config, scenario, described, env, model)
+        run = _begin(config, described, before, model)
         write_manifest(config.out, env.members[0], validation[0])
-        validator = Validator(validation, config.eval_episodes, config.seed, config.algo == "maskable-ppo")
-        _learn(run, validator, described)
+        validator = Validator(validation, config.eval_episodes, config.seed, described["masked"])
+        _learn(run, validator)
     _report(run)
+    return _result(run)
 
 
 def env_settings(config: TrainConfig) -> dict[str, Any]:
@@ -86,73 +100,19 @@ def env_settings(config: TrainConfig) -> dict[str, Any]:
     }
 
 
-def hyperparameters(config: TrainConfig) -> dict[str, Any]:
-    """The hyperparameters that were set; `n_steps` per environment, as SB3 counts. Raises SnakegymError."""
-    given = config.ppo.given()
-    if "n_steps" in given:
-        if given["n_steps"] % config.n_envs:
-            raise SnakegymError(
-                f"--n-steps: found {given['n_steps']}, expected a multiple of --n-envs {config.n_envs}"
-            )
-        given["n_steps"] //= config.n_envs
-    return given
-
-
-def describe(config: TrainConfig, scenario: Scenario) -> dict[str, Any]:
-    """What config.json says: the options, and the scenario in full."""
-    options = asdict(config) | {"scenario": scenario.model_dump(mode="json")}
-    del options["out"], options["resume"], options["skip_bad_traces"]
-    if config.traces is not None:
-        options["traces"] = str(Path(config.traces).resolve())
-    return options
-
-
-def check_folder(config: TrainConfig, described: dict[str, Any]) -> None:
-    """Whether the run may write to its folder; touches nothing.
-
-    Raises:
-        SnakegymError: the folder holds something else, another run, or (to resume) no run.
-    """
-    out = config.out
-    found = runfolder.existing_files(out)
-    if not config.resume:
-        if "config.json" in found:
-            raise SnakegymError(
-                f"{out}: holds a run already: add --resume to go on with it, or choose another --out"
-            )
-        if found:
-            raise SnakegymError(f"{out}: found {found[0]} in it, expected a new or an empty folder")
-        return
-    if "config.json" not in found:
-        raise SnakegymError(f"{out}: found no config.json, expected the folder of a training run to resume")
-    before = _comparable(runfolder.read_json(out / "config.json"))
-    difference = runfolder.first_difference(_comparable(described), before)
-    if difference:
-        raise SnakegymError(f"{out}: cannot resume this run with other settings: {difference}")
-
-
-def _comparable(described: Any) -> dict[str, Any]:
-    if not isinstance(described, dict):
-        raise SnakegymError("config.json: expected a mapping of options")
-    return {k: v for k, v in described.items() if k not in (*FREE_TO_CHANGE, "run_id")}
-
-
 def _begin(
-    config: TrainConfig, scenario: Scenario, described: dict[str, Any], env: VecEnv, model: BaseAlgorithm
+    config: TrainConfig, described: dict[str, Any], before: RunConfig | None, model: BaseAlgorithm
 ) -> Run:
     """Load the last checkpoint, or write the first files of a new run."""
-    out, state = config.out, TrainingState()
-    run_id = uuid.uuid4().hex[:8]
-    latest = out / "checkpoints" / "latest.zip"
-    if config.resume:
-        run_id = runfolder.read_json(out / "config.json").get("run_id", run_id)
-        if latest.exists():
-            model, state = load_checkpoint(latest, algorithm_class(config.algo), env)
-            _adopt_best(out, state)
-    runfolder.write_json(out / "config.json", {"run_id": run_id, **described})
+    out, state = config.out, TrainingState(algo=config.algo)
+    if before and (out / LATEST).is_file():
+        state = load_checkpoint(out / LATEST, model, config.algo)
+        _adopt_best(out, state)
+    described = {"run_id": before.run_id if before else uuid.uuid4().hex[:8], **described}
+    runfolder.write_json(out / "config.json", described)
     # A resumed run must not meet the episodes and draw the actions of its start again.
     model.set_random_seed(derive_seed(config.seed, "rollouts", state.timesteps))
-    return Run(config, scenario, run_id, env, model, state, resumed=latest.exists())
+    return Run(config, described, model, state)
 
 
 def _adopt_best(out: Path, state: TrainingState) -> None:
@@ -165,24 +125,36 @@ def _adopt_best(out: Path, state: TrainingState) -> None:
         state.best_score, state.last_evaluation = None, None
 
 
-def _learn(run: Run, validator: Validator, described: dict[str, Any]) -> None:
+def _learn(run: Run, validator: Validator) -> None:
     config, state = run.config, run.state
     remaining = config.timesteps - state.timesteps
     if remaining <= 0:
         print(f"{run.folder}: has {state.timesteps:,} steps already, nothing to do", file=sys.stderr)
         return
-    if run.resumed:
-        print(f"resuming {run.folder} at {state.timesteps:,} steps", file=sys.stderr)
+    if state.timesteps:
+        print(
+            f"resuming {run.folder} at {state.timesteps:,} steps; episodes begin anew, so it will not be, "
+            "number by number, the uninterrupted run",
+            file=sys.stderr,
+        )
     tracker = start_tracker(
-        config.wandb, run.folder, run.run_id, run.folder.resolve().name, described, run.resumed
+        config.wandb, run.folder, run.described["run_id"], run.folder.resolve().name, run.described
     )
+    metrics = LastMetrics()
+    metrics.attach(run.model)
     recorder = RunRecorder(
-        run.folder, state, validator, tracker, config.eval_every, config.checkpoint_every, config.timesteps
+        run.folder,
+        state,
+        validator,
+        tracker,
+        metrics,
+        config.eval_every,
+        config.checkpoint_every,
+        config.timesteps,
     )
-    run.state = recorder.state
     exit_code = 1
     try:
-        with _resumable(run):
+        with _resumable(run), _converging(run):
             run.model.learn(remaining, callback=recorder, reset_num_timesteps=False)
         exit_code = 0
     finally:
@@ -205,9 +177,34 @@ def _resumable(run: Run) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        saved = (run.folder / "checkpoints" / "latest.zip").exists()
+        saved = (run.folder / LATEST).exists()
         hint = "the last checkpoint is kept, the same command with --resume goes on from it"
         raise KeyboardInterrupt(f"{run.folder}: {hint if saved else 'no checkpoint yet'}") from None
+
+
+@contextmanager
+def _converging(run: Run) -> Iterator[None]:
+    """Say of numbers that grew beyond measure what they are; PyTorch names distributions and parameters."""
+    try:
+        yield
+    except SnakegymError:
+        raise
+    except ValueError:
+        check_finite(run.model, run.folder)
+        raise
+
+
+def _result(run: Run) -> TrainingResult:
+    state = run.state
+    return TrainingResult(
+        folder=run.folder,
+        timesteps=state.timesteps,
+        episodes=state.episodes,
+        best_timesteps=state.best_timesteps,
+        best_return=state.best_score,
+        curve=state.curve,
+        config=run.described,
+    )
 
 
 def _report(run: Run) -> None:
@@ -224,7 +221,7 @@ def _report(run: Run) -> None:
         + (f", accuracy {accuracy:.1%}" if accuracy is not None else "")
         + f", after {state.best_timesteps:,} steps"
     )
-    print(f"run folder {run.folder}{os.sep}: best.zip, progress.csv, learning_curve.png")
+    print(f"run folder {run.folder}{os.sep}: best.zip, progress.csv, learner.csv, learning_curve.png")
     print(
         f"compare it: snakegym evaluate --scheduler {run.folder} --scheduler greedy --scenario "
         f"{run.config.scenario} --out results"

@@ -1,6 +1,5 @@
 import importlib.util
 import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -35,7 +34,7 @@ def test_without_wandb_there_is_one_warning(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "wandb", None)
-    tracker = start_tracker("offline", tmp_path, "id", "name", {}, resumed=False)
+    tracker = start_tracker("offline", tmp_path, "id", "name", {})
     assert isinstance(tracker, NoTracker)
     err = capsys.readouterr().err
     assert err.count("\n") == 1
@@ -52,10 +51,9 @@ def test_an_offline_run_is_read_back(
     status, _, err = snakegym("train", "--out", "run", "--scenario", tiny, *options)
     assert status == 0, err
     assert [p.name for p in tmp_path.rglob("wandb")] == ["wandb"]
-    wandb = shutil.which("wandb", path=str(Path(sys.executable).parent)) or "wandb"
     run = next((tmp_path / "run" / "wandb").glob("offline-run-*"))
     inspected = subprocess.run(
-        [wandb, "leet", "inspect", "--summary", "--json", str(run)],
+        [sys.executable, "-m", "wandb", "leet", "inspect", "--summary", "--json", str(run)],
         capture_output=True,
         text=True,
         check=True,

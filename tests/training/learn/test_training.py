@@ -1,4 +1,3 @@
-import csv
 import json
 import os
 import signal
@@ -12,35 +11,13 @@ import pytest
 from snakegym.training.learn.checkpoints import read_state
 
 Run = Callable[..., tuple[int, str, str]]
+Rows = Callable[..., list[dict[str, str]]]
+Contents = Callable[[Path], dict[str, bytes]]
 Start = Callable[..., subprocess.Popen[str]]
 
 
-@pytest.fixture
-def train(snakegym: Run, tiny: str, short: dict[str, object]) -> Run:
-    """The shortest training, in the folder `run`."""
-
-    def run(*more: object, **changed: object) -> tuple[int, str, str]:
-        options = short | {f"--{k.replace('_', '-')}": v for k, v in changed.items()}
-        return snakegym("train", "--out", "run", "--scenario", tiny, *flat(options), *more)
-
-    return run
-
-
-def flat(options: dict[str, object]) -> list[object]:
-    return [part for option in options.items() for part in option]
-
-
-def rows(folder: Path) -> list[dict[str, str]]:
-    with (folder / "progress.csv").open() as file:
-        return list(csv.DictReader(file))
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-
-
 @pytest.mark.parametrize("algo", ["maskable-ppo", "ppo"])
-def test_a_run_leaves_what_it_promises(train: Run, tmp_path: Path, algo: str) -> None:
+def test_a_run_leaves_what_it_promises(train: Run, tmp_path: Path, algo: str, rows: Rows) -> None:
     status, out, err = train("--algo", algo)
     assert status == 0, err
     run = tmp_path / "run"
@@ -50,6 +27,7 @@ def test_a_run_leaves_what_it_promises(train: Run, tmp_path: Path, algo: str) ->
         "checkpoints",
         "best.zip",
         "progress.csv",
+        "learner.csv",
         "learning_curve.png",
     }
     config = json.loads((run / "config.json").read_text())
@@ -61,7 +39,7 @@ def test_a_run_leaves_what_it_promises(train: Run, tmp_path: Path, algo: str) ->
     assert "trained 32 steps" in out
 
 
-def test_reward_terms_add_up_to_the_return(train: Run, tmp_path: Path) -> None:
+def test_reward_terms_add_up_to_the_return(train: Run, tmp_path: Path, rows: Rows) -> None:
     train()
     last = rows(tmp_path / "run")[-1]
     terms = [float(v) for k, v in last.items() if k.startswith("train_reward_")]
@@ -69,14 +47,14 @@ def test_reward_terms_add_up_to_the_return(train: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("n_envs", [1, 4])
-def test_training_repeats_itself(train: Run, tmp_path: Path, n_envs: int) -> None:
+def test_training_repeats_itself(train: Run, tmp_path: Path, n_envs: int, rows: Rows) -> None:
     train(n_envs=n_envs)
     (tmp_path / "run").rename(tmp_path / "first")
     train(n_envs=n_envs)
     assert rows(tmp_path / "run") == rows(tmp_path / "first")
 
 
-def test_several_environments_train_and_go_on(train: Run, tmp_path: Path) -> None:
+def test_several_environments_train_and_go_on(train: Run, tmp_path: Path, rows: Rows) -> None:
     status, _, err = train(n_envs=2)
     assert status == 0, err
     before = rows(tmp_path / "run")
@@ -88,7 +66,7 @@ def test_several_environments_train_and_go_on(train: Run, tmp_path: Path) -> Non
     assert float(after[-1]["train_hops"]) > 0
 
 
-def test_a_run_is_never_overwritten(train: Run, tmp_path: Path) -> None:
+def test_a_run_is_never_overwritten(train: Run, tmp_path: Path, contents: Contents) -> None:
     train()
     before = contents(tmp_path / "run")
     status, _, err = train()
@@ -97,7 +75,7 @@ def test_a_run_is_never_overwritten(train: Run, tmp_path: Path) -> None:
     assert contents(tmp_path / "run") == before
 
 
-def test_a_folder_with_other_files_is_refused(train: Run, tmp_path: Path) -> None:
+def test_a_folder_with_other_files_is_refused(train: Run, tmp_path: Path, contents: Contents) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "thesis.tex").write_text("precious")
     for options in ((), ("--resume",)):
@@ -107,72 +85,12 @@ def test_a_folder_with_other_files_is_refused(train: Run, tmp_path: Path) -> Non
     assert contents(tmp_path / "run") == {"thesis.tex": b"precious"}
 
 
-def test_a_run_goes_on_and_keeps_its_curve(train: Run, tmp_path: Path) -> None:
-    train()
-    before = rows(tmp_path / "run")
-    status, _, err = train("--resume", timesteps=64)
-    assert status == 0, err
-    after = rows(tmp_path / "run")
-    assert after[: len(before)] == before
-    assert [row["timesteps"] for row in after] == ["0", "16", "32", "48", "64"]
-    # The random streams go on, too: no episode of the start comes again.
-    returns = [row["train_return"] for row in after if row["train_return"]]
-    assert len(set(returns)) == len(returns)
-
-
-def test_a_finished_run_has_nothing_to_resume(train: Run, tmp_path: Path) -> None:
-    train()
-    status, _, err = train("--resume")
-    assert status == 0
-    assert "nothing to do" in err
-    assert len(rows(tmp_path / "run")) == 3
-
-
-@pytest.mark.parametrize(
-    ("changed", "named"),
-    [({"seed": 1}, "'seed'"), ({"batch_size": 8}, "'ppo.batch_size'"), ({"algo": "ppo"}, "'algo'")],
-)
-def test_a_run_cannot_go_on_as_another(
-    train: Run, tmp_path: Path, changed: dict[str, object], named: str
-) -> None:
-    train()
-    before = contents(tmp_path / "run")
-    status, _, err = train("--resume", timesteps=64, **changed)
-    assert status == 2
-    assert named in err
-    assert contents(tmp_path / "run") == before
-
-
-def test_a_changed_scenario_is_another_run(train: Run, tmp_path: Path, tiny: str) -> None:
-    train()
-    Path(tiny).write_text(Path(tiny).read_text().replace("alpha: 0.5", "alpha: 0.7"))
-    status, _, err = train("--resume", timesteps=64)
-    assert status == 2
-    assert "'scenario.data.alpha': found 0.7, expected 0.5" in err
-
-
-@pytest.mark.parametrize("damage", ["truncated", "empty", "flipped"])
-def test_a_damaged_checkpoint_is_named(train: Run, tmp_path: Path, damage: str) -> None:
-    train()
-    path = tmp_path / "run" / "checkpoints" / "latest.zip"
-    data = bytearray(path.read_bytes())
-    if damage == "flipped":
-        data[len(data) // 2] ^= 0xFF
-    path.write_bytes({"truncated": data[: len(data) // 2], "empty": b"", "flipped": data}[damage])
-    before = contents(tmp_path / "run")
-    status, _, err = train("--resume", timesteps=64)
-    assert status == 2
-    assert "latest.zip" in err
-    assert err.count("\n") == 1
-    assert contents(tmp_path / "run") == before
-
-
 @pytest.fixture
 def endless(
     start_snakegym: Start, tiny: str, tmp_path: Path, short: dict[str, object]
 ) -> Iterator[subprocess.Popen[str]]:
     """A training in a process of its own that will not end by itself."""
-    options = flat(short | {"--timesteps": 100_000})
+    options = [part for option in (short | {"--timesteps": 100_000}).items() for part in option]
     process = start_snakegym("train", "--out", "run", "--scenario", tiny, *options, cwd=tmp_path)
     yield process
     if process.poll() is None:
@@ -182,7 +100,7 @@ def endless(
 
 @pytest.mark.slow
 def test_a_killed_run_goes_on_from_its_last_checkpoint(
-    endless: subprocess.Popen[str], train: Run, tmp_path: Path
+    endless: subprocess.Popen[str], train: Run, tmp_path: Path, rows: Rows
 ) -> None:
     latest = tmp_path / "run" / "checkpoints" / "latest.zip"
     wait_until(lambda: latest.exists() and read_state(latest).timesteps >= 32, endless)
