@@ -12,6 +12,7 @@ import numpy.typing as npt
 from snakegym.data.archives import unpacked
 from snakegym.data.torchvision_shim import import_torchvision
 from snakegym.errors import SnakegymError
+from snakegym.files import is_folder
 
 Raw = tuple[npt.NDArray[Any], npt.NDArray[np.int64]]
 
@@ -42,7 +43,7 @@ def locate_vision(name: str, root: str | None) -> str:
     kind = _dataset_class(name)
     if root is None:
         raise SnakegymError(f"field 'data.root': found none, expected the folder that holds dataset '{name}'")
-    if not Path(root).is_dir():
+    if not is_folder(Path(root)):
         raise SnakegymError(
             f"field 'data.root': found '{root}', expected an existing folder with dataset '{name}'"
         )

@@ -17,24 +17,27 @@ from snakegym.errors import SnakegymError
 from snakegym.models.blocks import ResidualLinear, convolution, dense
 from snakegym.models.layered import LayeredModel
 from snakegym.plugins import load_plugin, make_plugin
-from snakegym.scenario import Count, ModelConfig, Positive, Section
+from snakegym.scenario import ModelConfig, Section, describe_faults
 
 Shape = tuple[int, ...]
+
+MOST_BYTES = 2**32
+"""Of a model's parameters: eight times those of the largest model here, torchvision's VGG-11."""
 
 
 class MlpOptions(Section):
     """Options of `mlp`."""
 
-    width: Count = 64
+    width: Annotated[int, Field(ge=1, le=2**16)] = 64
     """Features between the layers."""
-    middle: Count = 7
+    middle: Annotated[int, Field(ge=1, le=1024)] = 7
     """Middle layers."""
 
 
 class VggOptions(Section):
     """Options of `vgg`."""
 
-    width: Count = 16
+    width: Annotated[int, Field(ge=1, le=2**12)] = 16
     """Channels of the first three convolutions; the later ones have twice as many."""
     norm: Literal["group", "none"] = "group"
     """On the default's Non-IID digits, 36 hops end at 0.90 with group norm and at 0.82 without."""
@@ -43,11 +46,11 @@ class VggOptions(Section):
 class Vgg11Options(Section):
     """Options of `vgg11`."""
 
-    width: Positive = 1.0
+    width: Annotated[float, Field(ge=1e-3, le=64)] = 1.0
     """Factor on the number of channels and features (1: 64 to 512)."""
     norm: Literal["group", "none"] = "group"
     """`none` is the network as published; in short trials on CIFAR-10 both learned alike."""
-    hidden: Count = 512
+    hidden: Annotated[int, Field(ge=1, le=2**16)] = 512
     """Features of the two hidden fully connected layers at width 1."""
 
 
@@ -76,6 +79,9 @@ def build_model(config: ModelConfig, input_shape: Shape, n_classes: int) -> Laye
         options = options_type.model_validate(config.options)
     except ValidationError as error:
         raise SnakegymError(_describe(error, config.name, options_type)) from None
+    if options_type is not TorchvisionVgg11Options:  # which comes in one size
+        with torch.device("meta"):  # shapes alone: takes neither memory nor random numbers
+            _check_size(config, build(options, input_shape, n_classes))
     with _drawing_the_same():
         return LayeredModel(build(options, input_shape, n_classes))
 
@@ -201,13 +207,19 @@ def _require_images(name: str, shape: Shape, side: int) -> None:
         )
 
 
+def _check_size(config: ModelConfig, layers: list[nn.Module]) -> None:
+    n_bytes = sum(p.numel() * p.element_size() for layer in layers for p in layer.parameters())
+    if n_bytes > MOST_BYTES:
+        raise SnakegymError(
+            f"field 'model.options': {config.name} with {config.options} has {n_bytes:.3g} bytes of "
+            f"parameters, expected at most {MOST_BYTES:.3g}"
+        )
+
+
 def _describe(error: ValidationError, name: str, options: type[Section]) -> str:
-    e = error.errors()[0]
     allowed = ", ".join(f"{key} (default {field.default})" for key, field in options.model_fields.items())
-    return (
-        f"field 'model.options.{e['loc'][0]}': {e['msg']} (found {e['input']!r}); "
-        f"{name} has the options {allowed}"
-    )
+    faults = describe_faults(error, "field 'model.options.{}'")
+    return f"{faults}; {name} has the options {allowed}"
 
 
 _ZOO: dict[str, tuple[type[Section], Callable[[Any, Shape, int], list[nn.Module]]]] = {

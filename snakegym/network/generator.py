@@ -18,59 +18,71 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Annotated
+from typing import Annotated, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from snakegym.network.traces import Floats, LinkTrace, Trace, TraceLibrary
-from snakegym.scenario import Count, NonNegative, Positive, Section
+from snakegym.scenario import BitRate, Ratio, Seconds, Section, Share, Weight
 
-Share = Annotated[float, Field(ge=0, le=1)]
+MOST_VALUES: Final = 2e7
+"""In all traces together: 160 MB, made in a minute."""
 
 _DAY_S = 86400.0
 _LINK, _COMPUTE = 1, 2  # streams of random numbers
 
 
 class GeneratorConfig(Section):
-    """Settings of the generator; a scenario sets them under `network.traces.generator`."""
+    """Settings of the generator; a scenario sets them under `network.traces.generator`.
 
-    seed: Annotated[int, Field(ge=0)] = 0
-    links: Count = 80
+    Whole numbers may come as floating-point ones, as which a scenario holds all settings (hence 2**53).
+    """
+
+    seed: Annotated[int, Field(ge=0, le=2**53, strict=False)] = 0
+    """Other seeds, other traces."""
+    links: Annotated[int, Field(ge=1, le=10_000, strict=False)] = 80
     """Number of link traces."""
-    computes: Count = 80
+    computes: Annotated[int, Field(ge=1, le=10_000, strict=False)] = 80
     """Number of compute traces."""
 
-    link_period_s: Positive = 3600.0
-    link_step_s: Positive = 1.0
+    link_period_s: Seconds = 3600.0
+    """Length of a link trace, which then starts again."""
+    link_step_s: Seconds = 1.0
     """Sampling of links; outages shorter than half of it vanish."""
-    good_bps: NonNegative = 1.0e6
-    fair_bps: NonNegative = 4.0e5
-    poor_bps: NonNegative = 1.0e5
-    """Downlink rates of the states, bit/s (medians); the largest is never exceeded."""
-    uplink_ratio: NonNegative = 0.8
+    good_bps: Annotated[float, Field(ge=10, le=1e15)] = 1.0e6
+    """Downlink rate in the good state, median; the largest of the three is never exceeded."""
+    fair_bps: BitRate = 4.0e5
+    """In the fair state."""
+    poor_bps: BitRate = 1.0e5
+    """In the poor state."""
+    uplink_ratio: Ratio = 0.8
     """Uplink rate as a multiple of the downlink's."""
-    fading: NonNegative = 0.15
+    fading: Annotated[float, Field(ge=0, le=10)] = 0.15
     """Standard deviation of the logarithm of the rate within a state, per step and direction."""
-    good_s: Positive = 40.0
-    fair_s: Positive = 20.0
-    poor_s: Positive = 30.0
-    outage_s: Positive = 10.0
-    """Mean times in the states (exponential); nodes differ in those of good and poor."""
-    outage_max_s: Positive = 25.0
+    good_s: Seconds = 40.0
+    """Mean time in the good state (exponential); nodes differ in it."""
+    fair_s: Seconds = 20.0
+    """In the fair state."""
+    poor_s: Seconds = 30.0
+    """In the poor state; nodes differ in it."""
+    outage_s: Seconds = 10.0
+    """In an outage."""
+    outage_max_s: Seconds = 25.0
     """Longer outages are cut to this (now and then two follow one another closely)."""
-    outage_weight: NonNegative = 0.4
+    outage_weight: Weight = 0.4
     """How often outages are entered, relative to any other state, on a link of middling quality."""
 
-    day_s: Positive = _DAY_S
+    day_s: Seconds = _DAY_S
     """Period of the tide; shorter than a real day where an episode is to see a whole one."""
-    compute_period_s: Positive = _DAY_S
+    compute_period_s: Seconds = _DAY_S
     """A whole number of days, or the tide jumps where the trace starts again."""
-    compute_step_s: Positive = 10.0
+    compute_step_s: Seconds = 10.0
+    """Sampling of compute."""
     tide: Share = 0.5
     """Share of the compute that the daily load takes at its height, at most; nodes differ."""
-    burst_s: Positive = 120.0
+    burst_s: Seconds = 120.0
     """Mean length of a burst of background work (exponential)."""
     burst_share: Share = 0.9
     """Share of the remaining compute that a burst takes, at most."""
@@ -78,6 +90,22 @@ class GeneratorConfig(Section):
     """Share of the bursts that take all compute."""
     floor: Share = 0.05
     """Availability does not fall below this except in a blackout."""
+
+    @model_validator(mode="after")
+    def _bounded(self) -> GeneratorConfig:
+        n_links = 2 * self.links * max(1.0, self.link_period_s / self.link_step_s)
+        n_computes = self.computes * max(1.0, self.compute_period_s / self.compute_step_s)
+        if n_links + n_computes > MOST_VALUES:
+            raise ValueError(
+                f"links, computes, periods and steps amount to {n_links + n_computes:.3g} values, "
+                f"expected at most {MOST_VALUES:.0e}"
+            )
+        for name in ("good_s", "fair_s", "poor_s", "outage_s", "outage_max_s", "burst_s"):
+            step = "compute_step_s" if name == "burst_s" else "link_step_s"
+            value, least = getattr(self, name), getattr(self, step) / 2
+            if value < least:
+                raise ValueError(f"{name} is {value:g}, expected at least half of {step}, {least:g}")
+        return self
 
 
 @lru_cache(maxsize=8)

@@ -11,12 +11,13 @@ from typing import Final
 from pydantic import ValidationError
 
 from snakegym.errors import SnakegymError, SnakegymWarning
+from snakegym.files import is_folder, user_path
 from snakegym.network.catalogue import KINDS, Catalogue, Refused, scan
 from snakegym.network.formats.base import Kind, Recording
 from snakegym.network.generator import GeneratorConfig, generate
 from snakegym.network.mend import compute_trace, link_trace
 from snakegym.network.traces import LinkTrace, Origin, Trace, TraceLibrary
-from snakegym.scenario import Split, TraceConfig
+from snakegym.scenario import Split, TraceConfig, describe_faults
 
 GENERATED: Final = "generated"
 
@@ -107,10 +108,13 @@ def matches(glob: str, *texts: str) -> bool:
 
 def folder_of(source: str) -> Path:
     """The folder that a source other than `generated` names. Raises SnakegymError if it is none."""
-    root = Path(source).expanduser()
-    if not root.is_dir():
+    try:
+        root = user_path(source)
+    except SnakegymError as error:
+        raise SnakegymError(f"traces: {error}") from None
+    if not is_folder(root):
         raise SnakegymError(
-            f"traces: '{source}' is no folder: expected '{GENERATED}' or a folder of trace files"
+            f"traces: {source!r:.200} is no folder: expected '{GENERATED}' or a folder of trace files"
         )
     return root
 
@@ -128,7 +132,4 @@ def _settings(config: TraceConfig) -> GeneratorConfig:
     try:
         return GeneratorConfig.model_validate(config.generator)
     except ValidationError as error:
-        faults = (
-            f"{'.'.join(map(str, e['loc']))}: {e['msg']} (found {e['input']!r})" for e in error.errors()
-        )
-        raise SnakegymError(f"field 'network.traces.generator': {'; '.join(faults)}") from None
+        raise SnakegymError(f"field 'network.traces.generator': {describe_faults(error, '{}')}") from None

@@ -1,7 +1,7 @@
 """Scenarios: the whole decision problem in one validated, frozen, serialisable object.
 
-A scenario is a YAML file; `load_scenario` takes the name of one that ships with snakegym or the
-path of a user's own. Everything else is built from it (`snakegym.control.service`).
+A scenario is a YAML or JSON file; `load_scenario` takes the name of one that ships with snakegym, the
+path of a user's own, or plain data. Everything else is built from it (`snakegym.control.service`).
 """
 
 from snakegym.scenario.learning import (
@@ -22,21 +22,25 @@ from snakegym.scenario.process import (
     ProcessConfig,
 )
 from snakegym.scenario.section import (
+    BitRate,
     Count,
     Evaluation,
     Fraction,
     LayerOrder,
     Mode,
-    NonNegative,
     Positive,
+    Ratio,
+    Seconds,
     Section,
     Share,
     Split,
+    Weight,
 )
-from snakegym.scenario.whole import Scenario, list_scenarios, load_scenario, parse_scenario
+from snakegym.scenario.whole import Scenario, describe_faults, list_scenarios, load_scenario, parse_scenario
 
 __all__ = [
     "AugmentationConfig",
+    "BitRate",
     "BudgetConfig",
     "CleaningConfig",
     "Count",
@@ -53,16 +57,19 @@ __all__ = [
     "ModelConfig",
     "NetworkConfig",
     "NominalHop",
-    "NonNegative",
     "Objective",
     "PoolConfig",
     "Positive",
     "ProcessConfig",
+    "Ratio",
     "Scenario",
+    "Seconds",
     "Section",
     "Share",
     "Split",
     "TraceConfig",
+    "Weight",
+    "describe_faults",
     "list_scenarios",
     "load_scenario",
     "parse_scenario",

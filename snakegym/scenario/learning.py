@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from snakegym.scenario.section import Count, Fraction, NonNegative, Positive, Section
+from snakegym.scenario.section import Count, Fraction, Line, PathText, Positive, Section, Setting
 
 
 class CleaningConfig(Section):
@@ -26,14 +26,16 @@ class CleaningConfig(Section):
 class DataConfig(Section):
     """Which samples there are and how they are spread over the nodes."""
 
-    dataset: str = "digits"
+    dataset: PathText = "digits"
     """`digits` (scikit-learn's, embedded) or the name of a torchvision classification dataset."""
-    root: str | None = None
-    """Folder of a torchvision dataset; never downloaded into."""
+    root: PathText | None = None
+    """Folder of a torchvision dataset; never downloaded into. In a scenario file: relative to that file."""
     partition: Literal["iid", "dirichlet", "quantity"] = "dirichlet"
-    alpha: Positive = 0.5
-    """Concentration of the Dirichlet and of the quantity-skewed partition: small is strongly
-    skewed. The Snake Learning paper (DOI 10.1109/MCOM.005.2400282) takes 2.0 by default."""
+    """`iid`: dealt out evenly; `dirichlet`: label mixes and sizes differ; `quantity`: sizes alone."""
+    alpha: Annotated[float, Field(ge=1e-300, le=1e308)] = 0.5
+    """Concentration of the Dirichlet and of the quantity-skewed partition: small is strongly skewed
+    (under 0.001: nearly every class on one node), large even (beyond a million: to a thousandth). The
+    Snake Learning paper (DOI 10.1109/MCOM.005.2400282) takes 2.0 by default."""
     validation_fraction: Fraction = 0.2
     """Share of what remains after the test part."""
     test_fraction: Fraction = 0.2
@@ -45,14 +47,16 @@ class DataConfig(Section):
 class ModelConfig(Section):
     """A layered model from the zoo (`snakegym.models.zoo`)."""
 
-    name: str = "mlp"
-    options: dict[str, int | float | str] = Field(default_factory=dict)
+    name: PathText = "mlp"
+    """`mlp`, `vgg`, `vgg11`, `torchvision-vgg11`; or your own, `module:attribute` or `file.py:attribute`."""
+    options: dict[Line, Setting] = Field(default_factory=dict, max_length=32)
+    """What the model takes; each has options of its own."""
 
 
 class AugmentationConfig(Section):
     """Random views of image samples, drawn anew for every batch."""
 
-    crop: Annotated[int, Field(ge=0)] = 4
+    crop: Annotated[int, Field(ge=0, le=64)] = 4
     """Pixels of padding on every side before a window of the image's own size is cut out."""
     flip: bool = True
     """Whether every other image is mirrored left to right."""
@@ -61,12 +65,13 @@ class AugmentationConfig(Section):
 class DistillationConfig(Section):
     """The teacher is the model as received, the student the model in training."""
 
-    threshold: NonNegative = 0.5
+    threshold: Annotated[float, Field(ge=0, le=1e3)] = 0.5
     """A node distils when its labels diverge at least that much from those trained recently; 0: always."""
     measure: Literal["js", "kl"] = "js"
     """Of that divergence: Jensen-Shannon distance (in [0, 1]) or Kullback-Leibler divergence (bits)."""
-    temperature: Positive = 2.0
-    weight: NonNegative = 1.0
+    temperature: Annotated[float, Field(ge=1e-2, le=1e3)] = 2.0
+    """Of both soft distributions."""
+    weight: Annotated[float, Field(ge=0, le=1e3)] = 1.0
     """Factor on the distillation loss, which is added to the cross entropy with the labels."""
 
 
@@ -75,29 +80,35 @@ class EarlyExitConfig(Section):
 
     patience: Count = 1
     """Epochs in a row without improvement after which it stops."""
-    min_improvement: NonNegative = 0.01
+    min_improvement: Annotated[float, Field(ge=0, le=1e3)] = 0.01
     """Fall of the epoch's mean training loss, in nats below the lowest so far, that counts as one."""
 
 
 class LearningConfig(Section):
     """Local training of one hop."""
 
-    epochs: Count = 2
-    batch_size: Count = 32
+    epochs: Annotated[int, Field(ge=1, le=1000)] = 2
+    """Passes of a node over its own samples."""
+    batch_size: Annotated[int, Field(ge=1, le=10**6)] = 32
+    """Samples of a batch; the last of an epoch may be smaller."""
     optimizer: Literal["adam", "sgd", "rmsprop"] = "adam"
-    learning_rate: Positive = 2e-3
+    """Fresh in every hop."""
+    learning_rate: Annotated[float, Field(ge=1e-9, le=10)] = 2e-3
     """Of the first cycle; within a cycle it is constant."""
     schedule: Literal["constant", "exponential", "cosine"] = "exponential"
     """How the learning rate goes on from cycle to cycle (`rate`)."""
-    decay: Annotated[float, Field(gt=0, le=1)] = 0.9
+    decay: Annotated[float, Field(ge=1e-6, le=1)] = 0.9
     """Factor on the learning rate after each cycle, where the schedule is exponential."""
     cosine_cycles: Count = 10
     """Cycles over which a cosine schedule falls; later ones keep the rate of the last of them."""
     clip_norm: Positive = 1.0
     """Gradients are scaled down to this global L2 norm."""
     augmentation: AugmentationConfig | None = None
+    """Random views of images; null: none."""
     distillation: DistillationConfig | None = None
+    """Null: nobody distils."""
     early_exit: EarlyExitConfig | None = None
+    """Null: all epochs are trained."""
     quantise_frozen: bool = False
     """Whether a node keeps the layers that it does not train as int8, and so needs less memory. In CS mode it
     keeps nothing else of them, and has to receive them anew for its next hop. In P2P mode nobody else has the

@@ -6,7 +6,18 @@ from typing import Annotated
 
 from pydantic import Field
 
-from snakegym.scenario.section import Count, Evaluation, LayerOrder, NonNegative, Positive, Section, Share
+from snakegym.scenario.section import (
+    BitRate,
+    Bytes,
+    Count,
+    Evaluation,
+    Joules,
+    LayerOrder,
+    Seconds,
+    Section,
+    Share,
+    Weight,
+)
 
 
 class PoolConfig(Section):
@@ -19,13 +30,13 @@ class PoolConfig(Section):
     min_availability: Share = 0.0
     """Idle nodes only: share of compute that is free. A node joins when both the present value and the
     recent mean are at least this, and is removed when the mean falls below."""
-    min_rate_bps: NonNegative = 0.0
+    min_rate_bps: BitRate = 0.0
     """The same for the slower direction of the link, bit/s."""
     min_battery: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """A node whose battery is down to this share is removed for good."""
     max_interruptions: Count | None = None
     """A node is removed after that many interrupted hops in a row; null: never."""
-    max_slowness: Annotated[float, Field(gt=1)] | None = None
+    max_slowness: Annotated[float, Field(gt=1, le=1e9)] | None = None
     """A node is removed when its last hop trained that many times slower (FLOP/s) than the median of the
     nodes' last hops; null: never."""
     max_gainless: Count | None = None
@@ -34,11 +45,11 @@ class PoolConfig(Section):
     """Gain of validation accuracy below which a hop counts as trivial."""
     max_epochs: Count | None = None
     """A node asks to leave for good once it has trained that many epochs; null: it stays."""
-    leave_rate_per_h: NonNegative = 0.0
+    leave_rate_per_h: Annotated[float, Field(ge=0, le=3600)] = 0.0
     """How often a node asks to leave for reasons of its own, times per hour (a Poisson process)."""
-    cooldown_s: Positive = 60.0
+    cooldown_s: Seconds = 60.0
     """A node that left may join again after this time, if nothing speaks against it any more."""
-    recovery_s: Positive | None = None
+    recovery_s: Seconds | None = None
     """P2P: a holder out of reach for this long is given up, and the latest copy in reach is taken up
     instead; null: only a holder with a flat battery is."""
 
@@ -46,16 +57,21 @@ class PoolConfig(Section):
 class BudgetConfig(Section):
     """What an episode may spend; the first budget used up ends it. A hop under way is finished."""
 
-    time_s: Positive
-    """Simulated time; every decision takes some, so every episode ends."""
-    energy_j: Positive | None = None
+    time_s: Annotated[float, Field(ge=1e-3, le=1e12)]
+    """Simulated time."""
+    energy_j: Joules | None = None
+    """Of all nodes together; null: no limit."""
     hops: Count | None = None
+    """Interrupted ones too; null: no limit."""
+    decisions: Annotated[int, Field(ge=1, le=10**7)] = 100_000
+    """Hops and waits together: every episode ends, however little time each of them takes."""
 
 
 class ProcessConfig(Section):
     """Rules of one training process."""
 
     budget: BudgetConfig
+    """What an episode may spend."""
     layer_order: LayerOrder = "free"
     """`free`: the scheduler chooses the layer; otherwise the process fixes the order of a cycle."""
     repeat_layers: bool = False
@@ -68,7 +84,7 @@ class ProcessConfig(Section):
     was given when it enrolled (FLOPs, time, energy); `pce`, to which the node uploads whatever the PCE lacks
     (bytes, time, energy); or an `observer` outside the network, at no charge, for comparisons with frameworks
     that are not charged for theirs. In CS mode the PCE has the model anyway."""
-    wait_s: Positive = 5.0
+    wait_s: Seconds = 5.0
     """Duration of one wait."""
     target: Annotated[float, Field(gt=0, le=1)] | None = None
     """Validation accuracy that ends the process with success."""
@@ -77,23 +93,29 @@ class ProcessConfig(Section):
 class NominalHop(Section):
     """Typical costs of one hop; they make the weights of scenarios comparable."""
 
-    time_s: Positive
-    energy_j: Positive
-    n_bytes: Positive
+    time_s: Annotated[float, Field(ge=1e-6, le=1e9)]
+    """From its beginning to its end."""
+    energy_j: Joules
+    """Of both ends."""
+    n_bytes: Bytes
+    """Put on the air."""
 
 
 class Objective(Section):
     """What the Process Controller trades off: accuracy gained against costs, in reward units."""
 
-    gain: NonNegative = 10.0
+    gain: Weight = 10.0
     """Reward for a gain in validation accuracy from 0 to 1."""
-    time: NonNegative = 0.05
-    energy: NonNegative = 0.02
-    n_bytes: NonNegative = 0.02
-    """Price of one nominal hop's time, energy, bytes."""
-    illegal: NonNegative = 0.2
+    time: Weight = 0.05
+    """Price of one nominal hop's time."""
+    energy: Weight = 0.02
+    """Price of one nominal hop's energy."""
+    n_bytes: Weight = 0.02
+    """Price of one nominal hop's bytes."""
+    illegal: Weight = 0.2
     """Penalty of an illegal action."""
     nominal: NominalHop
+    """What the prices are for."""
 
     def prices(self) -> tuple[float, float, float]:
         """Price in reward units of one second, one joule and one byte."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 import yaml
 
+from snakegym.documents import parse_yaml
 from snakegym.errors import SnakegymError
 from snakegym.scenario import Scenario, parse_scenario
 
@@ -20,15 +20,19 @@ def changed(scenario: Scenario, changes: Sequence[str]) -> Scenario:
         changes: `FIELD=VALUE` each: sections, and places in lists, have dots between them; values are YAML.
 
     Raises:
-        SnakegymError: a change of another form, an unknown field, or a value that the field cannot have.
+        SnakegymError: a change of another form, a field that is changed twice, an unknown field, or a value
+            that the field cannot have.
     """
-    fields = scenario.model_dump(mode="json")
+    fields, given = scenario.model_dump(mode="json"), []
     for change in changes:
         name, equals, text = change.partition("=")
         path = name.strip().split(".")
         if not equals or not all(path):
             raise SnakegymError(f"--set: found '{change}', expected FIELD=VALUE, like learning.epochs=2")
-        _put(fields, path, _value(change, text), change)
+        if path in given:
+            raise SnakegymError(f"--set: found {name.strip()} twice, expected each field once")
+        given.append(path)
+        _put(fields, path, parse_yaml(text, f"--set {change!r:.80}"), change)
     return parse_scenario(yaml.safe_dump(fields), "--set") if changes else scenario
 
 
@@ -45,14 +49,3 @@ def _put(fields: Any, path: Sequence[str], value: Any, change: str) -> None:
         elif isinstance(fields, dict) and fields.get(where) is None:
             fields[where] = {}
         fields = fields[where]
-
-
-def _value(change: str, text: str) -> Any:
-    try:
-        return json.loads(text)  # YAML takes 1e-4 for a word
-    except ValueError:
-        pass
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise SnakegymError(f"--set: found '{change}', expected a value in YAML behind the '='") from None

@@ -22,9 +22,13 @@ from filelock import FileLock, Timeout
 from pydantic import TypeAdapter, ValidationError
 
 from snakegym.differences import brief, differences
+from snakegym.documents import parse_json
 from snakegym.errors import SnakegymError
+from snakegym.files import read_text
 
 HIDDEN = ".lock"
+MOST_BYTES = 2**31
+"""Of a file of ours that is read: more than any evaluation leaves."""
 LOCK_S = 1.0
 """To wait for another command that is about to end."""
 
@@ -87,11 +91,8 @@ def write_json(path: Path, data: Any, indent: int | None = 2) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """The content of a JSON file. Raises SnakegymError if it is none."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise SnakegymError(f"{path}: cannot read it as JSON: {error}") from None
+    """The content of a JSON file. Raises SnakegymError if it is none, or says something twice."""
+    return parse_json(read_text(path, "it as JSON", MOST_BYTES), f"{path}: cannot read it as JSON")
 
 
 def read_lines(path: Path) -> list[str]:

@@ -156,3 +156,12 @@ def test_seeds_depend_on_every_part() -> None:
     assert len(seeds) == 200
     assert all(0 <= s < 2**31 for s in seeds)
     assert derive_seed(3, "episode", 4) == derive_seed(3, "episode", 4)
+
+
+def test_a_json_file_that_says_something_twice_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text('{"a": {"b": 1, "b": 2}}')
+    with pytest.raises(SnakegymError, match=r"x\.json: cannot read it as JSON: .*found 'b' twice"):
+        runfolder.read_json(tmp_path / "x.json")
+    os.mkfifo(tmp_path / "pipe.json")
+    with pytest.raises(SnakegymError, match=r"pipe\.json: cannot read it as JSON"):
+        runfolder.read_json(tmp_path / "pipe.json")
