@@ -6,7 +6,7 @@ import numpy as np
 
 from snakegym.agents.gain import DEFAULT, GainModel
 from snakegym.agents.rules import next_layer
-from snakegym.control.forecast import forecast
+from snakegym.control.forecast import forecast, price
 from snakegym.control.records import Assignment
 from snakegym.control.view import Floats, ProcessView
 from snakegym.scenario import Scenario
@@ -38,9 +38,8 @@ class GreedyScheduler:
     def _rewards(self, view: ProcessView, layer: int) -> Floats:
         """[n_nodes]: expected reward of a hop; -inf where it could not be carried out."""
         hop = forecast(view)
-        time, energy, n_bytes = view.objective.prices()
-        price: Floats = time * hop.time_s + energy * hop.energy_j + n_bytes * hop.n_bytes
-        return view.objective.gain * self._gain.expected(view) - price[:, layer]
+        costs = price(view.objective, hop.time_s, hop.energy_j, hop.n_bytes)[:, layer]
+        return view.objective.gain * self._gain.expected(view) - costs
 
 
 def waiting_reward(view: ProcessView) -> float:

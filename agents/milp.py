@@ -10,6 +10,7 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 from snakegym.agents.gain import DEFAULT, GainModel
 from snakegym.agents.greedy import waiting_reward
 from snakegym.agents.plan_model import ArcCosts, Arcs, arc_costs, build_arcs
+from snakegym.control.forecast import price
 from snakegym.control.records import Assignment
 from snakegym.control.view import Bools, Floats, Ints, ProcessView
 from snakegym.network.records import Costs
@@ -128,8 +129,7 @@ def _candidates(view: ProcessView, layers: Ints, legal: Bools, gain: Floats) -> 
 
 def _price(view: ProcessView, costs: ArcCosts) -> Floats:
     """[n_arcs]: reward units."""
-    time, energy, n_bytes = view.objective.prices()
-    return time * costs.time_s + energy * costs.energy_j + n_bytes * costs.n_bytes
+    return price(view.objective, costs.time_s, costs.energy_j, costs.n_bytes)
 
 
 def _solve(arcs: Arcs, value: Floats) -> Ints:

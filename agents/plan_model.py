@@ -151,7 +151,7 @@ def _together(view: ProcessView, layers: Ints, arcs: Arcs, node: Ints, alone: Ar
         then = view if t == 0 else _after_hop(view, int(layers[t - 1]))
         own, all_k = forecast(replace(then, parallel=1)), forecast(then)
         slowest[t] = all_k.time_s[:, layer]
-        reached = np.isfinite(own.energy_j[:, layer])
+        reached = np.isfinite(own.time_s[:, layer])
         np.subtract(all_k.energy_j[:, layer], own.energy_j[:, layer], out=energy[t], where=reached)
         np.subtract(all_k.n_bytes[:, layer], own.n_bytes[:, layer], out=n_bytes[t])
     at = arcs.position, node

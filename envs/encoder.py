@@ -207,7 +207,7 @@ def _process_features(view: ProcessView) -> tuple[float, ...]:
         sum(view.layers.trained_in_cycle.tolist()) / view.n_middle,
         _share(spent.time_s, budget.time_s),
         _share(spent.energy_j, budget.energy_j),
-        _share(view.hops, budget.hops),
+        max(_share(view.hops, budget.hops), _share(view.hops + view.waits, budget.decisions)),
         view.holder == PCE,
         view.mode == "cs",
     )

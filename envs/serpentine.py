@@ -90,10 +90,10 @@ class SerpentineEnv(gym.Env[Observation, np.int64]):
 
     ## Episode end
     *Terminated* when the validation accuracy reaches the scenario's target (if it has one);
-    *truncated* when the budget of time, energy or hops is used up. A hop under way is finished.
+    *truncated* when the budget of time, energy, hops or decisions is used up. A hop under way is finished.
 
     ## Arguments
-    * `scenario`: name of a scenario, path of a YAML file, or a `Scenario`.
+    * `scenario`: name of a scenario, path of a YAML or JSON file, its fields as plain data, or a `Scenario`.
     * `split`: traces to replay: `train`, `validation` or `test`.
     * `traces`: folder with `link/*.csv` and `compute/*.csv` instead of the scenario's source.
     * `layer_order`: `free`, `serpentine`, `reverse` or `random` instead of the scenario's.
@@ -118,7 +118,7 @@ class SerpentineEnv(gym.Env[Observation, np.int64]):
     | `recoveries` | times that a lost holder was given up |
     | `members` | nodes in the pool |
     | `left_connectivity`, `left_battery` … | nodes that left it so far for this reason (`envs.info.LEAVES`) |
-    | `ended_target`, `ended_time`, `ended_energy`, `ended_hops` | 1 where this ended the episode, else 0 |
+    | `ended_target`, `ended_time`, `ended_energy`, `ended_hops`, `ended_decisions` | 1 where this ended it |
 
     ## Version history
     * v0: first version.
@@ -129,7 +129,7 @@ class SerpentineEnv(gym.Env[Observation, np.int64]):
 
     def __init__(
         self,
-        scenario: str | Path | Scenario = "default",
+        scenario: str | Path | Mapping[str, Any] | Scenario = "default",
         split: Split = "train",
         traces: str | Path | None = None,
         layer_order: LayerOrder | None = None,

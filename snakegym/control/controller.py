@@ -126,8 +126,14 @@ class ProcessController:
     @property
     def ended(self) -> str:
         """Why the process is over (`dispatch.why_over`); empty while it goes on."""
-        process, energy_j = self.scenario.process, self.spent.energy_j
-        return why_over(process, self.clock_s, energy_j, len(self.history), self.metric)
+        return why_over(
+            self.scenario.process,
+            self.clock_s,
+            self.spent.energy_j,
+            len(self.history),
+            self.waits,
+            self.metric,
+        )
 
     def view(self) -> ProcessView:
         """Snapshot for the next decision; the same object until something happens."""
@@ -291,6 +297,7 @@ class ProcessController:
             holder=self._model.holder,
             clock_s=self.clock_s,
             hops=len(self.history),
+            waits=self.waits,
             cycle=self.cycle.index,
             metric=self.metric,
             recent_gains=tuple(hop.gain for hop in self.history[-RECENT_GAINS:]),

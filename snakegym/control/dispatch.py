@@ -31,8 +31,10 @@ def make_job(view: ProcessView, assignment: Assignment, training: LocalTraining)
     )
 
 
-def why_over(process: ProcessConfig, clock_s: float, energy_j: float, hops: int, metric: float) -> str:
-    """Why a process is over: `target`, `time`, `energy` or `hops`; empty while it goes on.
+def why_over(
+    process: ProcessConfig, clock_s: float, energy_j: float, hops: int, waits: int, metric: float
+) -> str:
+    """Why a process is over: `target`, `time`, `energy`, `hops` or `decisions`; empty while it goes on.
 
     It goes on at least until something was decided, even if the untrained model meets the target.
     """
@@ -45,4 +47,4 @@ def why_over(process: ProcessConfig, clock_s: float, energy_j: float, hops: int,
         return "energy"
     if budget.hops is not None and hops >= budget.hops:
         return "hops"
-    return ""
+    return "decisions" if hops + waits >= budget.decisions else ""

@@ -13,6 +13,7 @@ import numpy as np
 from snakegym.control.view import Bools, Floats, ProcessView
 from snakegym.network import costs
 from snakegym.network.records import PCE
+from snakegym.scenario import Objective
 
 ALL = slice(None)
 
@@ -28,17 +29,24 @@ class Rates:
 
 @dataclass(frozen=True)
 class HopForecast:
-    """Expected costs of every possible next hop, each [n_nodes, n_middle].
-
-    Infinite where it could not be carried out now.
-    """
+    """Expected costs of every possible next hop, each [n_nodes, n_middle]."""
 
     time_s: Floats
+    """Infinite where it could not be carried out now."""
     energy_j: Floats
-    """Of both ends."""
+    """Of both ends; there infinite too, unless the radios take no power."""
     n_bytes: Floats
     node_energy_j: Floats
     """Of the node that trains alone: what its battery has to have."""
+
+
+def price(objective: Objective, time_s: Floats, energy_j: Floats, n_bytes: Floats) -> Floats:
+    """Of hops, in reward units; infinite where a hop's time is, whatever time costs. Same shapes."""
+    per_second, per_joule, per_byte = objective.prices()
+    possible = np.isfinite(time_s)
+    seconds, joules = np.where(possible, time_s, 0.0), np.where(possible, energy_j, 0.0)  # 0 x inf is NaN
+    total = per_second * seconds + per_joule * joules + per_byte * n_bytes
+    return np.where(possible, total, np.inf)
 
 
 def expected_rates(view: ProcessView) -> Rates:

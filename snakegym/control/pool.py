@@ -17,6 +17,9 @@ from snakegym.scenario import PoolConfig
 
 FOR_GOOD: tuple[Ground, ...] = ("memory", "battery", "epochs")
 """Grounds that never go away within a process."""
+MOST_MISSED = 10_000
+"""Requests to leave during one hop that are drawn one by one. What came before need not be drawn: a Poisson
+process has no memory."""
 SPEEDS_TO_COMPARE = 3
 """Nodes that must have trained before one of them is called slow."""
 ROUNDING = 1e-9
@@ -206,9 +209,11 @@ class NodePool:
     def _draw_requests(self, nodes: Iterable[int], after_s: float) -> None:
         """The first request after that time of each of these nodes."""
         for node in nodes:
+            mean_s = 3600 / self._config.leave_rate_per_h
             at = self._request_at[node] if np.isfinite(self._request_at[node]) else 0.0
+            at = max(at, after_s - MOST_MISSED * mean_s)
             while at <= after_s:
-                at += self._rngs[node].exponential(3600 / self._config.leave_rate_per_h)
+                at += self._rngs[node].exponential(mean_s)
             self._request_at[node] = at
 
 

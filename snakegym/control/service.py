@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -12,6 +14,7 @@ import numpy as np
 
 from snakegym.control.controller import ProcessController
 from snakegym.control.executor import SimulatedExecutor
+from snakegym.control.feasible import check_feasible
 from snakegym.control.holdings import node_data
 from snakegym.data.datasets import DataParts, load_data
 from snakegym.data.partition import partition
@@ -82,7 +85,7 @@ class Service:
 
 
 def load_service(
-    scenario: str | Path | Scenario,
+    scenario: str | Path | Mapping[str, Any] | Scenario,
     split: Split = "train",
     traces: str | None = None,
     engine: EngineKind = "stacked",
@@ -90,7 +93,7 @@ def load_service(
     """Load (once in a program) what a scenario needs.
 
     Args:
-        scenario: name, YAML file or object.
+        scenario: name, file, plain data or object.
         split: the traces to use: `train`, `validation` or `test`.
         traces: folder of traces that replaces the scenario's own source. A scenario whose source is
             `folder` takes it from here, else from $SNAKEGYM_DATA.
@@ -120,32 +123,11 @@ def _trace_folder(scenario: Scenario, traces: str | None) -> str | None:
 
 @lru_cache(maxsize=16)
 def _load(scenario_json: str, split: Split, traces: str | None, engine: EngineKind) -> Service:
-    scenario = Scenario.model_validate_json(scenario_json)
+    scenario = load_scenario(json.loads(scenario_json))  # whoever copied and changed one may have erred
     data = load_data(scenario.data)
     model = build_model(scenario.model, data.input_shape, data.n_classes)
     profile = profile_model(model, data.input_shape)
-    _check_feasible(scenario, data, profile)
+    check_feasible(scenario, len(data.train), profile)
     library = load_library(scenario.network.traces, traces, split)
     origin = scenario_json, split, traces, engine
     return Service(scenario, data, model, profile, make_engine(model, engine), library, origin)
-
-
-def _check_feasible(scenario: Scenario, data: DataParts, profile: ModelProfile) -> None:
-    """Refuse scenarios in which no hop could ever be trained."""
-    devices, learning = scenario.network.devices, scenario.learning
-    memory = float(profile.hop_memory(learning, originals=scenario.network.mode == "p2p").min())
-    largest = max(device.memory_bytes for device in devices)
-    if largest < memory:
-        raise SnakegymError(
-            f"scenario '{scenario.name}', field 'network.devices': the largest memory_bytes is {largest:g}, "
-            f"but the smallest hop needs {memory:g}"
-        )
-    samples = len(data.train) / scenario.network.nodes * learning.epochs
-    fastest = max(device.peak_flops for device in devices)
-    shortest = float(profile.training_flops().min()) * samples / fastest
-    if scenario.process.budget.time_s < shortest:
-        raise SnakegymError(
-            f"scenario '{scenario.name}', field 'process.budget.time_s': found "
-            f"{scenario.process.budget.time_s:g}, but one average hop on the fastest device takes "
-            f"{shortest:.3g} s"
-        )

@@ -123,6 +123,8 @@ class ProcessView:
     objective: Objective
     epochs: int
     wait_s: float
+    waits: int = 0
+    """Waits done, illegal actions among them."""
     parallel: int = 1
     """Nodes that train together in a hop, companions included (CS mode)."""
 

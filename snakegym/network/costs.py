@@ -149,7 +149,7 @@ def busy_time(flops: Real, peak_flops: Real) -> Real:
 
 def compute_energy(power_w: Real, busy_s: Real) -> Real:
     """Joules for `busy_s` (see `busy_time`): our share of the energy of a device that is shared."""
-    return power_w * busy_s
+    return _energy(power_w, busy_s)
 
 
 def air_time(n_bytes: ArrayLike, rate_bps: ArrayLike) -> NDArray[np.float64]:
@@ -171,11 +171,21 @@ def round_trip_time(n_bytes: ArrayLike, rtt_s: ArrayLike) -> NDArray[np.float64]
 
 
 def radio_energy(power_w: Real, air_s: Real) -> Real:
-    """Joules of one end's radio.
+    """Joules of one end's radio; none at 0 W, however long (inf where the other end is out of reach).
 
     Waiting for a round trip is not air time; being stuck in an outage is (the radio searches).
     """
-    return power_w * air_s
+    return _energy(power_w, air_s)
+
+
+def _energy(power_w: Real, seconds: Real) -> Real:
+    if np.logical_and.reduce(power_w, axis=None):
+        return power_w * seconds
+    if isinstance(seconds, float) and not isinstance(power_w, np.ndarray):
+        return 0.0
+    with np.errstate(invalid="ignore"):  # 0 times infinity
+        energy: Real = np.where(np.equal(power_w, 0), 0.0, power_w * seconds)
+    return energy
 
 
 def _duration(amount: ArrayLike, rate: ArrayLike) -> NDArray[np.float64]:

@@ -134,8 +134,9 @@ class Network:
         The window is cut at time 0, before which nothing is known; at time 0 the means are the
         present values.
         """
-        if time_s > 0:
-            now, mean = self._bank.look_back(max(0.0, time_s - window_s), time_s)
+        start_s = max(0.0, time_s - window_s)
+        if start_s < time_s:  # not so at time 0, nor where a clock is too late to tell the two apart
+            now, mean = self._bank.look_back(start_s, time_s)
         else:
             now = mean = self._bank.at(time_s)
         n = self.n_nodes

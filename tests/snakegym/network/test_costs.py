@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -53,3 +55,16 @@ def test_times_broadcast_and_know_zero():
 def test_energies_by_hand():
     assert costs.compute_energy(0.5, costs.busy_time(6e6, 2e6)) == 1.5
     assert costs.radio_energy(0.25, 8) == 2
+
+
+def test_a_radio_of_no_power_costs_nothing_however_long():
+    for power, seconds, expected in ((0.0, math.inf, 0.0), (0.0, 5.0, 0.0), (2.0, 3.0, 6.0)):
+        assert costs.radio_energy(power, seconds) == expected
+        assert isinstance(costs.radio_energy(power, seconds), float)
+        assert costs.compute_energy(power, seconds) == expected
+    found = costs.radio_energy(np.array([0.0, 1.0, 0.0]), np.array([math.inf, math.inf, 1.0]))
+    assert found.tolist() == [0.0, math.inf, 0.0]
+    assert costs.radio_energy(np.array([[0.0], [2.0]]), np.array([math.inf, 1.0])).tolist() == [
+        [0.0, 0.0],
+        [math.inf, 2.0],
+    ]
