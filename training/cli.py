@@ -17,6 +17,7 @@ from snakegym.training.experiment.config import ExperimentConfig
 from snakegym.training.frameworks.config import CompareConfig
 from snakegym.training.learn.config import TrainConfig
 from snakegym.training.play.config import PlayConfig
+from snakegym.training.repeated import refuse_repeated
 from snakegym.training.report.config import ReportConfig
 from snakegym.training.scenarios.config import CheckScenario, ListScenarios, ShowScenario
 from snakegym.training.traces.config import ParsedTraces, Traces
@@ -73,7 +74,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Entry point. Exits with 2 on bad input, 130 on Ctrl-C; never with a traceback for either."""
     try:
         with plain_warnings():
-            run(parse(sys.argv[1:] if argv is None else argv))
+            arguments = sys.argv[1:] if argv is None else argv
+            command = parse(arguments)
+            refuse_repeated(arguments, type(command))
+            run(command)
     except SnakegymError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

@@ -27,11 +27,24 @@ Folder = Annotated[str | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hin
 Text = Annotated[str | None, tyro.conf.arg(metavar="TEXT", help_behavior_hint=said_default)]
 
 
+MOST = {
+    "jobs": 1024,
+    "links": 10_000,
+    "computes": 10_000,
+    "episodes": 100_000,
+    "seeds": 10_000,
+    "cycles": 100_000,
+}
+"""What these options may be at most: beyond, memory ends before the work does. Others: 10^12."""
+
+
 def at_least_one(**counts: float) -> None:
-    """Raise SnakegymError for the first of these options that is below 1."""
+    """Raise SnakegymError for the first of these options that is below 1, or more than `MOST` allows."""
     for name, value in counts.items():
-        if value < 1:
-            raise SnakegymError(f"--{name.replace('_', '-')}: found {value}, expected 1 or more")
+        most = MOST.get(name, 10**12)
+        if not 1 <= value <= most:
+            expected = "1 or more" if value < 1 else f"at most {most:,}"
+            raise SnakegymError(f"--{name.replace('_', '-')}: found {value}, expected {expected}")
 
 
 def above_zero(**numbers: float) -> None:
@@ -42,7 +55,8 @@ def above_zero(**numbers: float) -> None:
 
 
 def not_negative(**numbers: float) -> None:
-    """Raise SnakegymError for the first of these options that is below 0."""
+    """Raise SnakegymError for the first of these options that is below 0, or 2^63 or more, as no seed is."""
     for name, value in numbers.items():
-        if not value >= 0:
-            raise SnakegymError(f"--{name.replace('_', '-')}: found {value}, expected 0 or more")
+        if not 0 <= value < 2**63:
+            expected = "less than 2^63" if value > 0 else "0 or more"
+            raise SnakegymError(f"--{name.replace('_', '-')}: found {value}, expected {expected}")

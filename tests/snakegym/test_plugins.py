@@ -239,9 +239,7 @@ def test_entry_points_of_installed_packages(folder: Path) -> None:
 def test_a_scenario_file_and_the_command_line_take_them(folder: Path) -> None:
     data = scenario(data=BLOBS, model=OWN_NET).model_dump(mode="json")
     (folder / "own.yaml").write_text(yaml.safe_dump(data | {"name": "own"}))
-    command = (
-        "evaluate --scheduler mine.py:Mine --scheduler greedy --scenario own.yaml --episodes 2 --out out"
-    )
+    command = "evaluate --scheduler mine.py:Mine --scheduler greedy --scenario own.yaml --episodes 2"
     done = subprocess.run(
         [sys.executable, "-c", "import sys; sys.path.pop(0); from snakegym.training.cli import main; main()",
          *command.split(), "--jobs", "2", "--out", "out"],

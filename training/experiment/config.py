@@ -39,7 +39,7 @@ class ExperimentConfig:
 
     def validate(self) -> None:
         """Raise SnakegymError for the first option whose value is impossible."""
-        at_least_one(cycles=self.cycles)
+        at_least_one(cycles=self.cycles, seeds=max(1, self.seeds))
         not_negative(layer=self.layer, seed=self.seed)
         if self.seeds < 2:
             raise SnakegymError(f"--seeds: found {self.seeds}, expected 2 or more for an interval")
