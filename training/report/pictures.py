@@ -13,6 +13,7 @@ from snakegym.training.analysis.groups import flat
 from snakegym.training.analysis.read import Evaluation
 from snakegym.training.analysis.summary import Analysis
 from snakegym.training.show import plots, summary_plots
+from snakegym.training.show.figures import without_formulas
 from snakegym.training.show.tables import Column, interval, number, unit_columns
 
 DPI = 110
@@ -84,6 +85,7 @@ def section_pictures(evaluation: Evaluation, analysis: Analysis) -> Iterator[Pic
 
 
 def _picture(title: str, text: str, alt: str, figure: Figure) -> Picture:
+    without_formulas(figure)
     buffer = BytesIO()
     # Without the metadata that says which version drew it, the same figure is the same page.
     figure.savefig(buffer, format="png", dpi=DPI, bbox_inches="tight", metadata={"Software": None})

@@ -9,6 +9,8 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.ticker import FixedFormatter, FuncFormatter
 
 from snakegym.training.runs.folder import replacing
 
@@ -18,10 +20,26 @@ DASHES: tuple[str, ...] = ("-", "--", "-.", ":")
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a PNG in one step."""
+    """Write a PNG in one step, every text in it as it is."""
+    without_formulas(figure)
     with replacing(path) as temporary:
         # Without the metadata that says which version drew it, the same figure is the same file.
         figure.savefig(temporary, dpi=140, bbox_inches="tight", metadata={"Software": None})
+
+
+def without_formulas(figure: Figure) -> None:
+    """Draw dollar signs as such: a scheduler is called like its folder, and that like anything.
+
+    What matplotlib itself writes beside an axis (powers of ten) stays a formula.
+    """
+    own = set()
+    for axis in (axis for ax in figure.axes for axis in (ax.xaxis, ax.yaxis)):
+        if not isinstance(axis.get_major_formatter(), FixedFormatter | FuncFormatter):
+            own |= {tick.label1 for tick in axis.get_major_ticks()}
+        own |= {tick.label1 for tick in axis.get_minor_ticks()}
+    for text in figure.findobj(Text):
+        if isinstance(text, Text) and text not in own:
+            text.set_parse_math(False)
 
 
 def time_axis(longest_s: float) -> tuple[float, str]:
