@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from scipy import stats
 
 from snakegym.control.controller import LABEL_MEMORY
 from snakegym.data.datasets import load_data
@@ -25,6 +24,7 @@ from snakegym.learning.jobs import LocalTraining
 from snakegym.learning.sequential import SequentialEngine
 from snakegym.models.zoo import build_model
 from snakegym.scenario import DataConfig, DistillationConfig, LearningConfig, ModelConfig
+from snakegym.training.analysis.intervals import mean_and_half
 
 NODES, HOPS = 9, 36
 SETTINGS = {
@@ -92,12 +92,6 @@ def per_class(model, state, data) -> np.ndarray:
     return np.array([right[data.targets.numpy() == c].mean() for c in range(data.n_classes)])
 
 
-def interval(values: list[float]) -> str:
-    """Mean and half width of its 95 % interval (Student's t)."""
-    half = stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
-    return f"{100 * np.mean(values):.1f} ± {100 * half:.1f}"
-
-
 def main() -> None:
     """Run all settings and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -123,9 +117,9 @@ def main() -> None:
         rows = results[name] = [run(args.model, args.alpha, seed, config) for seed in range(args.seeds)]
         off = next(iter(results.values()))
         paired = [r["round"] - o["round"] for r, o in zip(rows, off, strict=True)]
-        cells = [interval([r[key] for r in rows]) for key in ("final", "round")]
-        cells += ["" if rows is off else interval(paired)]
-        cells += [interval([r[key] for r in rows]) for key in ("worst", "forgotten", "learned")]
+        cells = [mean_and_half([r[key] for r in rows], 100) for key in ("final", "round")]
+        cells += ["" if rows is off else mean_and_half(paired, 100)]
+        cells += [mean_and_half([r[key] for r in rows], 100) for key in ("worst", "forgotten", "learned")]
         print(f"| {name} | {np.mean([r['on'] for r in rows]):.0%} | " + " | ".join(cells) + " |", flush=True)
         args.out.parent.mkdir(parents=True, exist_ok=True)
         args.out.write_text(json.dumps({"arguments": {**vars(args), "out": None}, "runs": results}, indent=1))

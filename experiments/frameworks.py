@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from snakegym.frameworks.registry import FRAMEWORKS
+from snakegym.training.analysis.intervals import mean_and_half
 
 BASELINES = ("fedavg", "snake-p2p")
 COSTS = {
@@ -98,17 +98,10 @@ def against(comparisons: Sequence[Comparison], baseline: str) -> str:
         for name in comparison.frameworks():
             pairs = [(a, base[s]) for s, a in comparison.accuracy(name).items() if s in base]
             if name != baseline and pairs:
-                difference = _interval([a - b for a, b in pairs], sign="+")
-                ratio = _interval([100 * a / b for a, b in pairs])
+                difference = mean_and_half([a - b for a, b in pairs], sign="+")
+                ratio = mean_and_half([a / b for a, b in pairs], 100)
                 rows.append([comparison.title, FRAMEWORKS[name].title, str(len(pairs)), difference, ratio])
     return _markdown(head, rows)
-
-
-def _interval(values: Sequence[float], sign: str = "") -> str:
-    mean = f"{np.mean(values):{sign}.1f}"
-    if len(values) < 2:
-        return mean
-    return f"{mean} ± {stats.sem(values) * stats.t.ppf(0.975, len(values) - 1):.1f}"
 
 
 def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

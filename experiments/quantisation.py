@@ -19,7 +19,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from scipy import stats
 
 from snakegym.data.datasets import Dataset, load_data
 from snakegym.data.partition import partition
@@ -30,6 +29,7 @@ from snakegym.models.profile import profile_model
 from snakegym.models.state import ModelState
 from snakegym.models.zoo import build_model
 from snakegym.scenario import DataConfig, LearningConfig, ModelConfig
+from snakegym.training.analysis.intervals import mean_and_half
 
 MIB = 2**20
 CASES = [
@@ -148,15 +148,13 @@ def accuracy(seeds: int) -> list[dict[str, object]]:
             found[int8].append(float(np.mean(path)))
         paired = np.subtract(found[True], found[False])
         rows.append({"model": name, "alpha": alpha, "float32": found[False], "int8": found[True]})
-        cells = [interval(np.array(found[False])), interval(np.array(found[True])), interval(paired, 2)]
+        cells = [
+            mean_and_half(found[False], 100),
+            mean_and_half(found[True], 100),
+            mean_and_half(paired, 100, 2),
+        ]
         print(f"| {name} | Dirichlet {alpha} | " + " | ".join(cells) + " |", flush=True)
     return rows
-
-
-def interval(values: np.ndarray, digits: int = 1) -> str:
-    """Mean and half width of its 95 % interval (Student's t), in per cent."""
-    half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
-    return f"{100 * values.mean():.{digits}f} ± {100 * half:.{digits}f}"
 
 
 def main() -> None:

@@ -129,9 +129,11 @@ def test_the_table_names_schedulers_and_units(evaluate: Run) -> None:
         "Hops",
         "Compared with serpentine",
         "P(Return)",
-        "95 %",
+        "95 % interval by Student's t (t: fewer than 8 episodes",
+        "exact binomial interval",
     ):
         assert text in out
+    assert "*" not in out.replace("*: the 95 % interval", ""), "three episodes are too few for a star"
 
 
 @pytest.mark.usefixtures("without_pictures")

@@ -7,7 +7,16 @@ from typing import Any
 
 import pytest
 
-from snakegym.training.analysis.groups import Training, choose_baseline, flat, group, table, trainings
+from snakegym.training.analysis.groups import (
+    Runs,
+    Training,
+    choose_baseline,
+    flat,
+    group,
+    one_seed,
+    table,
+    trainings,
+)
 from snakegym.training.analysis.targets import default_target, reach_times, time_to_target
 
 
@@ -25,6 +34,10 @@ def learned(seed: int, settings: str = "same") -> Training:
     return Training(seed=seed, settings=settings)
 
 
+def rule(*episodes: Any) -> Runs:
+    return Runs([episodes], trained=False)
+
+
 def records(*specs: str) -> dict[str, list[Any]]:
     return {spec: [episode(i, spec=spec) for i in range(2)] for spec in specs}
 
@@ -35,7 +48,9 @@ def test_runs_that_differ_in_the_seed_alone_are_one_scheduler() -> None:
         {"runs/ppo-seed0": learned(0), "runs/ppo-seed1": learned(1), "runs/other": learned(2, "other")},
     )
     assert list(groups) == ["greedy", "runs/ppo-seed* (2 seeds)", "runs/other"]
-    assert [len(runs) for runs in groups.values()] == [1, 2, 1]
+    assert [len(runs.seeds) for runs in groups.values()] == [1, 2, 1]
+    assert [runs.trained for runs in groups.values()] == [False, True, True]
+    assert one_seed(groups) == ["runs/other"]
     assert [e["spec"] for e in flat(groups)["runs/ppo-seed* (2 seeds)"]] == [  # type: ignore[typeddict-item]
         "runs/ppo-seed0",
         "runs/ppo-seed0",
@@ -95,22 +110,24 @@ def test_a_table_has_a_row_a_seed() -> None:
 
 class TestTimeToTarget:
     def test_it_is_the_end_of_the_first_hop_that_reaches_it(self) -> None:
-        runs = [[episode(accuracies=(0.3, 0.6, 0.4, 0.7)), episode(accuracies=(0.1,), initial_accuracy=0.9)]]
+        runs = rule(
+            episode(accuracies=(0.3, 0.6, 0.4, 0.7)), episode(accuracies=(0.1,), initial_accuracy=0.9)
+        )
         assert reach_times(runs, 0.5, 100).tolist() == [[20, 0]]
 
     def test_what_never_gets_there_counts_with_the_budget(self) -> None:
-        runs = [[episode(accuracies=(0.9,))] * 2 + [episode(accuracies=(0.2,))] * 2]
+        runs = rule(*[episode(accuracies=(0.9,))] * 2, *[episode(accuracies=(0.2,))] * 2)
         reached = time_to_target(runs, 0.9, 50)
         assert reached.share.value == 0.5
         assert reached.time_s.value == pytest.approx((10 + 50) / 2)
         assert reached.is_bound
 
     def test_after_the_budget_is_too_late(self) -> None:
-        runs = [[episode(accuracies=(0.2, 0.9))] * 4]
+        runs = rule(*[episode(accuracies=(0.2, 0.9))] * 4)
         assert reach_times(runs, 0.9, 19).tolist() == [[math.inf] * 4]
         in_time = time_to_target(runs, 0.9, 20)
         assert (in_time.share.value, in_time.time_s.value, in_time.is_bound) == (1, 20, False)
 
     def test_the_default_is_what_the_baseline_reaches(self) -> None:
-        groups = {"random": [[episode(accuracies=(a,)) for a in (0.1, 0.871, 0.879, 0.99)]]}
+        groups = {"random": rule(*(episode(accuracies=(a,)) for a in (0.1, 0.871, 0.879, 0.99)))}
         assert default_target(groups, "random") == 0.87

@@ -153,6 +153,21 @@ def test_training_seeds_are_one_row_and_names_are_escaped(
     assert "<b>" not in page.source
 
 
+@pytest.mark.usefixtures("without_pictures")
+def test_one_training_seed_is_said_to_be_one(
+    folder: Callable[..., Path], snakegym: Run, tmp_path: Path
+) -> None:
+    rewrite(
+        folder("one", "serpentine", "random"),
+        lambda d: d.update(trained={"random": {"seed": 3, "settings": "x"}}),
+    )
+    status, out, err = snakegym("report", "one")
+    assert status == 0, err
+    for text in (out, (tmp_path / "report.html").read_text(encoding="utf-8")):
+        assert "random: one training seed, intervals are over episodes alone" in " ".join(text.split())
+        assert "Student" in text
+
+
 def test_the_same_episodes_are_shown_together(folder: Callable[..., Path], tmp_path: Path) -> None:
     one, two, other = (
         folder("one", "serpentine"),

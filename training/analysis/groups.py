@@ -6,20 +6,32 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
 import numpy as np
 
 from snakegym.agents.registry import list_schedulers
-from snakegym.training.analysis.statistics import Floats
+from snakegym.training.analysis.intervals import Floats
 from snakegym.training.episodes.play import EpisodeRecord
 from snakegym.training.runs.folder import read_json
 
 Records = Mapping[str, Sequence[EpisodeRecord]]
 """Per scheduler, as it was asked for, its episodes."""
-Groups = Mapping[str, Sequence[Sequence[EpisodeRecord]]]
-"""Per scheduler, training seeds taken together, the same episodes of every seed."""
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The episodes of one scheduler."""
+
+    seeds: Sequence[Sequence[EpisodeRecord]]
+    """Per training seed, the same episodes of every seed; a single entry for what is not trained."""
+    trained: bool
+
+
+Groups = Mapping[str, Runs]
+"""Per scheduler, training seeds taken together."""
 
 NO_SETTINGS = ("seed", "run_id", "wandb", "checkpoint_every", "versions")
 """Fields of a run's config.json that tell runs apart but change nothing about how they learn."""
@@ -65,7 +77,10 @@ def group(records: Records, trained: Mapping[str, Training] | None = None) -> Gr
     labels = [_label(specs) for specs in together]
     if len(set(labels)) < len(labels):
         labels = [" + ".join(specs) for specs in together]
-    return {label: [records[s] for s in specs] for label, specs in zip(labels, together, strict=True)}
+    return {
+        label: Runs([records[s] for s in specs], specs[0] in trained)
+        for label, specs in zip(labels, together, strict=True)
+    }
 
 
 def label_of(spec: str, records: Records, groups: Groups) -> str:
@@ -77,13 +92,18 @@ def label_of(spec: str, records: Records, groups: Groups) -> str:
 
 def flat(groups: Groups) -> dict[str, list[EpisodeRecord]]:
     """All episodes of every scheduler, one training seed after the other."""
-    return {label: [e for episodes in runs for e in episodes] for label, runs in groups.items()}
+    return {label: [e for episodes in runs.seeds for e in episodes] for label, runs in groups.items()}
 
 
-def table(runs: Sequence[Sequence[EpisodeRecord]], measure: str) -> Floats:
+def one_seed(groups: Groups) -> list[str]:
+    """Those that were trained, with one seed alone: their intervals are about one policy each."""
+    return [label for label, runs in groups.items() if runs.trained and len(runs.seeds) == 1]
+
+
+def table(runs: Runs, measure: str) -> Floats:
     """One measure of one scheduler, [training seeds, episodes]."""
     return np.array(
-        [[float(e[measure]) for e in episodes] for episodes in runs]  # type: ignore[literal-required]
+        [[float(e[measure]) for e in episodes] for episodes in runs.seeds]  # type: ignore[literal-required]
     )
 
 

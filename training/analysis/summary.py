@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.markup import escape
+
 from snakegym.envs.reward import TERMS
 from snakegym.training.analysis.groups import (
     Groups,
@@ -17,18 +19,26 @@ from snakegym.training.analysis.groups import (
     flat,
     group,
     label_of,
+    one_seed,
     table,
 )
-from snakegym.training.analysis.statistics import (
+from snakegym.training.analysis.intervals import (
     Estimate,
-    Floats,
     estimate,
     paired_difference,
     probability_of_improvement,
 )
 from snakegym.training.analysis.targets import TimeToTarget, default_target, time_to_target
 from snakegym.training.runs.folder import to_csv, write_text
-from snakegym.training.show.tables import console, paired_table, print_measures, target_table, unit_columns
+from snakegym.training.show.tables import (
+    PAIRED_NOTE,
+    console,
+    paired_table,
+    print_measures,
+    seed_note,
+    target_table,
+    unit_columns,
+)
 
 MEASURES = (
     "total_reward",
@@ -105,18 +115,30 @@ def analyse(
 
 def summarise(groups: Groups) -> Summary:
     """Interquartile mean and interval of every measure of every scheduler."""
-    return {label: {name: estimate(table(runs, name)) for name in MEASURES} for label, runs in groups.items()}
+    return {
+        label: {name: estimate(table(runs, name), trained=runs.trained) for name in MEASURES}
+        for label, runs in groups.items()
+    }
 
 
 def against(
     groups: Groups,
     baseline: str,
-    statistic: Callable[[Floats, Floats], Estimate],
+    statistic: Callable[..., Estimate],
     measures: Sequence[str] = PAIRED,
 ) -> Summary:
-    """All other schedulers compared with one."""
+    """All other schedulers compared with one by `paired_difference` or `probability_of_improvement`."""
+    base = groups[baseline]
     return {
-        label: {name: statistic(table(runs, name), table(groups[baseline], name)) for name in measures}
+        label: {
+            name: statistic(
+                table(runs, name),
+                table(base, name),
+                trained=runs.trained,
+                baseline_trained=base.trained,
+            )
+            for name in measures
+        }
         for label, runs in groups.items()
         if label != baseline
     }
@@ -176,13 +198,18 @@ def print_tables(title: str, analysis: Analysis) -> None:
     out = console()
     columns = unit_columns(analysis.summary)
     print_measures(out, title, analysis.summary, columns)
+    seeds = seed_note(one_seed(analysis.groups))
+    out.print(f"[dim]{escape(seeds)}[/dim]\n" if seeds else "")
     if len(analysis.groups) > 1:
         compared = [c for c in columns if c.key in PAIRED]
         caption = f"Compared with {analysis.baseline}, episode by episode"
         out.print(paired_table(caption, analysis.difference, analysis.improvement, compared))
-        out.print("[dim]* the 95 % interval excludes 0; P: probability of being better[/dim]\n")
+        out.print(f"[dim]{PAIRED_NOTE}[/dim]\n")
     out.print(target_table(analysis.target, analysis.time_to_target))
-    out.print("[dim]an episode that never gets there counts with the whole time budget[/dim]\n")
+    out.print(
+        "[dim]an episode that never gets there counts with the whole time budget; shares: exact binomial "
+        "interval[/dim]\n"
+    )
 
 
 def _plain(summary: Summary) -> dict[str, Any]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from snakegym.training.analysis.groups import Groups, table
-from snakegym.training.analysis.statistics import Estimate, Floats, estimate, iqm, share
+from snakegym.training.analysis.groups import Groups, Runs, table
+from snakegym.training.analysis.intervals import Estimate, Floats, estimate, iqm, share
 from snakegym.training.episodes.play import EpisodeRecord
 
 
@@ -28,15 +27,18 @@ class TimeToTarget:
         return self.share.value < 0.75
 
 
-def time_to_target(runs: Sequence[Sequence[EpisodeRecord]], target: float, budget_s: float) -> TimeToTarget:
+def time_to_target(runs: Runs, target: float, budget_s: float) -> TimeToTarget:
     """How often and how soon the validation accuracy reaches `target`, in (0, 1]."""
     times = reach_times(runs, target, budget_s)
-    return TimeToTarget(share(-times, -budget_s), estimate(np.minimum(times, budget_s)))
+    return TimeToTarget(
+        share(-times, -budget_s, trained=runs.trained),
+        estimate(np.minimum(times, budget_s), trained=runs.trained),
+    )
 
 
-def reach_times(runs: Sequence[Sequence[EpisodeRecord]], target: float, budget_s: float) -> Floats:
+def reach_times(runs: Runs, target: float, budget_s: float) -> Floats:
     """When the target is reached, [training seeds, episodes], seconds; infinite if not within the budget."""
-    times = np.array([[_reach_time(e, target) for e in episodes] for episodes in runs])
+    times = np.array([[_reach_time(e, target) for e in episodes] for episodes in runs.seeds])
     return np.where(times <= budget_s, times, np.inf)
 
 

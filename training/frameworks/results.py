@@ -11,11 +11,11 @@ import numpy as np
 from rich.markup import escape
 
 from snakegym.frameworks.registry import entry
-from snakegym.training.analysis.statistics import Estimate, estimate
+from snakegym.training.analysis.intervals import Estimate, estimate
 from snakegym.training.frameworks.config import Comparison
 from snakegym.training.frameworks.plots import draw
 from snakegym.training.runs.folder import write_json, write_text
-from snakegym.training.show.tables import Column, cell, console, plain_table
+from snakegym.training.show.tables import Column, cell, console, kinds, plain_table
 
 Result = Mapping[str, Any]
 Groups = dict[str, list[Result]]
@@ -56,9 +56,8 @@ def report(out: Path, comparison: Comparison, results: Sequence[Result]) -> None
     if len(relative) > 1:
         tables.append(_ratios(relative))
     screen.print(*tables)
-    screen.print(
-        "[dim]interquartile mean over seeds, 95 % bootstrap interval below; costs are simulated[/dim]"
-    )
+    shown = {name: {key: measures[key] for key in WITH_INTERVAL} for name, measures in summary.items()}
+    screen.print(f"[dim]interquartile mean over seeds, {kinds(shown)} below; costs are simulated[/dim]")
     with screen.capture() as captured:
         screen.print(*tables)
     write_text(out / "table.txt", captured.get())

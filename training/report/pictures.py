@@ -14,7 +14,7 @@ from snakegym.training.analysis.read import Evaluation
 from snakegym.training.analysis.summary import Analysis
 from snakegym.training.show import plots, summary_plots
 from snakegym.training.show.figures import without_formulas
-from snakegym.training.show.tables import Column, interval, number, unit_columns
+from snakegym.training.show.tables import Column, interval, kinds, number, unit_columns
 
 DPI = 110
 
@@ -45,27 +45,29 @@ def section_pictures(evaluation: Evaluation, analysis: Analysis) -> Iterator[Pic
     )
     yield _picture(
         "Returns",
-        "Gain in accuracy minus costs, in reward units. Dots are episodes.",
+        "Gain in accuracy minus costs, in reward units. Dots are episodes; mark and bar are the "
+        f"interquartile mean and its {kinds(summary)}.",
         "Return: " + _values(analysis, _column(columns, "total_reward")),
         plots.returns(records, {label: m["total_reward"] for label, m in summary.items()}),
     )
     yield _picture(
         "Performance profiles",
         "The share of episodes that end with at least this much; a curve above another one is better "
-        "everywhere. Bands are pointwise 95 % intervals.",
+        "everywhere. Bands are pointwise 95 % intervals, exact binomial.",
         "Test accuracy: " + _values(analysis, _column(columns, "test_accuracy")),
         summary_plots.profiles(analysis.groups),
     )
     yield _picture(
         "Accuracy against costs",
-        "Interquartile means with 95 % intervals. Filled marks on the grey line are the best trade-offs; "
+        f"Interquartile means, {kinds(summary)}. Filled marks on the grey line are the best trade-offs; "
         "at hollow ones another scheduler is at least as accurate for at most the cost.",
         "; ".join(f"{c.title}: {_values(analysis, c)}" for c in columns if c.key in summary_plots.COSTS),
         summary_plots.fronts(summary, columns),
     )
     yield _picture(
         f"Time to {analysis.target:.0%}",
-        "The share of episodes whose validation accuracy has been that high.",
+        "The share of episodes whose validation accuracy has been that high. Bands are pointwise 95 % "
+        "intervals, exact binomial.",
         _each(analysis, lambda label: f"{analysis.time_to_target[label].share.value:.0%} of the episodes"),
         summary_plots.reached(analysis.groups, analysis.target, budget),
     )

@@ -6,17 +6,21 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from snakegym.training.analysis.groups import group
+from snakegym.training.analysis.groups import group, one_seed
+from snakegym.training.analysis.intervals import Estimate, describe, probability_of_improvement
 from snakegym.training.analysis.read import Evaluation
-from snakegym.training.analysis.statistics import Estimate, front, probability_of_improvement
+from snakegym.training.analysis.statistics import front
 from snakegym.training.analysis.summary import PAIRED, Analysis, Summary, against, summarise
 from snakegym.training.show.summary_plots import COSTS
 from snakegym.training.show.tables import (
+    PAIRED_NOTE,
     PROBABILITY,
     SHARE,
     Column,
     interval,
+    kinds,
     number,
+    seed_note,
     time_column,
     unit_columns,
 )
@@ -51,7 +55,7 @@ def section_tables(evaluation: Evaluation, analysis: Analysis) -> list[Table]:
     if len(analysis.groups) > 2:
         tables.append(_duels(analysis))
     tables.append(_target(analysis))
-    if any(len(runs) > 1 for runs in analysis.groups.values()):
+    if any(len(runs.seeds) > 1 for runs in analysis.groups.values()):
         tables.append(_seeds(evaluation, columns))
     return tables
 
@@ -100,8 +104,9 @@ def trace_table(traces: Sequence[Mapping[str, object]]) -> Table:
 def _measures(analysis: Analysis, columns: Sequence[Column]) -> Table:
     return Table(
         "What each scheduler reaches and spends",
-        "Interquartile mean over the episodes, 95 % interval below. Best trade-off: no other scheduler has "
-        "at least its test accuracy for at most this cost.",
+        f"Interquartile mean over the episodes, {kinds(analysis.summary)} below. Best trade-off: no other "
+        "scheduler has at least its test accuracy for at most this cost."
+        + (f" {seeds}." if (seeds := seed_note(one_seed(analysis.groups))) else ""),
         ["Scheduler", *(_title(c) for c in columns), "Best trade-off"],
         [
             (label, [*(_cell(measures[c.key], c) for c in columns), Cell(_fronts(analysis.summary, label))])
@@ -134,8 +139,8 @@ def _comparison(analysis: Analysis, columns: Sequence[Column]) -> Table:
 
     return Table(
         f"Compared with {analysis.baseline}, episode by episode",
-        "Interquartile mean of the differences (* : the 95 % interval excludes 0), and the probability "
-        "that the scheduler is better on an episode; 0.5: neither is better.",
+        f"Interquartile mean of the differences, {kinds(analysis.difference)}. {PAIRED_NOTE}; 0.5: neither "
+        "is better.",
         ["Scheduler", *head],
         [(label, cells(label)) for label in analysis.difference],
     )
@@ -153,7 +158,7 @@ def _duels(analysis: Analysis) -> Table:
 
     return Table(
         "Probability that the scheduler in the row has the higher return on an episode",
-        "Against the scheduler in the column; 95 % interval below.",
+        "Against the scheduler in the column; exact binomial 95 % interval below.",
         ["Scheduler", *labels],
         [(label, [cell(label, other) for other in labels]) for label in labels],
     )
@@ -161,6 +166,7 @@ def _duels(analysis: Analysis) -> Table:
 
 def _target(analysis: Analysis) -> Table:
     column = time_column(analysis.time_to_target)
+    times = analysis.time_to_target.values()
     rows = []
     for label, t in analysis.time_to_target.items():
         bound = "≥ " if t.is_bound else ""
@@ -168,9 +174,10 @@ def _target(analysis: Analysis) -> Table:
         rows.append((label, [_cell(t.share, SHARE), time]))
     return Table(
         f"Time to {analysis.target:.0%} validation accuracy",
-        "Share of the episodes that get there within the time budget, and the interquartile mean of the "
-        "simulated time; an episode that never gets there counts with the whole budget (≥ : such episodes "
-        "are in the middle half, the true time is longer).",
+        "Share of the episodes that get there within the time budget, exact binomial 95 % interval below, "
+        f"and interquartile mean of the simulated time, {describe(t.time_s for t in times)} below; an "
+        "episode that never gets there counts with the whole budget (≥ : such episodes are in the middle "
+        "half, the true time is longer).",
         ["Scheduler", "Episodes that reach it %", _title(column)],
         rows,
     )
@@ -180,7 +187,7 @@ def _seeds(evaluation: Evaluation, columns: Sequence[Column]) -> Table:
     summary = summarise(group({s: e for s, e in evaluation.records.items() if s in evaluation.trained}))
     return Table(
         "Every training run by itself",
-        "Interquartile mean over the episodes, 95 % interval over the episodes below.",
+        f"Interquartile mean over the episodes, {kinds(summary)} over the episodes below.",
         ["Run", "Training seed", *(_title(c) for c in columns)],
         [
             (
@@ -202,4 +209,4 @@ def _cell(e: Estimate, column: Column) -> Cell:
 
 
 def _difference(e: Estimate, column: Column) -> Cell:
-    return Cell(number(e, column, "+") + (" *" if e.excludes_zero else ""), interval(e, column))
+    return Cell(number(e, column, "+") + (" *" if e.is_clear else ""), interval(e, column))

@@ -18,7 +18,8 @@ from rich.markup import escape
 from snakegym.agents.registry import make_scheduler
 from snakegym.envs.serpentine import SerpentineEnv
 from snakegym.training.analysis.groups import Records
-from snakegym.training.analysis.statistics import Spread, estimate, spread
+from snakegym.training.analysis.intervals import LEVEL, estimate
+from snakegym.training.analysis.statistics import Spread, spread
 from snakegym.training.episodes.play import EpisodeRecord, episode_seed, play_scheduler
 from snakegym.training.runs.manifest import scenario_of
 from snakegym.training.runs.progress import progress
@@ -151,17 +152,18 @@ def _learnable(episodes: Sequence[EpisodeRecord]) -> Verdict:
 def _decisions_matter(records: dict[str, list[EpisodeRecord]]) -> Verdict:
     ranked = sorted(records, key=lambda name: _accuracy(records[name]))
     worst, best = ranked[0], ranked[-1]
-    difference = estimate(
-        [
-            b["validation_accuracy"] - w["validation_accuracy"]
-            for b, w in zip(records[best], records[worst], strict=True)
-        ]
-    )
-    low = difference.low if difference.low is not None else difference.value
+    differences = [
+        b["validation_accuracy"] - w["validation_accuracy"]
+        for b, w in zip(records[best], records[worst], strict=True)
+    ]
+    # These two were picked as they differ most: the confidence has to hold for every pair at once.
+    pairs = len(ranked) * (len(ranked) - 1) / 2
+    difference = estimate(differences, level=1 - (1 - LEVEL) / pairs)
+    found = "one episode tells nothing" if difference.low is None else f"found {100 * difference.low:.1f}"
     return Verdict(
-        low >= DIFFERENCE,
+        difference.low is not None and difference.low >= DIFFERENCE,
         f"decisions matter: {best} ends {100 * difference.value:.1f} points of accuracy above {worst} "
-        f"(expected {100 * DIFFERENCE:.0f} or more with 95 % confidence, found {100 * low:.1f})",
+        f"(expected {100 * DIFFERENCE:.0f} or more with {LEVEL:.0%} confidence, {found})",
     )
 
 

@@ -14,7 +14,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
-from snakegym.training.analysis.statistics import Estimate
+from snakegym.training.analysis.intervals import Estimate, describe
 from snakegym.training.episodes.play import EpisodeRecord
 from snakegym.training.show.figures import DASHES, PALETTE, legend_right, new_figure, time_axis
 
@@ -106,7 +106,7 @@ def returns(records: Records, estimates: Mapping[str, Estimate]) -> Figure:
         if e.low is not None and e.high is not None:
             ax.plot([e.low, e.high], [i, i], color=colour, lw=4, alpha=0.8, solid_capstyle="butt")
     ax.set(xlabel="Return", yticks=range(len(records)), yticklabels=list(records))
-    ax.set_title("Dots: episodes; mark and bar: interquartile mean and its 95 % interval", fontsize=9)
+    ax.set_title(f"Dots: episodes; mark: interquartile mean; bar: {describe(estimates.values())}", fontsize=9)
     ax.invert_yaxis()
     return figure
 

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from snakegym.training.analysis.groups import Groups, table
-from snakegym.training.analysis.statistics import Band, Estimate, Floats, front, profile
+from snakegym.training.analysis.intervals import Band, Estimate, Floats, profile
+from snakegym.training.analysis.statistics import front
 from snakegym.training.analysis.targets import reach_times
 from snakegym.training.show.figures import DASHES, PALETTE, new_figure, time_axis
 from snakegym.training.show.tables import Column

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from snakegym.training.analysis.statistics import Estimate
+from snakegym.training.analysis.intervals import ENOUGH, Estimate, describe
 from snakegym.training.analysis.targets import TimeToTarget
 
 
@@ -74,7 +74,7 @@ def print_measures(
         tables = [_measures(title, summary, columns[:3]), _measures("", summary, columns[3:])]
     for table in tables:
         out.print(table)
-    out.print("[dim]interquartile mean over episodes, 95 % bootstrap interval[/dim]\n")
+    out.print(f"[dim]interquartile mean over episodes, {kinds(summary)}[/dim]")
 
 
 def _measures(title: str, summary: Mapping[str, Mapping[str, Estimate]], columns: Sequence[Column]) -> Table:
@@ -106,7 +106,7 @@ def paired_table(
     improvement: Mapping[str, Mapping[str, Estimate]],
     columns: Sequence[Column],
 ) -> Table:
-    """Differences to a baseline, marked where the interval excludes 0, and probabilities of improvement."""
+    """Differences to a baseline, marked where they are clear, and probabilities of improvement."""
     table = plain_table(title)
     table.add_column("Scheduler", no_wrap=True)
     for column in columns:
@@ -121,6 +121,27 @@ def paired_table(
         ]
         table.add_row(escape(label), *cells)
     return table
+
+
+def kinds(summary: Mapping[str, Mapping[str, Estimate]]) -> str:
+    """What kind of intervals are in a summary, in words."""
+    return describe(e for measures in summary.values() for e in measures.values())
+
+
+PAIRED_NOTE = (
+    f"*: the 95 % interval excludes 0 and rests on {ENOUGH} values or more; P: probability of being better "
+    "on an episode, exact binomial interval"
+)
+
+
+def seed_note(labels: Sequence[str]) -> str:
+    """What to say of schedulers that were trained with one seed; nothing if there are none."""
+    if not labels:
+        return ""
+    return (
+        f"{', '.join(labels)}: one training seed, intervals are over episodes alone; "
+        "another training may end outside of them"
+    )
 
 
 def target_table(target: float, times: Mapping[str, TimeToTarget]) -> Table:
@@ -147,11 +168,11 @@ def number(e: Estimate, column: Column, sign: str = "") -> str:
 
 
 def interval(e: Estimate, column: Column) -> str:
-    """The interval in the column's unit; nothing if there is none."""
+    """The interval in the column's unit, marked if it is by Student's t; nothing if there is none."""
     if e.low is None or e.high is None:
         return ""
     low, high = e.low * column.factor, e.high * column.factor
-    return f"{low:.{column.digits}f} … {high:.{column.digits}f}"
+    return f"{low:.{column.digits}f} … {high:.{column.digits}f}" + (" t" if e.kind == "t" else "")
 
 
 def cell(e: Estimate, column: Column) -> str:
@@ -161,7 +182,7 @@ def cell(e: Estimate, column: Column) -> str:
 
 
 def _difference(e: Estimate, column: Column) -> str:
-    return f"{number(e, column, '+')}{'*' if e.excludes_zero else ' '}  [dim]{interval(e, column)}[/dim]"
+    return f"{number(e, column, '+')}{'*' if e.is_clear else ' '}  [dim]{interval(e, column)}[/dim]"
 
 
 def _in_line(e: Estimate, column: Column) -> str:
