@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from snakegym.training.analysis import summary as report
 from snakegym.training.analysis.read import merge, read_evaluation
+from snakegym.training.evaluate import results
 from snakegym.training.report import page as html
 
 Run = Callable[..., tuple[int, str, str]]
@@ -51,7 +51,7 @@ class Page(HTMLParser):
 @pytest.fixture
 def folder(snakegym: Run, tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
     """Write an evaluation folder of rules on two short episodes."""
-    monkeypatch.setattr(report, "write_pictures", lambda *_: [])
+    monkeypatch.setattr(results, "write_pictures", lambda *_: [])
     text = Path(tiny).read_text().replace("budget: {time_s: 600, hops: 5}", "budget: {time_s: 20}")
     Path(tiny).write_text(text)
 

@@ -1,25 +1,18 @@
-"""From the episodes of an evaluation to numbers, files and pictures."""
+"""From the episodes of an evaluation to numbers."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
-from rich.markup import escape
-
-from snakegym.envs.reward import TERMS
 from snakegym.training.analysis.groups import (
     Groups,
     Records,
     Training,
     choose_baseline,
-    flat,
     group,
     label_of,
-    one_seed,
     table,
 )
 from snakegym.training.analysis.intervals import (
@@ -29,16 +22,6 @@ from snakegym.training.analysis.intervals import (
     probability_of_improvement,
 )
 from snakegym.training.analysis.targets import TimeToTarget, default_target, time_to_target
-from snakegym.training.runs.folder import to_csv, write_text
-from snakegym.training.show.tables import (
-    PAIRED_NOTE,
-    console,
-    paired_table,
-    print_measures,
-    seed_note,
-    target_table,
-    unit_columns,
-)
 
 MEASURES = (
     "total_reward",
@@ -51,17 +34,6 @@ MEASURES = (
     "interruptions",
 )
 PAIRED = ("total_reward", "test_accuracy")
-CSV_COLUMNS = (
-    "scheduler",
-    "episode",
-    "seed",
-    *MEASURES,
-    "waits",
-    "illegal",
-    "ended",
-    *(f"reward_{t}" for t in TERMS),
-)
-
 Summary = dict[str, dict[str, Estimate]]
 
 
@@ -142,75 +114,3 @@ def against(
         for label, runs in groups.items()
         if label != baseline
     }
-
-
-def as_json(header: Mapping[str, Any], records: Records, analysis: Analysis) -> str:
-    """Content of evaluation.json: nothing in it depends on when and where it was made."""
-    data = {
-        **header,
-        "baseline": analysis.baseline,
-        "summary": _plain(analysis.summary),
-        "paired_difference": _plain(analysis.difference),
-        "probability_of_improvement": _plain(analysis.improvement),
-        "target": analysis.target,
-        "time_to_target": {label: asdict(t) for label, t in analysis.time_to_target.items()},
-        "episodes": records,
-    }
-    return json.dumps(data, indent=1, sort_keys=True, allow_nan=False) + "\n"
-
-
-def as_csv(records: Records) -> str:
-    """Content of evaluation.csv: a row for each scheduler and episode."""
-    rows = [
-        {"scheduler": label, **e, **{f"reward_{t}": e["rewards"][t] for t in TERMS}}
-        for label, episodes in records.items()
-        for e in episodes
-    ]
-    return to_csv(rows, CSV_COLUMNS)
-
-
-def write_pictures(folder: Path, analysis: Analysis, n_nodes: int, n_middle: int) -> list[str]:
-    """Draw everything; the names of the files."""
-    from snakegym.training.show import plots
-    from snakegym.training.show.figures import save
-
-    records = flat(analysis.groups)
-    figures = {
-        "accuracy.png": plots.accuracy_over_time(records),
-        "costs.png": plots.cost_breakdown(records),
-        "gantt.png": plots.gantt(records, n_nodes, n_middle),
-        "returns.png": plots.returns(records, {k: v["total_reward"] for k, v in analysis.summary.items()}),
-    }
-    for name, figure in figures.items():
-        save(figure, folder / name)
-    return list(figures)
-
-
-def write_files(folder: Path, header: Mapping[str, Any], records: Records, analysis: Analysis) -> list[str]:
-    """Write the numbers; the names of the files."""
-    write_text(folder / "evaluation.csv", as_csv(records))
-    write_text(folder / "evaluation.json", as_json(header, records, analysis))
-    return ["evaluation.json", "evaluation.csv"]
-
-
-def print_tables(title: str, analysis: Analysis) -> None:
-    """Print the measures, the comparison with the baseline and the time to the target."""
-    out = console()
-    columns = unit_columns(analysis.summary)
-    print_measures(out, title, analysis.summary, columns)
-    seeds = seed_note(one_seed(analysis.groups))
-    out.print(f"[dim]{escape(seeds)}[/dim]\n" if seeds else "")
-    if len(analysis.groups) > 1:
-        compared = [c for c in columns if c.key in PAIRED]
-        caption = f"Compared with {analysis.baseline}, episode by episode"
-        out.print(paired_table(caption, analysis.difference, analysis.improvement, compared))
-        out.print(f"[dim]{PAIRED_NOTE}[/dim]\n")
-    out.print(target_table(analysis.target, analysis.time_to_target))
-    out.print(
-        "[dim]an episode that never gets there counts with the whole time budget; shares: exact binomial "
-        "interval[/dim]\n"
-    )
-
-
-def _plain(summary: Summary) -> dict[str, Any]:
-    return {label: {name: asdict(e) for name, e in measures.items()} for label, measures in summary.items()}

@@ -13,10 +13,10 @@ from typing import Any
 from snakegym import __version__
 from snakegym.agents.registry import list_schedulers
 from snakegym.envs.serpentine import SerpentineEnv
-from snakegym.training.analysis import summary as report
 from snakegym.training.analysis.groups import Records, trainings
-from snakegym.training.analysis.summary import Analysis
+from snakegym.training.analysis.summary import Analysis, analyse
 from snakegym.training.episodes.play import EpisodeRecord
+from snakegym.training.evaluate import results
 from snakegym.training.evaluate.config import EvaluateConfig
 from snakegym.training.evaluate.stage import Stage
 from snakegym.training.runs import folder as runfolder
@@ -70,14 +70,14 @@ def evaluate(config: EvaluateConfig) -> EvaluationResult:
     with runfolder.locked(config.out):
         write_manifest(config.out, env)
         records = _play_all(stage, header)
-        analysis = report.analyse(records, header["trained"], header["scenario"], baseline=config.baseline)
+        analysis = analyse(records, header["trained"], header["scenario"], baseline=config.baseline)
         title = (
             f"{config.episodes} {config.split} episodes of scenario '{env.scenario.name}', seed {config.seed}"
         )
-        files = report.write_files(config.out, header, records, analysis)
-        files += report.write_pictures(config.out, analysis, env.codec.n_nodes, env.codec.n_middle)
+        files = results.write_files(config.out, header, records, analysis)
+        files += results.write_pictures(config.out, analysis, env.codec.n_nodes, env.codec.n_middle)
         (config.out / PARTIAL).unlink(missing_ok=True)
-    report.print_tables(title, analysis)
+    results.print_evaluation(title, analysis)
     print(f"written to {config.out}{os.sep}: {', '.join(files)}")
     return EvaluationResult(config.out, header, records, analysis)
 

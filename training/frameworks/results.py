@@ -15,10 +15,11 @@ from snakegym.training.analysis.intervals import Estimate, estimate
 from snakegym.training.frameworks.config import Comparison
 from snakegym.training.frameworks.plots import draw
 from snakegym.training.runs.folder import write_json, write_text
-from snakegym.training.show.tables import Column, cell, console, kinds, plain_table
+from snakegym.training.show.tables import Column, Table, console, kinds, measured, print_tables
 
 Result = Mapping[str, Any]
 Groups = dict[str, list[Result]]
+Summary = Mapping[str, Mapping[str, Estimate]]
 BASELINE = "fedavg"
 WITH_INTERVAL = ("test_accuracy", "time_s", "energy_j")
 
@@ -55,15 +56,13 @@ def report(out: Path, comparison: Comparison, results: Sequence[Result]) -> None
     tables = [_table(comparison, summary, groups)]
     if len(relative) > 1:
         tables.append(_ratios(relative))
-    screen.print(*tables)
-    shown = {name: {key: measures[key] for key in WITH_INTERVAL} for name, measures in summary.items()}
-    screen.print(f"[dim]interquartile mean over seeds, {kinds(shown)} below; costs are simulated[/dim]")
+    print_tables(screen, tables)
     with screen.capture() as captured:
-        screen.print(*tables)
+        print_tables(screen, tables)
     write_text(out / "table.txt", captured.get())
     for name in draw(out, groups):
-        screen.print(f"[dim]{out / name}[/dim]")
-    screen.print(f"[dim]{out / 'compare.json'}[/dim]")
+        screen.print(f"[dim]{escape(str(out / name))}[/dim]")
+    screen.print(f"[dim]{escape(str(out / 'compare.json'))}[/dim]")
 
 
 def final(result: Result) -> dict[str, float]:
@@ -127,25 +126,19 @@ def _relative(groups: Groups) -> dict[str, dict[str, Estimate]]:
     return relative
 
 
-def _table(comparison: Comparison, summary: Mapping[str, Mapping[str, Estimate]], groups: Groups) -> Any:
+def _table(comparison: Comparison, summary: Summary, groups: Groups) -> Table:
     data = comparison.scenario.data
     spread = data.partition + ("" if data.partition == "iid" else f", alpha {data.alpha:g}")
     seeds = max(len(pieces) for pieces in groups.values())
-    table = plain_table(
+    caption = (
         f"{comparison.scenario.model.name} on {data.dataset} ({spread}), "
         f"{comparison.scenario.network.nodes} nodes, {comparison.cycles} rounds of "
-        f"{comparison.scenario.learning.epochs} epochs, {seeds} seeds"
+        f"{comparison.scenario.learning.epochs} epochs, {seeds} seed{'s'[: seeds > 1]}"
     )
-    columns = [c for c in _columns(summary)]
-    table.add_column("Framework", no_wrap=True)
-    for column in columns:
-        table.add_column(escape(column.title), justify="right", no_wrap=True)
-    for name, measures in summary.items():
-        table.add_row(escape(entry(name).title), *(_cell(measures[c.key], c) for c in columns))
-    return table
+    return _of_frameworks(caption, summary, _columns(summary), "Costs are simulated.")
 
 
-def _ratios(relative: Mapping[str, Mapping[str, Estimate]]) -> Any:
+def _ratios(relative: Summary) -> Table:
     """What each framework reaches and costs in per cent of FedAvg's."""
     columns = [
         Column("test_accuracy", "Test\naccuracy %", 100, 1),
@@ -155,23 +148,26 @@ def _ratios(relative: Mapping[str, Mapping[str, Estimate]]) -> Any:
         Column("time_s", "Simulated\ntime %", 100, 0),
         Column("energy_j", "Energy\n%", 100, 0),
     ]
-    table = plain_table("In per cent of FedAvg's on the same seeds")
-    table.add_column("Framework", no_wrap=True)
-    for column in columns:
-        table.add_column(column.title, justify="right", no_wrap=True)
-    for name, measures in relative.items():
-        if name != BASELINE:
-            table.add_row(escape(entry(name).title), *(_cell(measures[c.key], c) for c in columns))
-    return table
+    others = {name: measures for name, measures in relative.items() if name != BASELINE}
+    return _of_frameworks("In per cent of FedAvg's on the same seeds", others, columns)
 
 
-def _cell(e: Estimate, column: Column) -> str:
-    """Value and interval; the value alone where seeds hardly matter."""
-    known = column.key in WITH_INTERVAL and e.low != e.high
-    return cell(e if known else Estimate(e.value, None, None), column).rstrip()
+def _of_frameworks(caption: str, summary: Summary, columns: Sequence[Column], more: str = "") -> Table:
+    """Values with intervals; the value alone where seeds hardly matter."""
+
+    def shown(e: Estimate, key: str) -> Estimate:
+        return e if key in WITH_INTERVAL and e.low != e.high else Estimate(e.value)
+
+    rows: dict[str, dict[str, Estimate]] = {}
+    for name, measures in summary.items():
+        title = entry(name).title
+        title = f"{title} ({name})" if title in rows else title
+        rows[title] = {c.key: shown(measures[c.key], c.key) for c in columns}
+    note = f"Interquartile mean over seeds; {kinds(rows)}. {more}".strip()
+    return measured(caption, note, "Framework", rows, columns)
 
 
-def _columns(summary: Mapping[str, Mapping[str, Estimate]]) -> list[Column]:
+def _columns(summary: Summary) -> list[Column]:
     def unit(key: str, title: str, steps: Sequence[tuple[float, str]]) -> Column:
         typical = float(np.median([m[key].value for m in summary.values()]))
         size, name = next(((s, n) for s, n in steps if typical >= s), steps[-1])

@@ -11,11 +11,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from snakegym import __version__
 from snakegym.errors import SnakegymError
 from snakegym.training.analysis.read import Evaluation, merge, read_evaluation
-from snakegym.training.analysis.summary import Analysis, analyse, print_tables
+from snakegym.training.analysis.summary import Analysis, analyse
+from snakegym.training.evaluate.results import print_evaluation
 from snakegym.training.report.config import ReportConfig
 from snakegym.training.report.pictures import Picture, section_pictures
-from snakegym.training.report.tables import Table, overview, section_tables, trace_table
+from snakegym.training.report.tables import overview, section_tables, trace_table
 from snakegym.training.runs.folder import make_folder, write_text
+from snakegym.training.show.tables import Table, in_line
 
 MARK = '<meta name="generator" content="snakegym report'
 """What tells a report from other files, in its first lines."""
@@ -46,7 +48,7 @@ def report(config: ReportConfig) -> None:
     make_folder(config.out.parent)
     write_text(config.out, render(evaluations, analyses))
     for evaluation, analysis in zip(evaluations, analyses, strict=True):
-        print_tables(_title(evaluation), analysis)
+        print_evaluation(_title(evaluation), analysis)
     print(f"written to {config.out}")
 
 
@@ -75,6 +77,7 @@ def render(evaluations: Sequence[Evaluation], analyses: Sequence[Analysis]) -> s
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters["in_line"] = in_line
     return environment.get_template("report.html.jinja").render(
         mark=MARK,
         version=__version__,

@@ -13,8 +13,9 @@ from snakegym.training.analysis.groups import flat
 from snakegym.training.analysis.read import Evaluation
 from snakegym.training.analysis.summary import Analysis
 from snakegym.training.show import plots, summary_plots
+from snakegym.training.show.evaluation import COSTS, unit_columns
 from snakegym.training.show.figures import without_formulas
-from snakegym.training.show.tables import Column, interval, kinds, number, unit_columns
+from snakegym.training.show.tables import Column, interval, kinds, number
 
 DPI = 110
 
@@ -61,7 +62,7 @@ def section_pictures(evaluation: Evaluation, analysis: Analysis) -> Iterator[Pic
         "Accuracy against costs",
         f"Interquartile means, {kinds(summary)}. Filled marks on the grey line are the best trade-offs; "
         "at hollow ones another scheduler is at least as accurate for at most the cost.",
-        "; ".join(f"{c.title}: {_values(analysis, c)}" for c in columns if c.key in summary_plots.COSTS),
+        "; ".join(f"{c.title}: {_values(analysis, c)}" for c in columns if c.key in COSTS),
         summary_plots.fronts(summary, columns),
     )
     yield _picture(

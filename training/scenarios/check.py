@@ -25,7 +25,8 @@ from snakegym.training.runs.manifest import scenario_of
 from snakegym.training.runs.progress import progress
 from snakegym.training.runs.seeding import derive_seed
 from snakegym.training.scenarios.config import CheckScenario
-from snakegym.training.show.tables import console, plain_table, print_measures, unit_columns
+from snakegym.training.show.evaluation import measures_table
+from snakegym.training.show.tables import console, plain_table, print_tables
 
 RULES = ("serpentine", "random", "fastest", "most-data", "same-node")
 REACHES = 0.85
@@ -218,9 +219,8 @@ def _print_rules(env: SerpentineEnv, config: CheckScenario, records: dict[str, l
     from snakegym.training.analysis.groups import group
     from snakegym.training.analysis.summary import summarise
 
-    summary = summarise(group(records))
     title = f"Fixed rules on {config.episodes} {config.split} episodes of scenario '{env.scenario.name}'"
-    print_measures(console(), title, summary, unit_columns(summary))
+    print_tables(console(), [measures_table(title, summarise(group(records)))])
 
 
 def _print_probes(probes: dict[int, Spread]) -> None:

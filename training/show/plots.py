@@ -23,6 +23,8 @@ RECEIVE, SEND, MISHAP = "#c8c8c8", "#6e6e6e", "#D55E00"
 GRID = 200
 """Points of the common time axis."""
 
+Row = Mapping[str, float | int]
+"""Of a table of the progress of training."""
 RGBA = tuple[float, float, float, float]
 Records = Mapping[str, Sequence[EpisodeRecord]]
 """Per scheduler its episodes."""

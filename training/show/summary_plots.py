@@ -13,12 +13,12 @@ from snakegym.training.analysis.groups import Groups, table
 from snakegym.training.analysis.intervals import Band, Estimate, Floats, profile
 from snakegym.training.analysis.statistics import front
 from snakegym.training.analysis.targets import reach_times
+from snakegym.training.show.evaluation import COSTS
 from snakegym.training.show.figures import DASHES, PALETTE, new_figure, time_axis
 from snakegym.training.show.tables import Column
 
 POINTS = 240
 MARKERS = "osD^vP*X"
-COSTS = ("time_s", "energy_j", "n_bytes")
 
 
 def profiles(groups: Groups) -> Figure:

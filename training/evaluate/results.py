@@ -1,0 +1,88 @@
+"""What `snakegym evaluate` prints and leaves: tables, evaluation.json, evaluation.csv, pictures."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from snakegym.envs.reward import TERMS
+from snakegym.training.analysis.groups import Records, flat
+from snakegym.training.analysis.summary import MEASURES, Analysis, Summary
+from snakegym.training.runs.folder import write_text
+from snakegym.training.show.evaluation import evaluation_tables
+from snakegym.training.show.tables import console, print_tables
+
+CSV_COLUMNS = (
+    "scheduler",
+    "episode",
+    "seed",
+    *MEASURES,
+    "waits",
+    "illegal",
+    "ended",
+    *(f"reward_{t}" for t in TERMS),
+)
+
+
+def write_files(folder: Path, header: Mapping[str, Any], records: Records, analysis: Analysis) -> list[str]:
+    """Write the numbers; the names of the files."""
+    write_text(folder / "evaluation.csv", as_csv(records))
+    write_text(folder / "evaluation.json", as_json(header, records, analysis))
+    return ["evaluation.json", "evaluation.csv"]
+
+
+def write_pictures(folder: Path, analysis: Analysis, n_nodes: int, n_middle: int) -> list[str]:
+    """Draw everything; the names of the files."""
+    from snakegym.training.show import plots
+    from snakegym.training.show.figures import save
+
+    records = flat(analysis.groups)
+    figures = {
+        "accuracy.png": plots.accuracy_over_time(records),
+        "costs.png": plots.cost_breakdown(records),
+        "gantt.png": plots.gantt(records, n_nodes, n_middle),
+        "returns.png": plots.returns(records, {k: v["total_reward"] for k, v in analysis.summary.items()}),
+    }
+    for name, figure in figures.items():
+        save(figure, folder / name)
+    return list(figures)
+
+
+def print_evaluation(title: str, analysis: Analysis) -> None:
+    """Print the measures, the comparison with the baseline and the time to the target."""
+    print_tables(console(), evaluation_tables(title, analysis))
+
+
+def as_json(header: Mapping[str, Any], records: Records, analysis: Analysis) -> str:
+    """Content of evaluation.json: nothing in it depends on when and where it was made."""
+    data = {
+        **header,
+        "baseline": analysis.baseline,
+        "summary": _plain(analysis.summary),
+        "paired_difference": _plain(analysis.difference),
+        "probability_of_improvement": _plain(analysis.improvement),
+        "target": analysis.target,
+        "time_to_target": {label: asdict(t) for label, t in analysis.time_to_target.items()},
+        "episodes": records,
+    }
+    return json.dumps(data, indent=1, sort_keys=True, allow_nan=False) + "\n"
+
+
+def as_csv(records: Records) -> str:
+    """Content of evaluation.csv: a row for each scheduler and episode."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, CSV_COLUMNS, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    for label, episodes in records.items():
+        for e in episodes:
+            writer.writerow({"scheduler": label, **e, **{f"reward_{t}": e["rewards"][t] for t in TERMS}})
+    return text.getvalue()
+
+
+def _plain(summary: Summary) -> dict[str, Any]:
+    return {label: {name: asdict(e) for name, e in measures.items()} for label, measures in summary.items()}
