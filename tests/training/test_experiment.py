@@ -74,7 +74,7 @@ def test_from_python_the_result_comes_back(tmp_path: Path):
         assert [run.test for run in result.runs[data]["normal"]] == [run["test"] for run in runs["normal"]]
         assert set(result.kept[data]) == set(SHARES)
         for name, value in result.kept[data].items():
-            assert value.ratio == document["kept"][data][name]["ratio"]
+            assert value.value == document["kept"][data][name]["value"]
 
 
 def test_an_interval_needs_two_seeds():

@@ -1,5 +1,6 @@
 """`snakegym report`: evaluations as one page."""
 
+import copy
 import json
 import shutil
 from collections.abc import Callable
@@ -8,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from snakegym.training.analysis.read import merge, read_evaluation
 from snakegym.training.evaluate import results
@@ -183,8 +186,94 @@ def test_the_same_episodes_are_shown_together(folder: Callable[..., Path], tmp_p
     assert len(merge([read_evaluation(f) for f in (one, tmp_path / "changed")])) == 2
 
 
-def _nan(data: dict[str, Any]) -> None:
-    data["episodes"]["random"][1]["energy_j"] = float("nan")
+MARKUP = (
+    "<script>alert(1)</script>",
+    "$\\frac$",
+    "$x$",
+    "[red]x[/blue]",
+    "_hidden",
+    "{{ title }}",
+    "a\nb",
+    "",
+    "\U0001f40d",
+)
+
+
+@pytest.mark.slow
+def test_any_name_is_shown_as_it_is(folder: Callable[..., Path], snakegym: Run, tmp_path: Path) -> None:
+    """Names of folders, schedulers, scenarios: no markup of a page, a terminal or a picture."""
+    one = folder("one", "random")
+
+    def rename(data: dict[str, Any]) -> None:
+        episodes = data["episodes"]["random"]
+        data["request"]["scheduler"] = list(MARKUP)
+        data["episodes"] = dict.fromkeys(MARKUP, episodes)
+        data["scenario"].update(name="$\\frac$ <script>", summary="<script>[/red]")
+
+    rewrite(one, rename)
+    odd = one.rename(tmp_path / "$\\frac$ <script>[red]")
+    status, out, err = snakegym("report", odd.name)
+    assert status == 0, err
+    assert not err
+    assert "[red]x[/blue]" in out
+    page = Page(tmp_path / "report.html")
+    check_structure(page)
+    assert "<script" not in page.source
+    assert len(page.images) == 7
+    assert "{{ title }}" in page.source
+
+
+OTHERS = ("", "x", "\ud800", [], {}, [[]], {"a": 1})
+WEIRD = st.sampled_from(
+    [None, True, -1, 0, 10**400, 1e308, -1e308, 1e-320, float("nan"), float("inf"), *OTHERS]
+)
+
+
+def _mutate(data: Any, draw: st.DrawFn) -> None:
+    """Drop, replace or add something somewhere."""
+    while isinstance(data, dict | list) and data:
+        key = draw(st.sampled_from(sorted(data) if isinstance(data, dict) else range(len(data))))
+        if not (isinstance(data[key], dict | list) and data[key]) or draw(st.integers(0, 3)) == 0:
+            match draw(st.integers(0, 2)):
+                case 0:
+                    del data[key]
+                case 1:
+                    data[key] = draw(WEIRD)
+                case _ if isinstance(data, dict):
+                    data["unknown"] = draw(WEIRD)
+                case _:
+                    data.append(copy.deepcopy(data[key]))
+            return
+        data = data[key]
+
+
+@pytest.mark.usefixtures("without_pictures")
+def test_no_mutation_ends_in_a_traceback(folder: Callable[..., Path], snakegym: Run, tmp_path: Path) -> None:
+    one = folder("one", "serpentine", "random")
+    whole = {name: json.loads((one / name).read_text()) for name in ("evaluation.json", "traces.json")}
+
+    @settings(max_examples=150, deadline=None, derandomize=True, database=None)
+    @given(st.data())
+    def attack(data: st.DataObject) -> None:
+        for name, content in whole.items():
+            changed = copy.deepcopy(content)
+            for _ in range(data.draw(st.integers(0, 2))):
+                data.draw(st.composite(lambda draw, c=changed: _mutate(c, draw))())
+            (one / name).write_text(json.dumps(changed))
+        status, _, err = snakegym("report", "one")
+        assert status in (0, 2)
+        if status:
+            assert err.startswith(("error: one/evaluation.json: ", "error: one/traces.json: "))
+            assert err.count("\n") == 1
+            assert len(err) < 400
+
+    attack()
+
+
+def _first(data: dict[str, Any]) -> dict[str, Any]:
+    """The first episode."""
+    episode: dict[str, Any] = data["episodes"]["random"][0]
+    return episode
 
 
 class TestRefused:
@@ -212,18 +301,27 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("change", "named"),
         [
-            (lambda d: d.pop("request"), "no field 'request'"),
-            (lambda d: d["scenario"].pop("network"), "no field 'network'"),
-            (lambda d: d["episodes"]["random"].pop(), "1 episodes of random"),
-            (lambda d: d["episodes"]["random"][0].pop("time_s"), "no field 'time_s'"),
-            (lambda d: d["episodes"]["random"][0]["trace"][0].update(metric="x"), "evaluation.json"),
-            (lambda d: d["episodes"]["random"][1].update(hops="x"), "in episode 1 of random 'x' as hops"),
-            (lambda d: d["request"].update(scheduler="random"), "'random' as request.scheduler"),
-            (lambda d: d["request"].pop("split"), "no field 'split' in request"),
-            (lambda d: d["scenario"]["process"].update(target="high"), "'high' as scenario.process.target"),
-            (lambda d: d.update(weights=3), "3 as weights"),
-            (lambda d: d.clear(), "no field 'request'"),
-            (_nan, "nan as energy_j"),
+            (lambda d: d.pop("request"), "field 'request': field required"),
+            (lambda d: d["scenario"].pop("network"), "field 'scenario.network': field required"),
+            (lambda d: d["episodes"]["random"].pop(), "'episodes.random': found 1 episodes, expected 2"),
+            (lambda d: d["episodes"].clear(), "'episodes.random': found 0 episodes, expected 2"),
+            (lambda d: _first(d).pop("time_s"), "'episodes.random.0.time_s': field required"),
+            (lambda d: _first(d)["trace"][0].update(metric="x"), 'random.0.trace.0.metric\': found "x"'),
+            (
+                lambda d: _first(d).update(hops="x"),
+                "'episodes.random.0.hops': found \"x\", input should be a",
+            ),
+            (lambda d: _first(d).update(energy_j=1e200), "random.0.energy_j': found 1e+200"),
+            (lambda d: _first(d).update(energy_j=float("nan")), "random.0.energy_j': found NaN"),
+            (lambda d: _first(d)["rewards"].pop("gain"), "random.0.rewards.gain': found nothing"),
+            (lambda d: _first(d).update(test_accuracy=None), "random.0.test_accuracy': found nothing"),
+            (lambda d: d["request"].update(scheduler="random"), "'request.scheduler': found \"random\""),
+            (lambda d: d["request"].pop("split"), "field 'request.split': field required"),
+            (lambda d: d["scenario"]["process"].update(target="high"), 'process.target\': found "high"'),
+            (lambda d: d["scenario"].update(summary="\ud800"), "surrogates not allowed"),
+            (lambda d: d.update(trained={"random": {"seed": 1}}), "'trained.random.settings': field"),
+            (lambda d: d.update(weights=3), "field 'weights': found 3"),
+            (lambda d: d.clear(), "field required"),
         ],
     )
     def test_damaged_evaluations(
@@ -237,6 +335,16 @@ class TestRefused:
         rewrite(folder("one", "random"), change)
         self.check(snakegym("report", "one"), named)
         assert not (tmp_path / "report.html").exists()
+
+    @pytest.mark.parametrize(
+        ("entries", "named"),
+        [({}, "found {"), ([3], "field '0': found 3"), ([{"kind": 1}], "'0.kind': found 1")],
+    )
+    def test_a_damaged_list_of_traces(
+        self, folder: Callable[..., Path], snakegym: Run, entries: object, named: str
+    ) -> None:
+        (folder("one", "random") / "traces.json").write_text(json.dumps(entries))
+        self.check(snakegym("report", "one"), "traces.json: ", named)
 
     def test_a_truncated_file(self, folder: Callable[..., Path], snakegym: Run) -> None:
         path = folder("one", "random") / "evaluation.json"

@@ -8,9 +8,9 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
 
 import numpy as np
+from typing_extensions import TypedDict
 
 from snakegym.agents.registry import list_schedulers
 from snakegym.training.analysis.intervals import Floats
@@ -86,7 +86,7 @@ def group(records: Records, trained: Mapping[str, Training] | None = None) -> Gr
 def label_of(spec: str, records: Records, groups: Groups) -> str:
     """The group that a scheduler is in, by the name it was asked for."""
     return next(
-        label for label, runs in groups.items() if any(episodes is records[spec] for episodes in runs)
+        label for label, runs in groups.items() if any(episodes is records[spec] for episodes in runs.seeds)
     )
 
 

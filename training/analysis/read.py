@@ -3,38 +3,81 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import NoneType
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from snakegym.envs.reward import TERMS
 from snakegym.errors import SnakegymError
 from snakegym.training.analysis.groups import Records, Training
-from snakegym.training.analysis.summary import MEASURES
-from snakegym.training.episodes.play import EpisodeRecord
-from snakegym.training.runs.folder import first_difference, read_json
+from snakegym.training.episodes.play import Amount, Count, EpisodeRecord, Share
+from snakegym.training.runs.folder import first_difference, first_fault, read_json
 from snakegym.training.runs.manifest import MANIFEST, read_manifest
 
-EPISODE = ("initial_accuracy", *MEASURES)
-HOP = ("node", "layer", "start_s", "receive_s", "compute_s", "send_s", "metric")
-"""Fields that a report needs, all numbers."""
-Kind = type | tuple[type, ...]
-NUMBER = (int, float)
-REQUEST: Mapping[str, Kind] = {"scheduler": list, "episodes": int, "split": str, "seed": int}
-SCENARIO: Mapping[str, Kind] = {
-    "name": str,
-    "summary": str,
-    "data.dataset": str,
-    "model.name": str,
-    "network.nodes": int,
-    "network.mode": str,
-    "process.target": (*NUMBER, NoneType),
-    "process.budget.time_s": NUMBER,
-}
-"""More of them, and what each is."""
+Positive = Annotated[int, Field(ge=1)]
+
+
+class _Part(BaseModel):
+    """What a report needs of an object; more may be in it."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+
+class _Request(_Part):
+    scheduler: Annotated[list[str], Field(min_length=1)]
+    episodes: Positive
+    split: str
+    seed: Count
+    layer_order: str | None = None
+    traces: str | None = None
+
+
+class _Data(_Part):
+    dataset: str
+    partition: str | None = None
+    alpha: float | None = None
+
+
+class _Model(_Part):
+    name: str
+
+
+class _Network(_Part):
+    nodes: Positive
+    mode: str
+
+
+class _Budget(_Part):
+    time_s: Annotated[Amount, Field(gt=0)]
+
+
+class _Process(_Part):
+    target: Share | None = None
+    layer_order: str | None = None
+    budget: _Budget
+
+
+class _Scenario(_Part):
+    name: str
+    summary: str
+    data: _Data
+    model: _Model
+    network: _Network
+    process: _Process
+
+
+class _Document(_Part):
+    """evaluation.json."""
+
+    snakegym: str
+    request: _Request
+    scenario: _Scenario
+    trained: dict[str, Training] = {}
+    weights: dict[str, str] = {}
+    episodes: dict[str, list[EpisodeRecord]]
 
 
 @dataclass(frozen=True)
@@ -68,11 +111,24 @@ def read_evaluation(folder: Path) -> Evaluation:
             else f"{folder}: found no evaluation.json, expected a folder that `snakegym evaluate` wrote"
         )
     data = read_json(path)
-    traces = _read_manifest(folder / MANIFEST)
     try:
-        return _evaluation(folder, data, traces)
-    except ValueError as error:
-        raise SnakegymError(f"{path}: found {error}, expected what `snakegym evaluate` writes") from None
+        document = _Document.model_validate(data)
+    except ValidationError as error:
+        raise SnakegymError(
+            f"{path}: {first_fault(error)}, expected what `snakegym evaluate` writes"
+        ) from None
+    manifest = folder / MANIFEST
+    traces = read_manifest(manifest) if manifest.is_file() else []
+    return Evaluation(
+        folders=(folder,),
+        version=document.snakegym,
+        request=data["request"],
+        scenario=data["scenario"],
+        records=_records(document, path),
+        trained=document.trained,
+        weights=document.weights,
+        traces=[trace.model_dump() for trace in traces],
+    )
 
 
 def merge(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
@@ -113,57 +169,26 @@ def _agree(one: Records, other: Records) -> bool:
     return all(first_difference(one[s], other[s]) is None for s in one if s in other)
 
 
-def _read_manifest(path: Path) -> list[Mapping[str, Any]]:
-    return [entry.model_dump() for entry in read_manifest(path)] if path.exists() else []
+def _path(*parts: object) -> str:
+    """Of a field, in one line."""
+    return " ".join(".".join(map(str, parts)).split())
 
 
-def _evaluation(folder: Path, data: Any, traces: Sequence[Mapping[str, Any]]) -> Evaluation:
-    """From JSON data. Raises ValueError that names the first field that is missing or of another kind."""
-    request = {f: _field(data, f"request.{f}", kind) for f, kind in REQUEST.items()}
-    for field, kind in SCENARIO.items():
-        _field(data, f"scenario.{field}", kind)
-    if not data["scenario"]["process"]["budget"]["time_s"] > 0:
-        raise ValueError("no time budget above 0")
-    if not request["scheduler"]:
-        raise ValueError("no scheduler")
-    return Evaluation(
-        folders=(folder,),
-        version=_field(data, "snakegym", str),
-        request=data["request"],
-        scenario=data["scenario"],
-        records={s: _episodes(data, str(s), request["episodes"]) for s in request["scheduler"]},
-        trained=_field(data, "trained", dict) if "trained" in data else {},
-        weights=_field(data, "weights", dict) if "weights" in data else {},
-        traces=traces,
-    )
-
-
-def _episodes(data: Any, spec: str, n_episodes: int) -> Sequence[EpisodeRecord]:
-    episodes: Any = _field(data, "episodes", dict).get(spec)
-    if not isinstance(episodes, list) or len(episodes) != n_episodes or not n_episodes:
-        found = len(episodes) if isinstance(episodes, list) else "no"
-        raise ValueError(f"{found} episodes of {spec} instead of {n_episodes}")
-    for i, episode in enumerate(episodes):
-        try:
-            for field in (*EPISODE, *(f"rewards.{term}" for term in TERMS)):
-                _field(episode, field, NUMBER)
-            for hop in _field(episode, "trace", list):
-                for field in HOP:
-                    _field(hop, field, NUMBER)
-                _field(hop, "interrupted", (str, NoneType))
-        except ValueError as error:
-            raise ValueError(f"in episode {i} of {spec} {error}") from None
-    return episodes
-
-
-def _field(data: Any, path: str, kind: Kind) -> Any:
-    """A field of nested JSON objects. Raises ValueError if it is missing, of another kind or not finite."""
-    value, parts = data, path.split(".")
-    for i, part in enumerate(parts):
-        if not isinstance(value, dict) or part not in value:
-            where = f" in {'.'.join(parts[:i])}" if i else ""
-            raise ValueError(f"no field '{part}'{where}")
-        value = value[part]
-    if not isinstance(value, kind) or (isinstance(value, float) and not math.isfinite(value)):
-        raise ValueError(f"{repr(value)[:60]} as {path}")
-    return value
+def _records(document: _Document, path: Path) -> Records:
+    """The episodes of those that were asked for. Raises SnakegymError if there are others than that many."""
+    n_episodes = document.request.episodes
+    for spec in document.request.scheduler:
+        episodes = document.episodes.get(spec, [])
+        if len(episodes) != n_episodes:
+            field = _path("episodes", spec)
+            raise SnakegymError(
+                f"{path}: field '{field}': found {len(episodes)} episodes, expected {n_episodes}"
+            )
+        for i, episode in enumerate(episodes):
+            missing = [term for term in TERMS if term not in episode["rewards"]]
+            field = f"rewards.{missing[0]}" if missing else "test_accuracy"
+            if missing or episode["test_accuracy"] is None:
+                raise SnakegymError(
+                    f"{path}: field '{_path('episodes', spec, i, field)}': found nothing, expected a number"
+                )
+    return {spec: document.episodes[spec] for spec in document.request.scheduler}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 from typing_extensions import TypedDict  # pydantic asks for it before Python 3.12
 
 from snakegym.agents.protocol import Scheduler
@@ -23,18 +24,27 @@ ChooseTogether = Callable[[Encoded, NDArray[np.bool_]], NDArray[np.int64]]
 """From n observations, batched, and action masks [n, n_actions] to n actions."""
 
 
+LARGEST = 1e18
+"""No record holds more of anything: sums and squares stay finite, and whoever reads one back can tell."""
+Index = Annotated[int, Field(ge=0, lt=100_000)]
+Count = Annotated[int, Field(ge=0, le=LARGEST)]
+Amount = Annotated[float, Field(ge=0, le=LARGEST, allow_inf_nan=False)]
+Reward = Annotated[float, Field(ge=-LARGEST, le=LARGEST, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+
 class HopRecord(TypedDict):
     """One hop of an episode; times in simulated seconds."""
 
-    node: int
-    layer: int
-    start_s: float
-    receive_s: float
-    compute_s: float
-    send_s: float
-    energy_j: float
-    n_bytes: float
-    metric: float
+    node: Index
+    layer: Index
+    start_s: Amount
+    receive_s: Amount
+    compute_s: Amount
+    send_s: Amount
+    energy_j: Amount
+    n_bytes: Amount
+    metric: Share
     delivered: bool
     interrupted: str | None
 
@@ -42,25 +52,25 @@ class HopRecord(TypedDict):
 class EpisodeRecord(TypedDict):
     """One episode; plain data, so that it can go to JSON as it is."""
 
-    episode: int
-    seed: int
-    total_reward: float
+    episode: Count
+    seed: Count
+    total_reward: Reward
     """The return: sum of all rewards."""
-    rewards: dict[str, float]
+    rewards: dict[str, Reward]
     """Sum of each reward term."""
-    initial_accuracy: float
+    initial_accuracy: Share
     """On the validation part, before the first hop."""
-    validation_accuracy: float
+    validation_accuracy: Share
     """On the validation part, at the end."""
-    test_accuracy: float | None
+    test_accuracy: Share | None
     """On the untouched test part, at the end; None where it was not asked for."""
-    time_s: float
-    energy_j: float
-    n_bytes: float
-    hops: int
-    interruptions: int
-    waits: int
-    illegal: int
+    time_s: Amount
+    energy_j: Amount
+    n_bytes: Amount
+    hops: Count
+    interruptions: Count
+    waits: Count
+    illegal: Count
     ended: str
     trace: list[HopRecord]
 

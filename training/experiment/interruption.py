@@ -59,7 +59,7 @@ class ExperimentResult:
     """Where its files lie."""
     runs: Mapping[str, Runs]
     """By data (DATA), then by way of training."""
-    kept: Mapping[str, Mapping[str, Kept]]
+    kept: Mapping[str, Mapping[str, Estimate]]
     """By data, then by way of training: its accuracy as a share of undisturbed training's."""
 
 
@@ -85,7 +85,7 @@ def experiment(config: ExperimentConfig) -> ExperimentResult:
         _write(config, request, results)
         (config.out / PARTIAL).unlink(missing_ok=True)
     _print(config, results)
-    return ExperimentResult(config.out, results, {data: _ratios(runs) for data, runs in results.items()})
+    return ExperimentResult(config.out, results, {data: _kept(runs) for data, runs in results.items()})
 
 
 def _train_all(config: ExperimentConfig, envs: Mapping[tuple[str, str], SerpentineEnv]) -> dict[str, Runs]:

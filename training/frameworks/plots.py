@@ -12,7 +12,7 @@ from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
 from snakegym.frameworks.registry import entry, place
-from snakegym.training.show.figures import DASHES, PALETTE, legend_right, new_figure, save
+from snakegym.training.show.figures import DASHES, PALETTE, legend_right, literal, new_figure, save
 
 Result = Mapping[str, Any]
 Floats = NDArray[np.float64]
@@ -62,7 +62,7 @@ def _curves(
         colour, dash = PALETTE[index % len(PALETTE)], DASHES[index // len(PALETTE) % len(DASHES)]
         xs = np.mean([x(piece) for piece in pieces], axis=0)[skip_start:]
         ys = np.array([_accuracy(piece) for piece in pieces])[:, skip_start:]
-        ax.plot(xs, ys.mean(axis=0), lw=1.6, color=colour, ls=dash, label=title)
+        ax.plot(xs, ys.mean(axis=0), lw=1.6, color=colour, ls=dash, label=literal(title))
         if len(pieces) > 1:
             ax.fill_between(xs, ys.min(axis=0), ys.max(axis=0), color=colour, alpha=0.12, lw=0)
     ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))

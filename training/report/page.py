@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,7 +124,7 @@ def _facts(evaluation: Evaluation) -> dict[str, str]:
         "Time budget": f"{scenario['process']['budget']['time_s']:g} simulated seconds an episode",
         "Order of the layers": request.get("layer_order") or scenario["process"].get("layer_order") or "free",
         "Traces": request.get("traces") or "as the scenario says",
-        "Evaluated in": ", ".join(str(f) for f in evaluation.folders),
+        "Evaluated in": ", ".join(os.fsencode(f).decode("utf-8", "replace") for f in evaluation.folders),
         "Evaluated with": f"snakegym {evaluation.version}",
     }
     if evaluation.weights:

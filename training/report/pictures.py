@@ -14,7 +14,7 @@ from snakegym.training.analysis.read import Evaluation
 from snakegym.training.analysis.summary import Analysis
 from snakegym.training.show import plots, summary_plots
 from snakegym.training.show.evaluation import COSTS, unit_columns
-from snakegym.training.show.figures import without_formulas
+from snakegym.training.show.figures import draw_png
 from snakegym.training.show.tables import Column, interval, kinds, number
 
 DPI = 110
@@ -88,10 +88,8 @@ def section_pictures(evaluation: Evaluation, analysis: Analysis) -> Iterator[Pic
 
 
 def _picture(title: str, text: str, alt: str, figure: Figure) -> Picture:
-    without_formulas(figure)
     buffer = BytesIO()
-    # Without the metadata that says which version drew it, the same figure is the same page.
-    figure.savefig(buffer, format="png", dpi=DPI, bbox_inches="tight", metadata={"Software": None})
+    draw_png(figure, buffer, DPI)
     png = base64.b64encode(buffer.getvalue()).decode()
     return Picture(title, text, f"{title}. {alt}".replace("\n", " "), png)
 

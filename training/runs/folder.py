@@ -92,7 +92,12 @@ def write_json(path: Path, data: Any, indent: int | None = 2) -> None:
 
 def read_json(path: Path) -> Any:
     """The content of a JSON file. Raises SnakegymError if it is none, or says something twice."""
-    return parse_json(read_text(path, "it as JSON", MOST_BYTES), f"{path}: cannot read it as JSON")
+    data = parse_json(read_text(path, "it as JSON", MOST_BYTES), f"{path}: cannot read it as JSON")
+    try:
+        json.dumps(data, ensure_ascii=False).encode()
+    except UnicodeEncodeError:  # it could be written to no page
+        raise SnakegymError(f"{path}: found half of a surrogate pair, expected text") from None
+    return data
 
 
 def read_lines(path: Path) -> list[str]:
@@ -125,7 +130,7 @@ def read_shape(path: Path, shape: type[Shape], what: str) -> Shape:
 def first_fault(error: ValidationError) -> str:
     """What pydantic found first, as "field 'a.b': found 1, input should be a valid string"."""
     first = error.errors()[0]
-    field = ".".join(map(str, first["loc"])) or "(all of it)"
+    field = " ".join(".".join(map(str, first["loc"])).split()) or "(all of it)"
     found = "" if first["type"] == "missing" else f"found {brief(first['input'])}, "
     return f"field '{field}': {found}{first['msg'][0].lower()}{first['msg'][1:]}"
 

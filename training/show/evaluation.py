@@ -124,8 +124,8 @@ def _target(analysis: Analysis) -> Table:
         f"Time to {analysis.target:.0%} validation accuracy",
         "Share of the episodes that get there within the time budget, exact binomial interval; interquartile "
         f"mean of the simulated time, {describe(t.time_s for t in times.values())}. An episode that never "
-        "gets there counts with the whole time budget (≥ : such episodes are in the middle half, the true time is "
-        "longer).",
+        "gets there counts with the whole time budget (≥ : such episodes are in the middle half, the true "
+        "time is longer).",
         ["Scheduler", "Episodes that\nreach it %", column.title],
         [(label, cells(t)) for label, t in times.items()],
     )

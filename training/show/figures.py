@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -21,10 +23,23 @@ DASHES: tuple[str, ...] = ("-", "--", "-.", ":")
 
 def save(figure: Figure, path: Path) -> None:
     """Write a PNG in one step, every text in it as it is."""
-    without_formulas(figure)
     with replacing(path) as temporary:
-        # Without the metadata that says which version drew it, the same figure is the same file.
-        figure.savefig(temporary, dpi=140, bbox_inches="tight", metadata={"Software": None})
+        draw_png(figure, temporary, dpi=140)
+
+
+def draw_png(figure: Figure, target: Path | BinaryIO, dpi: int) -> None:
+    """Draw to a file, every text as it is; the same figure gives the same bytes."""
+    without_formulas(figure)
+    with warnings.catch_warnings():
+        # A name in a script that the font lacks is drawn as boxes.
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
+        # The metadata would say which version drew it.
+        figure.savefig(target, format="png", dpi=dpi, bbox_inches="tight", metadata={"Software": None})
+
+
+def literal(name: str) -> str:
+    """A user's name as a label: matplotlib hides those that begin with an underscore."""
+    return f" {name}" if name.startswith("_") else name
 
 
 def without_formulas(figure: Figure) -> None:

@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 
 from snakegym.training.analysis.intervals import Estimate, describe
 from snakegym.training.episodes.play import EpisodeRecord
-from snakegym.training.show.figures import DASHES, PALETTE, legend_right, new_figure, time_axis
+from snakegym.training.show.figures import DASHES, PALETTE, legend_right, literal, new_figure, time_axis
 
 COSTS = {"time": "#0072B2", "energy": "#E69F00", "bytes": "#009E73", "illegal": "#D55E00"}
 RECEIVE, SEND, MISHAP = "#c8c8c8", "#6e6e6e", "#D55E00"
+LEGEND, TALLEST = 24, 150
+"""Layers that are named, and the height of a picture in inches: more is no picture any more."""
 GRID = 200
 """Points of the common time axis."""
 
-Row = Mapping[str, float | int]
-"""Of a table of the progress of training."""
 RGBA = tuple[float, float, float, float]
 Records = Mapping[str, Sequence[EpisodeRecord]]
 """Per scheduler its episodes."""
@@ -62,7 +62,7 @@ def accuracy_over_time(records: Records) -> Figure:
         curves = np.stack([_accuracy_at(r, grid) for r in episodes])
         low, middle, high = np.quantile(curves, (0.25, 0.5, 0.75), axis=0)
         colour = PALETTE[i % len(PALETTE)]
-        ax.plot(grid / unit, middle, color=colour, ls=DASHES[i % len(DASHES)], label=label)
+        ax.plot(grid / unit, middle, color=colour, ls=DASHES[i % len(DASHES)], label=literal(label))
         ax.fill_between(grid / unit, low, high, color=colour, alpha=0.15, lw=0)
     ax.set(xlabel=label_of_time, ylabel="Validation accuracy", xlim=(0, end / unit))
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
@@ -87,7 +87,11 @@ def cost_breakdown(records: Records) -> Figure:
         left += width
     gains = [np.mean([r["rewards"]["gain"] for r in episodes]) for episodes in records.values()]
     ax.plot(gains, places, "D", color="black", ms=5, label="gain (return = gain - costs)")
-    ax.set(xlabel="Reward units, mean per episode", yticks=places, yticklabels=list(records))
+    ax.set(
+        xlabel="Reward units, mean per episode",
+        yticks=places,
+        yticklabels=[literal(label) for label in records],
+    )
     ax.invert_yaxis()
     ax.axvline(0, color="black", lw=0.8)
     legend_right(ax)
@@ -107,7 +111,7 @@ def returns(records: Records, estimates: Mapping[str, Estimate]) -> Figure:
         ax.plot([e.value], [i], "|", color=colour, ms=18, mew=2.5)
         if e.low is not None and e.high is not None:
             ax.plot([e.low, e.high], [i, i], color=colour, lw=4, alpha=0.8, solid_capstyle="butt")
-    ax.set(xlabel="Return", yticks=range(len(records)), yticklabels=list(records))
+    ax.set(xlabel="Return", yticks=range(len(records)), yticklabels=[literal(label) for label in records])
     ax.set_title(f"Dots: episodes; mark: interquartile mean; bar: {describe(estimates.values())}", fontsize=9)
     ax.invert_yaxis()
     return figure
@@ -115,8 +119,9 @@ def returns(records: Records, estimates: Mapping[str, Estimate]) -> Figure:
 
 def gantt(records: Records, n_nodes: int, n_middle: int) -> Figure:
     """The first episode of each scheduler: which node did what when."""
-    legend_height = 0.2 * (n_middle + 4)
-    height = max(0.7 + 0.2 * n_nodes, legend_height / len(records))
+    named = sorted({round(i) for i in np.linspace(0, n_middle - 1, min(n_middle, LEGEND))})
+    legend_height = 0.2 * (len(named) + 4)
+    height = min(max(0.7 + 0.2 * n_nodes, legend_height / len(records)), TALLEST / len(records))
     figure, axes = new_figure(len(records), height=height, columns=1, width=10)
     end = max(episodes[0]["time_s"] for episodes in records.values())
     unit, label_of_time = time_axis(end)
@@ -126,13 +131,15 @@ def gantt(records: Records, n_nodes: int, n_middle: int) -> Figure:
         ax.set(ylabel="Node", ylim=(n_nodes - 0.5, -0.5), xlim=(0, end / unit))
         ax.yaxis.set_major_locator(MaxNLocator(nbins=10, integer=True))
         ax.set_title(
-            f"{label}: validation accuracy {episodes[0]['validation_accuracy']:.1%}", loc="left", fontsize=9
+            f"{literal(label)}: validation accuracy {episodes[0]['validation_accuracy']:.1%}",
+            loc="left",
+            fontsize=9,
         )
         ax.grid(False, axis="y")
     for ax in axes[:-1]:
         ax.tick_params(labelbottom=False)
     axes[-1].set_xlabel(label_of_time)
-    handles: list[Artist] = [Patch(color=c, label=f"trains layer {i}") for i, c in enumerate(colours)]
+    handles: list[Artist] = [Patch(color=colours[i], label=f"trains layer {i}") for i in named]
     hops = [hop for episodes in records.values() for hop in episodes[0]["trace"]]
     handles.append(Patch(color=RECEIVE, label="receives"))
     if any(hop["send_s"] for hop in hops):

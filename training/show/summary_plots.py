@@ -14,7 +14,7 @@ from snakegym.training.analysis.intervals import Band, Estimate, Floats, profile
 from snakegym.training.analysis.statistics import front
 from snakegym.training.analysis.targets import reach_times
 from snakegym.training.show.evaluation import COSTS
-from snakegym.training.show.figures import DASHES, PALETTE, new_figure, time_axis
+from snakegym.training.show.figures import DASHES, PALETTE, literal, new_figure, time_axis
 from snakegym.training.show.tables import Column
 
 POINTS = 240
@@ -82,7 +82,7 @@ def fronts(summary: Mapping[str, Mapping[str, Estimate]], columns: Sequence[Colu
                 mfc=colour if best[i] else "white",
                 ms=7,
                 elinewidth=1,
-                label=label,
+                label=literal(label),
             )
         name, _, unit = column.title.partition("\n")
         ax.set(xlabel=f"{name} [{unit}]")
@@ -96,7 +96,7 @@ def _bands(ax: Axes, x: Floats, labels: Sequence[str], bands: Sequence[Band]) ->
     for i, (label, band) in enumerate(zip(labels, bands, strict=True)):
         colour = PALETTE[i % len(PALETTE)]
         style = DASHES[i % len(DASHES)]
-        ax.plot(x, band.value, color=colour, ls=style, drawstyle="steps-mid", label=label)
+        ax.plot(x, band.value, color=colour, ls=style, drawstyle="steps-mid", label=literal(label))
         if band.low is not None and band.high is not None:
             ax.fill_between(x, band.low, band.high, color=colour, alpha=0.12, lw=0, step="mid")
     ax.set_ylim(-0.03, 1.03)
