@@ -50,7 +50,7 @@ class Table:
 def console() -> Console:
     """On standard output; a pipe or a file gets room for the widest table."""
     out = Console(highlight=False)
-    return out if out.is_terminal else Console(highlight=False, width=140)
+    return out if out.is_terminal else Console(highlight=False, width=170)
 
 
 def print_tables(out: Console, tables: Iterable[Table]) -> None:
