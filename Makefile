@@ -8,7 +8,7 @@ DEMO := demo
 export OMP_NUM_THREADS ?= 1
 export MPLBACKEND := Agg
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test kills lint bench clean
 
 # Trains for about two minutes, then compares five schedulers on traces that none has seen.
 demo: $(READY)
@@ -21,6 +21,10 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+# Forty kills at random times and in the middle of writing; about ten minutes.
+kills: $(READY)
+	$(BIN)/python tests/kills.py --kills 40
 
 lint: $(READY)
 	$(BIN)/ruff check .
