@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snakegym.errors import SnakegymError
+from snakegym.files import is_folder
 from snakegym.plugins import list_plugins, load_plugin, make_plugin
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def make_scheduler(spec: str, scenario: Scenario) -> Scheduler:
         module, _, cls = _SCHEDULERS[spec][0].partition(":")
         scheduler: Scheduler = getattr(import_module(module), cls)(scenario)
         return scheduler
-    if Path(spec).is_dir():
+    if is_folder(Path(spec)):
         from snakegym.agents.learned import LearnedScheduler
 
         return LearnedScheduler(Path(spec), scenario)

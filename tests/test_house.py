@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FLOORS = ("training", "agents", "envs", "snakegym")
 """From the top; a module may import what stands right of it, and its own."""
-COMMANDS = ("scenarios", "traces", "experiment", "frameworks", "report", "evaluate", "learn")
+COMMANDS = ("scenarios", "traces", "experiment", "frameworks", "report", "play", "evaluate", "learn")
 ROOMS = {
     "snakegym": ("frameworks", "control", "learning", "models", "data", "network", "scenario"),
     "training": ("cli", *COMMANDS, "show", "analysis", "episodes", "runs", "options"),

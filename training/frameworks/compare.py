@@ -41,6 +41,7 @@ def compare(config: CompareConfig) -> None:
     data = comparison.scenario.data
     if data.dataset != "digits":
         locate_vision(data.dataset, data.root)  # unpacks it once, before several processes look for it
+    existing_files(config.out)  # raises for what can be no folder
     runner = Runner(comparison, config.out / "runs", config.device)
     _check(runner, pieces)  # what is wrong is said before anything is written
     make_folder(config.out)
