@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from snakegym.control.plain import Plain
+from snakegym.errors import SnakegymError
 from snakegym.models.state import LayerState, ModelState
 
 
@@ -42,3 +44,16 @@ class Shelf:
             self._places[id(layer)] = len(self.layers)
             self.layers.append(layer)
         return self._places[id(layer)]
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """Whatever goes wrong with a checkpoint of a wrong shape is a SnakegymError."""
+    try:
+        yield
+    except SnakegymError:
+        raise
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise SnakegymError(
+            f"checkpoint: found {type(error).__name__} at {error}, expected one of a process"
+        ) from None

@@ -15,14 +15,14 @@ from dataclasses import asdict, replace
 import numpy as np
 
 from snakegym.control.caches import LayerCaches
-from snakegym.control.checkpoint import ProcessCheckpoint, Shelf
+from snakegym.control.checkpoint import ProcessCheckpoint, Shelf, reading
 from snakegym.control.cycle import CycleProgress
 from snakegym.control.dispatch import make_job, why_over
 from snakegym.control.forecast import companions
 from snakegym.control.holdings import NodeData
 from snakegym.control.look import RECENT_GAINS, fixed_part, look_at_layers, look_at_nodes, with_legal
 from snakegym.control.managers import LocalManagers
-from snakegym.control.plain import keep, keep_records, records_of
+from snakegym.control.plain import keep, keep_records, kept, records_of
 from snakegym.control.pool import NodePool
 from snakegym.control.records import Assignment, Hop, Job, Outcome, Recovery, finished_hop
 from snakegym.control.view import Bools, ProcessView
@@ -73,8 +73,7 @@ class ProcessController:
     ) -> None:
         self.scenario = scenario
         self.network = network
-        self.clock_s = 0.0
-        self.spent = Costs()
+        self.clock_s, self.spent = 0.0, Costs()
         self.waits = 0
         self.history: list[Hop] = []
         self._peer_to_peer = scenario.network.mode == "p2p"
@@ -206,24 +205,19 @@ class ProcessController:
         Raises:
             SnakegymError: the checkpoint is of a process with other nodes or layers, or damaged.
         """
-        kept, shelf = checkpoint.journal, Shelf(checkpoint.layers)
+        plain, shelf = checkpoint.journal, Shelf(checkpoint.layers)
         model, caches = copy.copy(self._model), copy.copy(self.caches)  # all or nothing
         pool, rng = copy.deepcopy((self.pool, self._rng))
-        try:
-            model.restore(kept["model"], shelf)
-            pool.restore(kept["pool"])
-            caches.restore(kept["caches"])
-            rng.bit_generator.state = kept["rng"]
-            history = records_of(Hop, kept["history"])
-            clock_s, waits, spent = kept["clock_s"], kept["waits"], Costs(**kept["spent"])
-        except SnakegymError:
-            raise
-        except (KeyError, IndexError, TypeError, ValueError) as error:
-            raise SnakegymError(
-                f"checkpoint: found {type(error).__name__} at {error}, expected one of a process"
-            ) from None
+        with reading():
+            model.restore(plain["model"], shelf)
+            pool.restore(plain["pool"])
+            caches.restore(plain["caches"])
+            rng.bit_generator.state = plain["rng"]
+            history = records_of(Hop, plain["history"])
+            times = kept(self, ("clock_s", "waits"), plain)
+            spent = Costs(**kept(self.spent, ("time_s", "energy_j", "n_bytes"), plain["spent"]))
         self._model, self.pool, self.caches, self._rng = model, pool, caches, rng
-        self.history, self.clock_s, self.waits, self.spent = history, clock_s, waits, spent
+        self.history, self.spent, self.clock_s, self.waits = history, spent, *times.values()
         self._follow()
         self._now = self.network.measure(self.clock_s, self.scenario.network.measure_window_s)
         self._running = self._view = None
@@ -284,8 +278,7 @@ class ProcessController:
     def _look(self) -> ProcessView:
         caches, managers = self.caches, self.managers
         held = caches.held()
-        missing = caches.missing_bytes(held)
-        nodes = look_at_nodes(self.network, self._now, self.pool, managers, missing)
+        nodes = look_at_nodes(self.network, self._now, self.pool, managers, caches.missing_bytes(held))
         layers = look_at_layers(self.cycle, managers, caches.layer_bytes[1:-1])
         view = ProcessView(
             **self._fixed,

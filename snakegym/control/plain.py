@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, TypeVar
@@ -28,7 +29,7 @@ def kept(like: object, names: Sequence[str], plain: Plain) -> dict[str, Any]:
     """What `keep` was given: arrays of the types and shapes that they have in `like`, as writable as there.
 
     Raises:
-        SnakegymError: an array of another shape: it is of another process.
+        SnakegymError: an array of another shape, as of another process, or no finite number where one is.
     """
     found = {}
     for name in names:
@@ -41,6 +42,10 @@ def kept(like: object, names: Sequence[str], plain: Plain) -> dict[str, Any]:
                     f"expected {list(now.shape)} as in this process"
                 )
             value = value if now.flags.writeable else read_only(value)
+        elif isinstance(now, int | float) and not (isinstance(value, int | float) and math.isfinite(value)):
+            raise SnakegymError(
+                f"checkpoint, field '{name.lstrip('_')}': found {value!r:.80}, expected a finite number"
+            )
         found[name] = value
     return found
 

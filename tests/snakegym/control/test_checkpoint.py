@@ -115,5 +115,13 @@ def test_a_checkpoint_of_another_process_is_refused(start, hop):
     with pytest.raises(SnakegymError, match=r"field 'Recovery\.0\.time_s'"):
         controller.restore(whole)
     assert (controller.clock_s, len(controller.history)) == (clock_s, 1), "all or nothing"
+    for place, name in [((), "clock_s"), (("spent",), "energy_j"), (("model", "progress"), "metric")]:
+        broken = through_a_file(controller.checkpoint())
+        section = broken.journal
+        for key in place:
+            section = section[key]
+        section[name] = float("nan")
+        with pytest.raises(SnakegymError, match=f"field '{name}': found nan, expected a finite number"):
+            controller.restore(broken)
     with pytest.raises(SnakegymError, match=r"checkpoint: found KeyError at 'model'"):
         start()[0].restore(ProcessCheckpoint((), {}))
