@@ -20,7 +20,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
 from snakegym.agents.hyperparameters import Policy, Width
+from snakegym.documents import parse_json
 from snakegym.errors import SnakegymError
+from snakegym.files import read_text
 
 CONFIG = "config.json"
 CHECKPOINTS = ("best.zip", "checkpoints/latest.zip")
@@ -86,17 +88,10 @@ def read_config(folder: Path) -> RunConfig:
         SnakegymError: there is none, it cannot be read, or it has another shape.
     """
     path = folder / CONFIG
-    try:
-        with path.open("rb") as file:
-            text = file.read(MOST_CONFIG_BYTES + 1)
-    except FileNotFoundError:
-        raise SnakegymError(
-            f"{folder}: found no config.json, expected the folder of a training run"
-        ) from None
-    except OSError as error:
-        raise SnakegymError(f"{path}: cannot read the config of the run: {error.strerror}") from None
-    if len(text) > MOST_CONFIG_BYTES:
-        raise SnakegymError(f"{path}: cannot read the config of the run: more than {MOST_CONFIG_BYTES} bytes")
+    if not path.exists():
+        raise SnakegymError(f"{folder}: found no config.json, expected the folder of a training run")
+    text = read_text(path, "the config of the run", MOST_CONFIG_BYTES)
+    parse_json(text, f"{path}: cannot read the config of the run", finite=False)  # pydantic takes repeats
     try:
         return RunConfig.model_validate_json(text)
     except ValidationError as error:
@@ -106,8 +101,6 @@ def read_config(folder: Path) -> RunConfig:
 def _what_is_wrong(path: Path, error: ValidationError) -> str:
     errors = error.errors()
     missing = [str(e["loc"][0]) for e in errors if e["type"] == "missing" and len(e["loc"]) == 1]
-    if errors[0]["type"] == "json_invalid":
-        return f"{path}: cannot read the config of the run: {errors[0]['msg']}"
     if missing and not {"algo", "scenario"} & {*missing}:
         return (
             f"{path}: found no field '{missing[0]}': the run was made by an older version of snakegym, whose "

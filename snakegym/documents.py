@@ -57,10 +57,20 @@ def parse_yaml(text: str, origin: str) -> Any:
         raise SnakegymError(f"{origin}: not valid YAML: {' '.join(str(error).split())}") from None
 
 
-def parse_json(text: str | bytes, origin: str) -> Any:
-    """The value in a JSON text. Raises SnakegymError: no JSON (NaN is none), or a name given twice."""
+def parse_json(text: str | bytes, origin: str, *, finite: bool = True) -> Any:
+    """The value in a JSON text.
+
+    Args:
+        text: of the document.
+        origin: names it in errors.
+        finite: refuse NaN and infinity, which are no JSON, but Python writes them.
+
+    Raises:
+        SnakegymError: no JSON, or a name given twice.
+    """
+    constant = _no_constant if finite else None
     try:
-        return json.loads(text, object_pairs_hook=_distinct, parse_constant=_no_constant)
+        return json.loads(text, object_pairs_hook=_distinct, parse_constant=constant)
     except RecursionError:
         raise SnakegymError(f"{origin}: not valid JSON: too deeply nested") from None
     except ValueError as error:

@@ -317,3 +317,9 @@ def test_folders_that_are_no_runs_are_refused(tmp_path: Path, config: str | None
         (tmp_path / "config.json").write_text(config)
     with pytest.raises(SnakegymError, match=message):
         make_scheduler(str(tmp_path), SCENARIO)
+
+
+def test_a_config_that_says_something_twice_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"algo": "ppo", "algo": "maskable-ppo", "scenario": {}}')
+    with pytest.raises(SnakegymError, match=r"config\.json: cannot read the config of the run.*'algo' twice"):
+        LearnedScheduler(tmp_path, load_scenario("default"))
