@@ -92,9 +92,9 @@ def receive_rate(rates: Rates, sender: int) -> Floats:
 
 
 def receive_rtt(view: ProcessView, sender: int) -> Floats:
-    """[n_nodes]: round-trip time from `sender` to every node, in seconds."""
+    """[n_nodes]: round-trip time from `sender` to every node, over the links of both, in seconds."""
     rtt = view.nodes.rtt_s
-    return rtt if sender == PCE else np.maximum(rtt[sender], rtt)
+    return rtt if sender == PCE else rtt[sender] + rtt
 
 
 def forecast(view: ProcessView, layer: int | None = None) -> HopForecast:

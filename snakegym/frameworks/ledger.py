@@ -9,9 +9,9 @@ import numpy as np
 from snakegym.control.records import Hop
 from snakegym.errors import SnakegymError
 from snakegym.network import costs
+from snakegym.network.advance import Progress
 from snakegym.network.network import Network
 from snakegym.network.records import PCE
-from snakegym.network.simulator import Progress, advance
 
 
 class Ledger:
@@ -44,7 +44,7 @@ class Ledger:
             return at_s
         network = self._network
         bits = n_bytes * costs.BITS_PER_BYTE
-        air = advance(network.link_segments(sender, receiver, at_s), bits, network.timeout_s)
+        air = network.link_course(sender, receiver).advance(at_s, bits, network.timeout_s)
         _check(air, f"link from {_name(sender)} to {_name(receiver)}", at_s)
         self.messages += 1
         self.n_bytes += n_bytes
@@ -59,8 +59,7 @@ class Ledger:
         if node == PCE:
             return at_s
         peak = float(self._network.peak_flops[node])
-        pieces = ((seconds, peak * free) for seconds, free in self._network.compute_segments(node, at_s))
-        work = advance(pieces, flops, self._network.timeout_s)
+        work = self._network.compute_course(node).advance(at_s, flops, self._network.timeout_s)
         _check(work, f"compute of {_name(node)}", at_s)
         self.flops[node] += flops
         power = float(self._network.compute_power_w[node])

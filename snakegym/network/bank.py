@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from snakegym.network.traces import Floats, Segments, Trace
+from snakegym.network.traces import Floats, Trace
 
 
 class TraceBank:
@@ -35,6 +35,7 @@ class TraceBank:
         self._period = np.array([t.period_s for t in distinct])[row]
         self._step = np.array([t.step_s or np.inf for t in distinct])[row]
         self._total = np.array([t.cumulative[-1] for t in distinct])[row]
+        self._highest = np.array([t.values.max() for t in distinct])[row]
         self._uneven = [(t, np.flatnonzero(row == i)) for i, t in enumerate(distinct) if not t.step_s]
 
     def __len__(self) -> int:
@@ -56,20 +57,22 @@ class TraceBank:
         values = self._values.take(i)
         area = periods * self._total + self._constants.take(i) + values * local
         mean: Floats = (area[1] - area[0]) / (end_s - start_s)
+        np.minimum(mean, self._highest, out=mean)  # rounding, which is all there is of late moments
         return values[1], np.maximum(mean, 0.0, out=mean)
 
-    def segments(self, row: int, start_s: float) -> Segments:
-        """The constant pieces of one row from `start_s` on, as `Trace.segments`."""
-        return self._traces[row].segments(start_s + float(self._offsets[row]))
+    def placed(self, row: int) -> tuple[Trace, float]:
+        """The trace of a row, and its offset."""
+        return self._traces[row], float(self._offsets[row])
 
     def _locate(self, times_s: Floats) -> tuple[Floats, Floats, NDArray[np.intp]]:
         """Periods that are over at each time [..., N], time within the present one, index of its piece.
 
         Rounding may put the end of a period just before the start of the next; it is never carried
-        into a neighbour trace.
+        into a neighbour trace, however late it is.
         """
-        periods = (times_s / self._period).astype(np.intp).astype(np.float64)
+        periods = np.floor(times_s / self._period)
         local = times_s - periods * self._period
+        np.minimum(np.maximum(local, 0.0, out=local), self._period, out=local)
         i = (local / self._step).astype(np.intp) + self._first
         for trace, rows in self._uneven:
             i[..., rows] = np.maximum(trace.index(local[..., rows]), 0) + self._first[rows]

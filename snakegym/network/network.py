@@ -11,9 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from snakegym.arrays import read_only
 from snakegym.errors import SnakegymError
+from snakegym.network.advance import Course
 from snakegym.network.bank import TraceBank
 from snakegym.network.records import PCE
-from snakegym.network.traces import Floats, LinkTrace, Segments, Trace, TraceLibrary
+from snakegym.network.traces import Floats, LinkTrace, Trace, TraceLibrary
 from snakegym.scenario import DeviceConfig, NetworkConfig
 
 
@@ -76,7 +77,7 @@ class Network:
         compute_names, link_names: names of the traces in use, per node.
         peak_flops, memory_bytes, compute_power_w, radio_power_w, battery_j: the profiles as
             read-only arrays [N] (battery: inf for mains).
-        rtt_s: [N], read-only, seconds.
+        rtt_s: [N], read-only, seconds, from node to network and back.
 
     Raises:
         SnakegymError: no node, or not as many traces as profiles.
@@ -140,7 +141,6 @@ class Network:
         else:
             now = mean = self._bank.at(time_s)
         n = self.n_nodes
-        np.minimum(mean[:n], 1.0, out=mean[:n])  # rounding
         read_only(now), read_only(mean)
         availability, uplink, downlink = now[:n], now[n : 2 * n], now[2 * n :]
         up = np.minimum(np.minimum(availability, uplink), downlink) > 0
@@ -148,12 +148,12 @@ class Network:
             availability, uplink, downlink, mean[:n], mean[n : 2 * n], mean[2 * n :], read_only(up)
         )
 
-    def compute_segments(self, node: int, start_s: float) -> Segments:
-        """Availability of `node` from `start_s` on, piece by piece."""
-        return self._bank.segments(node, start_s)
+    def compute_course(self, node: int) -> Course:
+        """FLOP/s of `node` over time."""
+        return Course((self._bank.placed(node),), self.profiles[node].peak_flops)
 
-    def link_segments(self, sender: int, receiver: int, start_s: float) -> Segments:
-        """Rate in bit/s from `sender` to `receiver` from `start_s` on, piece by piece.
+    def link_course(self, sender: int, receiver: int) -> Course:
+        """Rate in bit/s from `sender` to `receiver` over time.
 
         The smaller of the sender's uplink and the receiver's downlink; the PCE's own link is never
         the bottleneck.
@@ -161,17 +161,12 @@ class Network:
         n = self.n_nodes
         if sender == PCE and receiver == PCE:
             raise SnakegymError("transfer: found the PCE at both ends, expected a node at one or both")
-        if sender == PCE:
-            return self._bank.segments(2 * n + receiver, start_s)
-        if receiver == PCE:
-            return self._bank.segments(n + sender, start_s)
-        return _slower(
-            self._bank.segments(n + sender, start_s), self._bank.segments(2 * n + receiver, start_s)
-        )
+        rows = [n + sender] * (sender != PCE) + [2 * n + receiver] * (receiver != PCE)
+        return Course(tuple(self._bank.placed(row) for row in rows))
 
     def link_rtt_s(self, sender: int, receiver: int) -> float:
-        """Round-trip time between two ends: the larger of the nodes' own; the PCE adds none."""
-        return max(float(self.rtt_s[end]) for end in (sender, receiver) if end != PCE)
+        """Round-trip time between two ends: over the links of both; the PCE adds none."""
+        return sum(float(self.rtt_s[end]) for end in (sender, receiver) if end != PCE)
 
 
 def constant_network(
@@ -240,21 +235,6 @@ def _draw(traces: Sequence[_Entry], n: int, rng: np.random.Generator) -> list[_E
     rounds = -(-n // len(traces))
     order = np.concatenate([rng.permutation(len(traces)) for _ in range(rounds)])
     return [traces[i] for i in order[:n]]
-
-
-def _slower(a: Segments, b: Segments) -> Segments:
-    """The smaller of two functions, cut at the pieces' boundaries of both."""
-    a_left, a_rate = next(a)
-    b_left, b_rate = next(b)
-    while True:
-        duration = min(a_left, b_left)
-        yield duration, min(a_rate, b_rate)
-        a_left -= duration
-        b_left -= duration
-        if a_left <= 0:
-            a_left, a_rate = next(a)
-        if b_left <= 0:
-            b_left, b_rate = next(b)
 
 
 def _constant(value: float) -> Trace:

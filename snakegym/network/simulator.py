@@ -3,51 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from snakegym.errors import SnakegymError
 from snakegym.network import costs
 from snakegym.network.network import Network
 from snakegym.network.records import PCE, Phase, Phases, Transfer, Work
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far work of a certain amount got at a varying rate."""
-
-    done: float
-    """Of the amount; exactly the amount if complete."""
-    elapsed_s: float
-    complete: bool
-    """False: interrupted by an outage longer than the timeout."""
-
-
-def advance(segments: Iterable[tuple[float, float]], amount: float, timeout_s: float) -> Progress:
-    """Work through `amount` at the rates of `segments`, (duration in s, rate) pairs.
-
-    Takes the smallest T with the integral of the rate over T equal to the amount. An outage (rate
-    0) that lasts longer than `timeout_s` ends it at the outage's start plus the timeout; an outage
-    already under way counts from the start of the work. An amount of 0 takes no time.
-    """
-    done = elapsed = outage = 0.0
-    if amount <= 0:
-        return Progress(0.0, 0.0, True)
-    for duration, rate in segments:
-        if rate > 0:
-            outage = 0.0
-            left = amount - done
-            if rate * duration >= left:
-                return Progress(amount, elapsed + left / rate, True)
-            done = min(amount, done + rate * duration)
-        elif done >= amount:  # rounding took care of the last crumb
-            return Progress(amount, elapsed, True)
-        else:
-            if outage + duration > timeout_s:
-                return Progress(done, elapsed + (timeout_s - outage), False)
-            outage += duration
-        elapsed += duration
-    raise SnakegymError("segments: found their end before the amount was reached, expected endless ones")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +109,8 @@ def _transfer(
     if sender == receiver:
         raise SnakegymError(f"transfer: found node {sender} at both ends, expected two different ends")
     bits = transfer.n_bytes * costs.BITS_PER_BYTE
-    air = advance(network.link_segments(sender, receiver, start_s), bits, network.timeout_s)
+    course = network.link_course(sender, receiver)
+    air = course.advance(start_s, bits, network.timeout_s)
     done, on_air_s = air.done, air.elapsed_s
     ends = (
         (sender_left_j, _radio_power(network, sender)),
@@ -157,7 +119,7 @@ def _transfer(
     lasts = min(_lasts(left, power) for left, power in ends)
     empty = lasts < on_air_s
     if empty:  # the other end searches until its timeout, or until it is empty too
-        done = _within(network.link_segments(sender, receiver, start_s), lasts)
+        done = course.within(start_s, lasts)
         on_air_s = lasts + network.timeout_s
     sender_j, receiver_j = (min(left, costs.radio_energy(power, on_air_s)) for left, power in ends)
     if empty or not air.complete:
@@ -181,8 +143,7 @@ def _compute(network: Network, node: int, flops: float, start_s: float, left_j: 
     profile = network.profiles[node]
     peak, power = profile.peak_flops, profile.compute_power_w
     affordable = _lasts(left_j, power) * peak
-    pieces = ((duration, peak * share) for duration, share in network.compute_segments(node, start_s))
-    done = advance(pieces, min(flops, affordable), network.timeout_s)
+    done = network.compute_course(node).advance(start_s, min(flops, affordable), network.timeout_s)
     empty = done.complete and affordable < flops
     energy_j = min(left_j, costs.compute_energy(power, costs.busy_time(done.done, peak)))
     whole = done.complete and not empty
@@ -193,17 +154,6 @@ def _compute(network: Network, node: int, flops: float, start_s: float, left_j: 
         whole,
         empty,
     )
-
-
-def _within(segments: Iterable[tuple[float, float]], seconds: float) -> float:
-    """How much gets done at the rates of `segments` in that time."""
-    done = 0.0
-    for duration, rate in segments:
-        done += rate * min(duration, seconds)
-        seconds -= duration
-        if seconds <= 0:
-            break
-    return done
 
 
 def _lasts(left_j: float, power_w: float) -> float:

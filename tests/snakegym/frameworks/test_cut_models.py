@@ -93,9 +93,9 @@ def test_split_learning_accounts_by_hand(make_problem):
     assert first.node_flops == 2 * 12 * (forward + backward)
     air_up, air_down = 2 * 19 * (SMASHED + 8) * 8 / 8e3, 2 * 19 * SMASHED * 8 / 16e3
     compute = (forward + backward) * 2 * (7 / 500 + 12 / 1000)
-    relay = CLIENT * 8 / 16e3 + CLIENT * 8 / 8e3 + 2 * 0.5  # from the server at 16, from a node at 8 kbit/s
+    relay = CLIENT * 8 / 16e3 + CLIENT * 8 / 8e3 + 3 * 0.5  # from the server at 16, node to node at 8 kbit/s
     assert first.time_s == pytest.approx(air_up + air_down + 2 * batches * 0.5 + compute + relay)
-    assert second.time_s == pytest.approx(first.time_s + CLIENT * 8 / 16e3)  # now both come from a node
+    assert second.time_s == pytest.approx(first.time_s + CLIENT * 8 / 16e3 + 0.5)  # now both from a node
 
 
 @pytest.mark.parametrize("shared_server", [False, True])

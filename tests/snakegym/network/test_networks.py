@@ -110,12 +110,13 @@ def test_arrays_are_read_only_and_named():
 
 def test_round_trips_and_rates_between_ends():
     network = two_nodes()
-    assert network.link_rtt_s(0, 1) == network.link_rtt_s(1, PCE) == 0.2
+    assert network.link_rtt_s(0, 1) == pytest.approx(0.27)
+    assert network.link_rtt_s(1, PCE) == 0.2
     assert network.link_rtt_s(PCE, 0) == 0.07
-    assert next(network.link_segments(0, 1, 0.0)) == (10, 60)
-    assert next(network.link_segments(0, PCE, 4.0)) == (6, 100)
-    assert next(network.link_segments(PCE, 0, 4.0)) == (6, 1000)
-    assert next(network.compute_segments(0, 1.0)) == (14, 0.5)
+    assert next(network.link_course(0, 1).segments(0.0)) == (10, 60)
+    assert next(network.link_course(0, PCE).segments(4.0)) == (6, 100)
+    assert next(network.link_course(PCE, 0).segments(4.0)) == (6, 1000)
+    assert next(network.compute_course(0).segments(1.0)) == (14, 0.5)
 
 
 def test_copies_share(config, library):
@@ -130,11 +131,21 @@ def test_measurements_agree_with_the_segments(seed, time, window):
     network = draw_network(scenario, load_library(scenario.traces), np.random.default_rng(seed))
     measured = network.measure(time, window)
     for node in range(network.n_nodes):
-        assert next(network.compute_segments(node, time))[1] == measured.availability[node]
-        assert next(network.link_segments(node, PCE, time))[1] == measured.uplink_bps[node]
-        assert next(network.link_segments(PCE, node, time))[1] == measured.downlink_bps[node]
+        assert next(network.compute_course(node).segments(time))[1] == measured.availability[node]
+        assert next(network.link_course(node, PCE).segments(time))[1] == measured.uplink_bps[node]
+        assert next(network.link_course(PCE, node).segments(time))[1] == measured.downlink_bps[node]
     assert (measured.mean_availability >= 0).all()
     assert (measured.mean_availability <= 1).all()
+
+
+@pytest.mark.parametrize("time", [1e15, 1e30, 1e300])
+def test_measurements_stay_within_the_traces_however_late_it_is(time):
+    measured = two_nodes().measure(time, 60)
+    assert np.isfinite(measured.mean_uplink_bps).all()
+    assert (measured.mean_uplink_bps <= [300, 50]).all()
+    assert (measured.mean_downlink_bps <= [1000, 60]).all()
+    assert (measured.mean_availability <= 1).all()
+    assert set(measured.uplink_bps) <= {100.0, 300.0, 50.0}
 
 
 def test_constant_networks_broadcast():

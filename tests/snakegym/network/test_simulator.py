@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from snakegym.errors import SnakegymError
 from snakegym.network import costs
+from snakegym.network.advance import advance
 from snakegym.network.network import Network, NodeProfile, constant_network, draw_network
 from snakegym.network.records import PCE, Transfer, Work
-from snakegym.network.simulator import advance, simulate
+from snakegym.network.simulator import simulate
 from snakegym.network.traces import LinkTrace, Trace, TraceLibrary
 from snakegym.scenario import load_scenario
 
@@ -77,14 +78,14 @@ def test_client_server_hop_on_a_constant_network():
     assert phases.duration_s == 9.5
 
 
-def test_peer_to_peer_takes_the_slower_end_and_the_longer_round_trip():
+def test_peer_to_peer_takes_the_slower_end_and_the_round_trips_of_both():
     network = constant_network(
         [PROFILE, replace(PROFILE, radio_power_w=0.1)], 1, [8000, 4000], [2000, 9000], rtt_s=[0.1, 0.3]
     )
     forth = simulate(network, job(receive=1000, sender=0, node=1))
     back = simulate(network, job(receive=1000, sender=1, node=0))
-    assert forth.receive_s == 1.0 + 0.3
-    assert back.receive_s == 4.0 + 0.3
+    assert forth.receive_s == 1.0 + (0.1 + 0.3)
+    assert back.receive_s == 4.0 + (0.1 + 0.3)
     assert forth.sender_energy_j == 0.5
     assert forth.node_energy_j == pytest.approx(0.1)
     assert back.sender_energy_j == pytest.approx(0.4)
@@ -221,7 +222,7 @@ def test_transfers_need_two_ends():
         simulate(pair(), job(receive=10, sender=0, node=0))
     assert simulate(pair(), job(receive=0, flops=1e6, sender=0, node=0)).duration_s == 1
     with pytest.raises(SnakegymError, match="PCE at both ends"):
-        pair().link_segments(PCE, PCE, 0.0)
+        pair().link_course(PCE, PCE)
 
 
 # --- properties ----------------------------------------------------------------------------------
@@ -241,7 +242,7 @@ def test_the_forecasts_formulas_agree_exactly_on_a_constant_network(
 ):
     network = constant_network([PROFILE, PROFILE], share, up, down, rtt_s=rtt)
     phases = simulate(network, job(receive, flops, send, sender=1))
-    assert phases.receive_s == costs.transfer_time(receive, min(up, down), rtt)
+    assert phases.receive_s == costs.transfer_time(receive, min(up, down), rtt + rtt)
     assert phases.compute_s == costs.compute_time(flops, 1e6, share)
     assert phases.send_s == costs.transfer_time(send, up, rtt)
     receive_j = costs.radio_energy(0.5, costs.air_time(receive, min(up, down)))
@@ -333,9 +334,9 @@ def test_bytes_work_and_energy_are_what_the_traces_carried(seed, work):
     received = phases.interrupted != "receive"
     receive_air = phases.receive_s - rtt * (received and work.receive.n_bytes > 0)
     send_air = phases.send_s - network.link_rtt_s(0, PCE) * (phases.update_sent and phases.send_s > 0)
-    bits = carried(network.link_segments(sender, 0, work.start_s), receive_air)
-    bits += carried(network.link_segments(0, PCE, compute_at + phases.compute_s), send_air)
-    busy_s = carried(network.compute_segments(0, compute_at), phases.compute_s)
+    bits = carried(network.link_course(sender, 0).segments(work.start_s), receive_air)
+    bits += carried(network.link_course(0, PCE).segments(compute_at + phases.compute_s), send_air)
+    busy_s = carried(network.compute_course(0).segments(compute_at), phases.compute_s)
     about = {"rel": 1e-6, "abs": 1e-3}
     assert phases.bytes_sent == pytest.approx(bits / 8, **about)
     assert work.flops * phases.trained_share == pytest.approx(busy_s * network.peak_flops[0], **about)

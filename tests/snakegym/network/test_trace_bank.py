@@ -38,13 +38,12 @@ def test_present_values_by_hand():
     np.testing.assert_allclose(bank.mean(99, 101), [1.5, 6.5, 1])  # fast: 6, then 7
 
 
-def test_segments_start_at_the_offset():
-    bank = TraceBank([Trace("t", [0, 10], [1, 2], 20)], [8])
-    segments = bank.segments(0, 1)
-    assert [next(segments) for _ in range(3)] == [(1, 1), (10, 2), (10, 1)]
-
-
-@pytest.mark.parametrize("time", [0.0, 0.1, 1e-9, 86399.99999999999, 86400.0, 1e9])
-def test_rounding_never_leaves_the_own_trace(time):
-    traces = [Trace(f"t{i}", [0, 0.1], [i, i], 0.3) for i in range(50)]
-    np.testing.assert_array_equal(TraceBank(traces, 0.0).at(time), np.arange(50))
+@pytest.mark.parametrize("time", [0.0, 0.1, 1e-9, 86399.99999999999, 86400.0, 1e9, 1e30, 1e300])
+@pytest.mark.parametrize("times", [[0, 0.1], [0, 0.1, 0.25]])
+def test_rounding_never_leaves_the_own_trace(time, times):
+    bank = TraceBank([Trace(f"t{i}", times, [i] * len(times), 0.3) for i in range(50)], 0.0)
+    np.testing.assert_array_equal(bank.at(time), np.arange(50))
+    values, means = bank.look_back(time / 2, time + 1)
+    np.testing.assert_array_equal(values, np.arange(50))
+    assert (means >= 0).all()
+    assert (means <= np.arange(50)).all()

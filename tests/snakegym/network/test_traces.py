@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snakegym.errors import SnakegymError
-from snakegym.network.simulator import advance
+from snakegym.network.advance import advance
 from snakegym.network.traces import LinkTrace, Trace, TraceLibrary
 
 SPLITS = ("train", "validation", "test")
