@@ -129,7 +129,12 @@ class Store:
 def _reader_version() -> str:
     """Hash of the code that reads traces: another reader, another cache, and nothing to remember."""
     folder = Path(__file__).parent
-    files = [*sorted((folder / "formats").glob("*.py")), folder / "catalogue.py", Path(__file__)]
+    files = [
+        *sorted((folder / "formats").glob("*.py")),
+        folder / "reader.py",
+        folder / "catalogue.py",
+        Path(__file__),
+    ]
     try:
         return hashlib.blake2b(b"\0".join(f.read_bytes() for f in files), digest_size=12).hexdigest()
     except OSError:  # code without files, in a zip archive

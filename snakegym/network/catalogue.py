@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -13,18 +12,15 @@ import numpy as np
 
 from snakegym.errors import SnakegymError
 from snakegym.network.cache import Store
-from snakegym.network.formats import FORMATS, Format, find_format, sniff
-from snakegym.network.formats.base import Floats, Kind, Recording
-from snakegym.network.splits import SHARES, content_key, split_of
+from snakegym.network.formats import FORMATS, Format, find_format
+from snakegym.network.formats.base import KINDS, Floats, Recording
+from snakegym.network.reader import Entry, Reader, relative
+from snakegym.network.splits import SHARES
 from snakegym.network.traces import Origin
 from snakegym.scenario import Split
 
 NO_TRACES: Final = ("MANIFEST", "README", "LICENSE", "LICENCE", "COPYING", "CITATION")
 """Files whose names start so, with any suffix, are no traces; nor are hidden ones."""
-KINDS: Final[tuple[Kind, ...]] = ("link", "compute")
-
-Entry = dict[str, Any]
-"""What the index says about one file, as JSON data (see `_Reader`)."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +93,7 @@ def scan(root: Path, format_name: str | None = None, split: Split | None = None)
     Raises:
         SnakegymError: no such folder, or unknown format.
     """
-    if not root.is_dir():
+    if not os.path.isdir(root):
         raise SnakegymError(f"traces: '{root}' is no folder")
     forced = find_format(format_name) if format_name else None
     root = root.resolve()
@@ -132,7 +128,7 @@ def _find_files(root: Path) -> Iterator[str]:
     # Plain strings: a thousand Path objects would cost more than all else when nothing changed.
     start = len(str(root)) + 1
     for folder in [f for kind in KINDS if (f := root / kind).is_dir()] or [root]:
-        for path, inner, names in os.walk(folder):
+        for path, inner, names in os.walk(folder, onerror=_unreadable):
             inner[:] = [name for name in inner if not name.startswith(".")]
             within = path[start:].replace(os.sep, "/")
             for name in names:
@@ -140,8 +136,8 @@ def _find_files(root: Path) -> Iterator[str]:
                     yield f"{within}/{name}" if within else name
 
 
-def _relative(root: Path, file: Path) -> str:
-    return file.relative_to(root).as_posix()
+def _unreadable(error: OSError) -> None:
+    raise SnakegymError(f"traces: cannot read the folder {error.filename}: {error.strerror}")
 
 
 def _stamp(file: str) -> list[int]:
@@ -149,8 +145,9 @@ def _stamp(file: str) -> list[int]:
     try:
         status = os.stat(file)
     except OSError:  # a dangling link: reading it gives the reason
-        return [-1, -1]
-    return [status.st_size, status.st_mtime_ns]
+        return [-1]
+    # The time of the last change of any kind: nobody can set it back, as the time of the content.
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
 
 
 def _current(known: Catalogue, stamps: dict[str, list[int]]) -> bool:
@@ -170,7 +167,7 @@ def _read(
 ) -> Catalogue:
     """Read what is new or changed, take over the rest, and keep the result."""
     before = {e["path"]: e for e in known.entries} if known else {}
-    reader, packs, taken, entries = _Reader(root, forced), _Packs(), set[str](), []
+    reader, packs, taken, entries = Reader(root, forced), _Packs(), set[str](), []
     for path in sorted(stamps, key=lambda p: (p.endswith(".up"), p)):  # companions after their files
         if path in taken:
             continue
@@ -180,7 +177,7 @@ def _read(
         else:
             entry, recordings = reader.read(path, root / path)
         taken |= entry["stamps"].keys()
-        entry["stamps"] = {p: stamps.get(p, [-1, -1]) for p in entry["stamps"]}
+        entry["stamps"] = {p: stamps.get(p, [-1]) for p in entry["stamps"]}
         entry["traces"] = [packs.add(entry["split"], r) for r in recordings]
         entries.append(entry)
     index = {"files": sorted(entries, key=lambda e: str(e["path"])), "packs": {}}
@@ -193,47 +190,8 @@ def _unchanged(root: Path, old: Entry, stamps: dict[str, list[int]]) -> bool:
     if old["format"] not in FORMATS:  # it was not recognised
         return False
     same = all(stamps.get(p) == stamp for p, stamp in old["stamps"].items())
-    companions = {_relative(root, c) for c in FORMATS[old["format"]].companions(root / old["path"])}
+    companions = {relative(root, c) for c in FORMATS[old["format"]].companions(root / old["path"])}
     return same and companions < old["stamps"].keys()
-
-
-class _Reader:
-    """Reads files and says what they are."""
-
-    def __init__(self, root: Path, forced: Format | None) -> None:
-        self._root, self._forced = root, forced
-
-    def read(self, path: str, file: Path) -> tuple[Entry, list[Recording]]:
-        """The entry of a file (`stamps` without values, `traces` still empty), and what it holds."""
-        entry: Entry = {"path": path, "stamps": {path: None}, "error": ""}
-        entry |= dict.fromkeys(("format", "sha256", "key", "split"), "")
-        try:
-            form = self._forced or sniff(file)
-            content = file.read_bytes()
-            key = content_key(content)
-            entry |= {
-                "stamps": {path: None} | {_relative(self._root, c): None for c in form.companions(file)},
-                "format": form.name,
-                "sha256": hashlib.sha256(content).hexdigest(),
-                "key": key.hex(),
-                "split": split_of(key),
-            }
-            recordings = form.read(file)
-            self._check_kind(path, recordings)
-        except (SnakegymError, OSError) as error:
-            # The folder goes without saying.
-            entry["error"] = str(error).replace(f"{self._root}{os.sep}", "")
-            recordings = []
-        return entry, recordings
-
-    def _check_kind(self, path: str, recordings: Iterable[Recording]) -> None:
-        first = path.partition("/")[0]
-        if "/" in path and first in KINDS:
-            for recording in recordings:
-                if recording.kind != first:
-                    raise SnakegymError(
-                        f"{path}: found a {recording.kind} trace, expected {first} traces in {first}/"
-                    )
 
 
 class _Packs:

@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from snakegym.errors import SnakegymError, SnakegymWarning
 from snakegym.files import is_folder, user_path
-from snakegym.network.catalogue import KINDS, Catalogue, Refused, scan
-from snakegym.network.formats.base import Kind, Recording
+from snakegym.network.catalogue import Catalogue, Refused, scan
+from snakegym.network.formats.base import KINDS, Kind, Recording
 from snakegym.network.generator import GeneratorConfig, generate
 from snakegym.network.mend import compute_trace, link_trace
 from snakegym.network.traces import LinkTrace, Origin, Trace, TraceLibrary

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from snakegym.errors import SnakegymError
-from snakegym.network.catalogue import KINDS, Catalogue, scan
-from snakegym.network.formats.base import Recording
+from snakegym.network.catalogue import Catalogue, scan
+from snakegym.network.formats.base import KINDS, Recording
 from snakegym.network.library import Loaded, complain, load_library
 from snakegym.network.mend import DOWN, UP, measured_directions
 from snakegym.network.splits import split_of

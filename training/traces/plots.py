@@ -9,8 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from snakegym.network.catalogue import KINDS
-from snakegym.network.formats.base import Kind
+from snakegym.network.formats.base import KINDS, Kind
 from snakegym.network.summary import Items, main_values, strata
 from snakegym.network.traces import LinkTrace, Trace
 from snakegym.training.show.figures import PALETTE

@@ -12,15 +12,29 @@ from snakegym.network.formats import (
     mahimahi,
     mnwild,
     norway3g,
+    pensieve,
     planetlab,
     tidy,
+    units,
     utilisation,
 )
-from snakegym.network.formats.base import Format, Kind, Recording, read_head
+from snakegym.network.formats.base import Format, Kind, Recording
+from snakegym.network.formats.text import read_head, shown
 
 FORMATS: Final[dict[str, Format]] = {
     module.FORMAT.name: module.FORMAT
-    for module in (tidy, mahimahi, irish5g, norway3g, lumos5g, mnwild, planetlab, utilisation)
+    for module in (
+        tidy,
+        mahimahi,
+        irish5g,
+        norway3g,
+        lumos5g,
+        mnwild,
+        pensieve,
+        planetlab,
+        utilisation,
+        units,
+    )
 }
 """By name. To add one, write a module like these and name it here."""
 
@@ -35,17 +49,25 @@ def find_format(name: str) -> Format:
 
 
 def sniff(path: Path) -> Format:
-    """The format that a file is recognised as by its content.
+    """The format that a file has beyond doubt, by its content, its name or the folder it is in.
 
     Raises:
-        SnakegymError: unreadable or empty file, or one that looks like none of the formats or like
-            several.
+        SnakegymError: unreadable or empty file, or one that looks like none of the formats, like
+            several, or like one whose numbers say neither what they are nor in which unit.
     """
     head = read_head(path)
     found = [f for f in FORMATS.values() if f.recognises(head)]
     if len(found) == 1:
         return found[0]
-    names = ", ".join(f.name for f in found or FORMATS.values())
-    if found:
-        raise SnakegymError(f"{path}: looks like {names}: state which format it is")
-    raise SnakegymError(f"{path}, line 1: found '{head.lines[0][:60]}', expected the start of one of {names}")
+    if not found and "time_s" in head.header:
+        return tidy.FORMAT  # which says what is missing
+    alike = ", ".join(f.name for f in found or [f for f in FORMATS.values() if f.resembles(head)])
+    if alike:
+        raise SnakegymError(
+            f"{path}: nothing says what these numbers are and in which unit: state --format (it looks like "
+            f"{alike}), move it to a folder called link or compute, or write it as tidy CSV (docs/traces.md)"
+        )
+    raise SnakegymError(
+        f"{path}, line {head.numbered[0][0]}: found {shown(head.first)}, expected the start of one of "
+        f"{', '.join(FORMATS)}; write other layouts as tidy CSV (docs/traces.md), or state --format"
+    )

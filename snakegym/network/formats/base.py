@@ -1,9 +1,10 @@
-"""What the readers of trace formats share: what they return, and text that names file and line."""
+"""What the readers of trace formats share: what they are told by, and what they return."""
 
 from __future__ import annotations
 
-import csv
+import math
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,8 +15,6 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from snakegym.errors import SnakegymError
-
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Kind = Literal["link", "compute"]
@@ -24,7 +23,7 @@ Column = Literal["uplink_mbps", "downlink_mbps", "cpu_available_fraction"]
 COLUMNS: Final[tuple[Column, ...]] = ("uplink_mbps", "downlink_mbps", "cpu_available_fraction")
 STAMP_STEP_S: Final = 300.0
 """Step of the published utilisation series, which carry no time stamps (PlanetLab, Google)."""
-_HEAD_BYTES = 65536
+KINDS: Final[tuple[Kind, ...]] = ("link", "compute")
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,22 +65,52 @@ class Head:
     """The start of a file: what a format is recognised by."""
 
     path: Path
-    lines: tuple[str, ...]
-    """Not blank, complete, without line ends."""
+    numbered: tuple[tuple[int, str], ...]
+    """Lines with their numbers from 1: not blank, complete, without line ends."""
 
-    @property
+    @cached_property
     def header(self) -> frozenset[str]:
         """Fields of the first line, if it is one of a CSV file."""
-        return (
-            frozenset(f.strip().strip('"') for f in self.lines[0].split(",")) if self.lines else frozenset()
-        )
+        return frozenset(f.strip().strip('"') for f in self.first.split(","))
 
-    def numbers(self) -> list[list[float]] | None:
-        """The lines as rows of numbers parted by blanks; None if one is anything else."""
-        try:
-            return [[float(field) for field in line.split()] for line in self.lines]
-        except ValueError:
+    @property
+    def first(self) -> str:
+        """The first line."""
+        return self.numbered[0][1] if self.numbered else ""
+
+    @cached_property
+    def columns(self) -> Floats | None:
+        """[lines, fields]: the numbers in lines without header; None if that is not what the file holds.
+
+        A few lines that are anything else, or of another length, are left out, so that they do not
+        hide what the others are: whoever reads the file comes upon them.
+        """
+        if not _numbers(self.first):
             return None
+        rows = [_numbers(line) for _, line in self.numbered]
+        usual, n = Counter(len(row) for row in rows if row).most_common(1)[0]
+        if usual == 0 or len(rows) - n > max(1, len(rows) // 5) or 2 * n < len(rows):
+            return None
+        return np.array([row for row in rows if len(row) == usual])
+
+    @property
+    def kind(self) -> Kind | None:
+        """What the nearest folder called link or compute says."""
+        folders = (part.lower() for part in reversed(self.path.parts[:-1]))
+        return next((kind for folder in folders for kind in KINDS if folder == kind), None)
+
+    def beneath(self, *words: str) -> bool:
+        """Whether the name of one of the two folders above the file holds one of these words."""
+        return any(w in part.lower() for part in self.path.parts[-3:-1] for w in words)
+
+
+def _numbers(line: str) -> list[float]:
+    """The finite numbers in a line, parted by blanks; none if anything else is in it."""
+    try:
+        values = [float(field) for field in line.split()]
+    except ValueError:
+        return []
+    return values if all(map(math.isfinite, values)) else []
 
 
 @dataclass(frozen=True)
@@ -93,133 +122,13 @@ class Format:
     citation: str
     """Whom to cite for the data, and where the layout is described."""
     recognises: Callable[[Head], bool]
-    """Whether a file that starts so has this layout."""
+    """Whether a file that starts so, and is called so, has this layout: units and kind are beyond doubt."""
     read: Callable[[Path], list[Recording]]
     """All recordings in a file; raises SnakegymError that names file, line and reason."""
     companions: Callable[[Path], tuple[Path, ...]] = lambda _: ()
     """Further files that are read with this one."""
-
-
-def read_head(path: Path) -> Head:
-    """The first lines of a text file. Raises SnakegymError if it cannot be read, is empty or no text."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(_HEAD_BYTES)
-        lines = start.decode("utf-8-sig", errors="strict" if len(start) < _HEAD_BYTES else "ignore").split(
-            "\n"
-        )
-    except (OSError, UnicodeDecodeError) as error:
-        raise SnakegymError(f"{path}: cannot read the trace: {error}") from None
-    if not start.strip():
-        raise SnakegymError(f"{path}: found an empty file, expected a trace")
-    if len(start) == _HEAD_BYTES:
-        lines.pop()
-    return Head(path, tuple(line.rstrip("\r") for line in lines if line.strip()))
-
-
-def read_lines(path: Path) -> list[str]:
-    """All lines of a text file without their ends; blank ones at the end are dropped.
-
-    Raises:
-        SnakegymError: unreadable, empty, or without a line end after the last line: every writer of
-            these formats ends its lines, so the file was cut off.
-    """
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SnakegymError(f"{path}: cannot read the trace: {error}") from None
-    lines = text.split("\n")
-    if lines.pop():
-        raise SnakegymError(
-            f"{path}, line {len(lines) + 1}: the last line has no line end, so the file seems cut off "
-            "(if it is whole, add one)"
-        )
-    lines = [line.rstrip("\r") for line in lines]
-    while lines and not lines[-1].strip():
-        lines.pop()
-    return lines
-
-
-class Table:
-    """Rows of fields, and errors that name the file and the line.
-
-    Args:
-        path: the file.
-        names: of the fields in a file without header, parted by blanks; None: a CSV file with one.
-        exact: whether rows may not have further fields.
-
-    Raises:
-        SnakegymError: unreadable file, no sample, or a row with too few fields.
-    """
-
-    def __init__(self, path: Path, names: Sequence[str] | None = None, exact: bool = False) -> None:
-        self.path = path
-        lines = read_lines(path)
-        self._first = 1 if names else 2
-        if len(lines) < self._first:
-            expected = "at least one sample" if names else "a header and at least one sample"
-            raise SnakegymError(f"{path}: found {len(lines)} lines, expected {expected}")
-        if names:
-            self.header, self.rows = list(names), [line.split() for line in lines]
-        else:
-            rows = _csv_rows(path, lines)
-            self.header, self.rows = [name.strip() for name in rows[0]], rows[1:]
-        fields = len(self.header)
-        for i, row in enumerate(self.rows):
-            if len(row) < fields or (exact and len(row) > fields):
-                raise self.error(i, f"found {len(row)} fields, expected {fields}")
-
-    def error(self, row: int, reason: str) -> SnakegymError:
-        """An error in this row; -1 is the header."""
-        return SnakegymError(f"{self.path}, line {row + self._first}: {reason}")
-
-    def column(self, name: str) -> list[str]:
-        """The texts of a column."""
-        if name not in self.header:
-            raise self.error(-1, f"found columns {', '.join(self.header)}, expected {name} among them")
-        i = self.header.index(name)
-        return [row[i] for row in self.rows]
-
-    def numbers(
-        self, name: str, legal: Callable[[Floats], Bools] | None = None, expected: str = ""
-    ) -> Floats:
-        """A column as finite floats for which `legal` holds; raises SnakegymError for the first other."""
-        texts = self.column(name)
-        try:
-            values = np.array([float(t) for t in texts])
-        except ValueError:
-            values = np.array([self.number(name, i, t) for i, t in enumerate(texts)])
-        good = np.isfinite(values)
-        if legal is not None:
-            good &= legal(values)
-        self.check(name, good, expected or "a finite number")
-        return values
-
-    def rates(self, name: str) -> Floats:
-        """A column of finite numbers >= 0."""
-        return self.numbers(name, lambda v: v >= 0, "a finite number >= 0")
-
-    def median(self, name: str, missing: str = "") -> float | None:
-        """The median of the values >= 0 that are stated; None if none is."""
-        stated = [(i, t) for i, t in enumerate(self.column(name)) if t.strip() not in ("", missing)]
-        values = [self.number(name, i, text) for i, text in stated]
-        for (i, text), value in zip(stated, values, strict=True):
-            if not 0 <= value < np.inf:
-                raise self.error(i, f"{name} is '{text}', expected a finite number >= 0 or nothing")
-        return float(np.median(values)) if values else None
-
-    def number(self, name: str, row: int, text: str) -> float:
-        """One field as a float; raises SnakegymError."""
-        try:
-            return float(text)
-        except ValueError:
-            raise self.error(row, f"{name} is '{text}', expected a number") from None
-
-    def check(self, name: str, good: Bools, expected: str) -> None:
-        """Raise SnakegymError for the first row that is not good."""
-        if not good.all():
-            i = int(np.argmin(good))
-            raise self.error(i, f"{name} is '{self.column(name)[i]}', expected {expected}")
+    resembles: Callable[[Head], bool] = lambda _: False
+    """Whether it might have this layout, if only somebody said so."""
 
 
 def in_order(
@@ -243,6 +152,11 @@ def in_order(
     return stamps, dict(columns), tuple(notes)
 
 
+def rising(values: Floats) -> bool:
+    """Whether values hardly ever fall: one in twenty may be a mistake, which is then named."""
+    return int((np.diff(values) < 0).sum()) <= len(values) // 20
+
+
 def word(text: str) -> str:
     """Lower-case letters and digits of a text, parted by hyphens: for names of sources and scenarios."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
@@ -251,12 +165,3 @@ def word(text: str) -> str:
 def folder_words(path: Path, known: Sequence[str]) -> Iterator[str]:
     """The names of the folders above a file that say something known, from the outside in."""
     return islice((w for part in path.parts[:-1] if (w := word(part)) in known), 4)
-
-
-def _csv_rows(path: Path, lines: Sequence[str]) -> list[list[str]]:
-    if not any('"' in line for line in lines):
-        return [line.split(",") if line else [] for line in lines]
-    try:
-        return list(csv.reader(lines))
-    except csv.Error as error:
-        raise SnakegymError(f"{path}: cannot read the trace: {error}") from None

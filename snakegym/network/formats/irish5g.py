@@ -13,7 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from snakegym.network.formats.base import Format, Head, Recording, Table, folder_words, in_order
+from snakegym.network.formats.base import Format, Head, Recording, folder_words, in_order
+from snakegym.network.formats.table import Table
+from snakegym.network.formats.text import shown
 
 _FOLDERS = ("download", "netflix", "amazon-prime", "driving", "static")
 _STAMP = "%Y.%m.%d_%H.%M.%S"
@@ -36,7 +38,9 @@ def _seconds(table: Table, row: int, text: str) -> float:
         # No time zone is stated, and only differences count.
         return (datetime.strptime(text.strip(), _STAMP) - datetime(1970, 1, 1)).total_seconds()
     except ValueError:
-        raise table.error(row, f"Timestamp is '{text}', expected a time like 2019.12.14_10.16.30") from None
+        raise table.error(
+            row, f"Timestamp is {shown(text)}, expected a time like 2019.12.14_10.16.30"
+        ) from None
 
 
 def _recognises(head: Head) -> bool:

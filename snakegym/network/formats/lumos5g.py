@@ -11,23 +11,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
-from snakegym.network.formats.base import (
-    Column,
-    Floats,
-    Format,
-    Head,
-    Recording,
-    Table,
-    in_order,
-    read_head,
-    word,
-)
+from snakegym.network.formats.base import Column, Floats, Format, Head, Recording, in_order, rising, word
+from snakegym.network.formats.table import Table
+from snakegym.network.formats.text import read_head
 
+_ARTIFACT = r"(4g|5g)_trace_([a-z]+)"
 _RUN = ("run_num", "mobility_mode", "trajectory_direction")
 
 
@@ -38,7 +30,7 @@ def read(path: Path) -> list[Recording]:
 
 def _artifact(path: Path) -> Recording:
     table = Table(path, ["second", "mbps"], exact=True)
-    found = re.match(r"(4g|5g)_trace_([a-z]+)", path.name.lower())
+    found = re.match(_ARTIFACT, path.name.lower())
     scenario = "-".join(found.groups()) if found else ""
     return _recording(path.name, table.numbers("second"), table.rates("mbps"), scenario)
 
@@ -66,14 +58,19 @@ def _is_dataset(head: Head) -> bool:
 
 
 def _recognises(head: Head) -> bool:
+    """The artifact's files say by their names or folders what they are; their numbers do not."""
     if _is_dataset(head):
         return True
-    rows = head.numbers()
-    if not rows or any(len(row) != 2 for row in rows):
-        return False
-    seconds = [row[0] for row in rows]
-    rising = all(a <= b for a, b in pairwise(seconds))
-    return rising and all(s.is_integer() for s in seconds)
+    named = re.match(_ARTIFACT, head.path.name.lower()) or head.beneath("lumos5g", "lumous5g")
+    return bool(named) and head.columns is not None and head.columns.shape[1] == 2
+
+
+def _resembles(head: Head) -> bool:
+    """Whole seconds and something else."""
+    rows = head.columns
+    return (
+        rows is not None and rows.shape[1] == 2 and bool((rows[:, 0] % 1 == 0).all()) and rising(rows[:, 0])
+    )
 
 
 FORMAT = Format(
@@ -83,4 +80,5 @@ FORMAT = Format(
     "A. Narayanan et al.: A Variegated Look at 5G in the Wild, ACM SIGCOMM 2021",
     _recognises,
     read,
+    resembles=_resembles,
 )

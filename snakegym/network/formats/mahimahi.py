@@ -11,15 +11,19 @@ nothing about a second. A file shorter than one second states one constant rate.
 
 from __future__ import annotations
 
-from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
-from snakegym.network.formats.base import Column, Floats, Format, Head, Recording, Table, word
+from snakegym.network.formats.base import Column, Floats, Format, Head, Recording, rising, word
+from snakegym.network.formats.table import Table
 
 PACKET_MBIT: Final = 1500 * 8 / 1e6
+LONGEST_MS: Final = 31 * 86_400_000
+"""A stamp beyond a month is no time in a trace."""
+LATEST_START_MS: Final = 600_000
+"""A file whose first stamp comes later is not recognised: it counts something else, such as Unix time."""
 
 
 def read(path: Path) -> list[Recording]:
@@ -44,6 +48,7 @@ def _per_second(path: Path) -> Floats:
     table = Table(path, ["stamp"], exact=True)
     stamps = table.numbers("stamp", lambda v: (v >= 0) & (v == np.floor(v)), "a whole number of ms >= 0")
     table.check("stamp", np.diff(stamps, prepend=0) >= 0, "no less than on the line before")
+    table.check("stamp", stamps <= LONGEST_MS, f"at most {LONGEST_MS} ms, a month")
     end = stamps[-1]
     if end == 0:
         raise table.error(len(stamps) - 1, "the last stamp is 0 ms, expected the length of the trace")
@@ -63,14 +68,20 @@ _MOTIONS: Final = ("driving", "walking", "static", "stationary", "bus", "train")
 
 
 def _recognises(head: Head) -> bool:
-    """Whole numbers that never fall; up to 100 they might be percentages: then the suffix decides."""
-    rows = head.numbers()
-    if not rows or any(len(row) != 1 for row in rows):
+    """By the suffix; or whole numbers that rise beyond 100, so no percentages, from near 0, so no clock."""
+    rows = head.columns
+    if rows is None or rows.shape[1] != 1:
         return False
-    stamps = [row[0] for row in rows]
-    if any(not s.is_integer() for s in stamps) or any(b < a for a, b in pairwise(stamps)):
-        return False
-    return stamps[-1] > 100 or head.path.suffix in (".up", ".down")
+    return head.path.suffix in (".up", ".down") or (_stamps(rows[:, 0]) and rows[-1, 0] > 100)
+
+
+def _resembles(head: Head) -> bool:
+    return head.columns is not None and head.columns.shape[1] == 1 and _stamps(head.columns[:, 0])
+
+
+def _stamps(values: Floats) -> bool:
+    whole = int((values % 1 != 0).sum()) <= len(values) // 20
+    return whole and 0 <= values[0] <= LATEST_START_MS and rising(values)
 
 
 FORMAT = Format(
@@ -82,4 +93,5 @@ FORMAT = Format(
     _recognises,
     read,
     companions,
+    _resembles,
 )

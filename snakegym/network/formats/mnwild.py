@@ -13,7 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from snakegym.network.formats.base import Column, Format, Head, Recording, Table, in_order, word
+from snakegym.network.formats.base import Column, Format, Head, Recording, in_order, word
+from snakegym.network.formats.table import Table
+from snakegym.network.formats.text import shown
 
 _DIRECTIONS: dict[str, Column] = {"downlink": "downlink_mbps", "uplink": "uplink_mbps"}
 
@@ -24,7 +26,7 @@ def read(path: Path) -> list[Recording]:
     stamps = np.array([_seconds(table, i, text) for i, text in enumerate(table.column("timestamp"))])
     direction = _only(table, "direction")
     if direction not in _DIRECTIONS:
-        raise table.error(0, f"direction is '{direction}', expected downlink or uplink")
+        raise table.error(0, f"direction is {shown(direction)}, expected downlink or uplink")
     times, columns, notes = in_order(stamps, {_DIRECTIONS[direction]: table.rates("Throughput")})
     scenario = word(f"{_only(table, 'provider')} {_only(table, 'radio_type_used')} {direction}")
     return [Recording(path.stem, times - times[0], columns, "mnwild", scenario, notes=notes)]
@@ -36,7 +38,7 @@ def _only(table: Table, name: str) -> str:
     for i, text in enumerate(texts):
         if text != texts[0]:
             raise table.error(
-                i, f"{name} is '{text}', expected '{texts[0]}' as on the first line: one run a file"
+                i, f"{name} is {shown(text)}, expected {shown(texts[0])} as on the first line: one run a file"
             )
     return texts[0]
 
@@ -46,7 +48,9 @@ def _seconds(table: Table, row: int, text: str) -> float:
         # No time zone is stated, and only differences count.
         return (datetime.fromisoformat(text.strip()) - datetime(1970, 1, 1)).total_seconds()
     except (ValueError, TypeError):
-        raise table.error(row, f"timestamp is '{text}', expected a time like 2021-01-23 12:40:19") from None
+        raise table.error(
+            row, f"timestamp is {shown(text)}, expected a time like 2021-01-23 12:40:19"
+        ) from None
 
 
 def _recognises(head: Head) -> bool:

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from snakegym.network.formats.base import Format, Head, Recording, Table, in_order
+import numpy as np
+
+from snakegym.network.formats.base import Format, Head, Recording, in_order
+from snakegym.network.formats.table import Table
 
 _MEANS = ("bus", "car", "ferry", "metro", "train", "tram")
 
@@ -26,8 +29,12 @@ def read(path: Path) -> list[Recording]:
 
 
 def _recognises(head: Head) -> bool:
-    rows = [line.split() for line in head.lines[:20]]
-    return all(len(row) == 6 and len(row[0]) == 10 and row[0].isdigit() and row[5].isdigit() for row in rows)
+    """Six numbers, the first of them Unix times, the last but one and the last whole and not below 0."""
+    rows = head.columns
+    if rows is None or rows.shape[1] != 6:
+        return False
+    usual = np.median(rows, axis=0)
+    return bool(1e9 <= usual[0] < 1e10 and (usual[4:] >= 0).all() and (usual[4:] % 1 == 0).all())
 
 
 FORMAT = Format(

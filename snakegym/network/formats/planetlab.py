@@ -6,11 +6,11 @@ One whole percentage a line, every five minutes, without time stamps; a folder f
 
 from __future__ import annotations
 
-from itertools import pairwise
+import re
 from pathlib import Path
 
 from snakegym.network.formats.base import Format, Head, Recording
-from snakegym.network.formats.utilisation import free_share
+from snakegym.network.formats.utilisation import free_share, mostly_percentages
 
 
 def read(path: Path) -> list[Recording]:
@@ -20,15 +20,17 @@ def read(path: Path) -> list[Recording]:
 
 
 def _recognises(head: Head) -> bool:
-    """Whole percentages that fall somewhere or never change: stamps of packets only rise."""
-    rows = head.numbers()
-    if not rows or head.path.suffix in (".up", ".down") or any(len(row) != 1 for row in rows):
+    """A column of whole numbers in a folder called planetlab, compute or, as published, by its day."""
+    rows = head.columns
+    if rows is None or rows.shape[1] != 1 or head.path.suffix in (".up", ".down"):
         return False
-    values = [row[0] for row in rows]
-    if not all(0 <= v <= 100 and v.is_integer() for v in values):
-        return False
-    falls = any(b < a for a, b in pairwise(values))
-    return falls or (len(values) >= 10 and values[0] == values[-1])
+    known = head.beneath("planetlab") or re.fullmatch(r"20\d{6}", head.path.parent.name)
+    return (bool(known) or head.kind == "compute") and mostly_percentages(rows[:, 0], whole=True)
+
+
+def _resembles(head: Head) -> bool:
+    rows = head.columns
+    return rows is not None and rows.shape[1] == 1 and mostly_percentages(rows[:, 0], whole=True)
 
 
 FORMAT = Format(
@@ -39,4 +41,5 @@ FORMAT = Format(
     "Performance Efficient Dynamic Consolidation of Virtual Machines in Cloud Data Centers, CCPE 2012",
     _recognises,
     read,
+    resembles=_resembles,
 )

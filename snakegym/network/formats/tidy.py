@@ -16,7 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from snakegym.network.formats.base import Column, Floats, Format, Head, Recording, Table
+from snakegym.network.formats.base import COLUMNS, Column, Floats, Format, Head, Recording
+from snakegym.network.formats.table import Table
+from snakegym.network.formats.text import shown
 
 
 def read(path: Path) -> list[Recording]:
@@ -37,7 +39,8 @@ def _values(table: Table) -> dict[Column, Floats]:
     share: Column = "cpu_available_fraction"
     if share not in table.header:
         raise table.error(
-            -1, f"found columns {', '.join(table.header)}, expected downlink_mbps, uplink_mbps or {share}"
+            -1,
+            f"found columns {shown(', '.join(table.header))}, expected downlink_mbps, uplink_mbps or {share}",
         )
     return {share: table.numbers(share, lambda v: (v >= 0) & (v <= 1), "a number in [0, 1]")}
 
@@ -51,7 +54,7 @@ def stratum(stem: str) -> tuple[str, str]:
 
 
 def _recognises(head: Head) -> bool:
-    return "time_s" in head.header
+    return "time_s" in head.header and not head.header.isdisjoint(COLUMNS)
 
 
 FORMAT = Format(

@@ -6,12 +6,13 @@ Google's cluster trace of 2011). No header and no time stamps.
 
 from __future__ import annotations
 
-from itertools import pairwise
+import re
 from pathlib import Path
 
 import numpy as np
 
-from snakegym.network.formats.base import STAMP_STEP_S, Column, Floats, Format, Head, Recording, Table
+from snakegym.network.formats.base import STAMP_STEP_S, Column, Floats, Format, Head, Recording
+from snakegym.network.formats.table import Table
 
 
 def read(path: Path) -> list[Recording]:
@@ -30,14 +31,30 @@ def free_share(path: Path, source: str, scenario: str) -> Recording:
     )
 
 
+def mostly_percentages(values: Floats, whole: bool) -> bool:
+    """Whether these are numbers up to 100, all whole or not all, but for one in twenty: a mistake."""
+    n = len(values)
+    beyond = int(((values < 0) | (values > 100)).sum())
+    fractional = int((values % 1 != 0).sum())
+    return beyond <= max(1, n // 20) and 2 * beyond < n and (fractional <= n // 20) == whole
+
+
 def _recognises(head: Head) -> bool:
-    """Percentages with a fraction somewhere, in a first column that falls somewhere."""
-    rows = head.numbers()
-    if not rows or not all(0 <= row[0] <= 100 for row in rows):
+    """A first column of fractional numbers in a file called vm_1_2, or in a folder called google or compute.
+
+    Numbers up to 1 could be shares as well as percentages.
+    """
+    rows = head.columns
+    if rows is None or head.path.suffix in (".up", ".down"):
         return False
-    used = [row[0] for row in rows]
-    fractional = any(not v.is_integer() for v in used)
-    return fractional and (len(used) == 1 or any(b < a for a, b in pairwise(used)))
+    if re.fullmatch(r"vm_\d+_\d+", head.path.name) or head.beneath("google"):
+        return True
+    used = rows[:, 0]
+    return head.kind == "compute" and mostly_percentages(used, whole=False) and bool(used.max() > 1)
+
+
+def _resembles(head: Head) -> bool:
+    return head.columns is not None and mostly_percentages(head.columns[:, 0], whole=False)
 
 
 FORMAT = Format(
@@ -47,4 +64,5 @@ FORMAT = Format(
     "per virtual machine: HiPro-IT, CPU-and-Memory-resource-usage-from-Google-Cluster-Data)",
     _recognises,
     read,
+    resembles=_resembles,
 )

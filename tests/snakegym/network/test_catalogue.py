@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from snakegym.control.service import load_service
 from snakegym.errors import SnakegymError
 from snakegym.network import catalogue as catalogue_module
+from snakegym.network import reader
 from snakegym.network.cache import Store
 from snakegym.network.catalogue import scan
 from snakegym.network.library import load_library
@@ -156,7 +157,7 @@ def test_what_is_cached_is_what_is_read(tmp_path, monkeypatch):
     config = TraceConfig(source=str(make_folder(tmp_path / "t")))
     read = load_library(config)
     forget()
-    monkeypatch.setattr(catalogue_module, "sniff", None)  # nothing may be parsed
+    monkeypatch.setattr(reader, "sniff", None)  # nothing may be parsed
     again = load_library(config)
     assert again.manifest() == read.manifest()
     for a, b in zip(read.links, again.links, strict=True):
@@ -167,8 +168,8 @@ def test_only_what_changed_is_read_again(tmp_path, monkeypatch):
     root = make_folder(tmp_path / "t")
     config = TraceConfig(source=str(root))
     load_library(config)
-    seen, sniff = [], catalogue_module.sniff
-    monkeypatch.setattr(catalogue_module, "sniff", lambda path: seen.append(path.name) or sniff(path))
+    seen, sniff = [], reader.sniff
+    monkeypatch.setattr(reader, "sniff", lambda path: seen.append(path.name) or sniff(path))
     forget()
     (root / "link" / "src_a_00.csv").write_text("time_s,downlink_mbps\n0,1\n1,2\n2,3\n")
     (root / "link" / "src_b_01.csv").unlink()
@@ -277,7 +278,8 @@ def test_flat_folders_globs_and_companions(shared_data):
 def test_an_uplink_that_comes_later_is_noticed(tmp_path):
     (tmp_path / "t").mkdir()
     (tmp_path / "t" / "a.down").write_text("0\n400\n1000\n")
-    (tmp_path / "t" / "b").write_text("5\n3\n")
+    (tmp_path / "t" / "planetlab").mkdir()
+    (tmp_path / "t" / "planetlab" / "b").write_text("5\n3\n")
     config = TraceConfig(source=str(tmp_path / "t"))
     before = load_library(config)
     (tmp_path / "t" / "a.up").write_text("0\n400\n800\n1000\n")

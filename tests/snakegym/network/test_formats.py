@@ -30,7 +30,8 @@ def originals(shared_data):
 def write(tmp_path):
     def write(text: str, name: str = "trace") -> Path:
         path = tmp_path / name
-        path.write_text(text)
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, newline="")
         return path
 
     return write
@@ -162,16 +163,43 @@ WILD = "timestamp,Throughput,provider,radio_type_used,direction"
         (f"{WILD}\n2021-01-23 12:40:19,5,V,SA,sideways\n", "a.csv", 2, "direction is 'sideways'"),
         (f"{WILD}\nnever,5,V,SA,uplink\n", "a.csv", 2, "timestamp is 'never'"),
         (f"{LUMOS}\n1,x,2,NONE,100,walking,CW,1\n", "a.csv", 2, "seq_num is 'x', expected a number"),
-        ("0 5\n1 6\n2 -1\n", "a", 3, "mbps is '-1'"),
-        ("0 5\n1 nan\n", "a", 2, "mbps is 'nan'"),
+        ("0 5\n1 6\n2 -1\n", "4g_trace_walking_1", 3, "mbps is '-1'"),
+        ("0 5\n1 nan\n", "5g_trace_driving_2", 2, "mbps is 'nan'"),
         ("1285675666 1 59.8 10.7 288 1008\n1285675667 2 59.8 10.7 288 0\n", "a.log", 2, "elapsed_ms is '0'"),
-        ("5\n105\n104\n", "a.down", None, "expected the start of one of"),
+        ("5\n105\n104\n", "a.down", 3, "stamp is '104', expected no less than on the line before"),
         ("0\n0\n", "a.down", 2, "the last stamp is 0 ms"),
-        ("10\n20\n15\n101\n", "a", None, "expected the start of one of"),
+        ("10\n20\n15\n101\n", "a", None, "state --format (it looks like planetlab)"),
         ("hello\n", "a", 1, "found 'hello', expected the start of one of tidy, mahimahi"),
-        ("3\n4\n", "a", 1, "found '3', expected the start of one of"),
+        ("3\n4\n", "a", None, "state --format (it looks like mahimahi, planetlab)"),
         ("", "a", None, "found an empty file"),
-        ("0 5\n1 6", "a", 2, "the last line has no line end"),
+        ("0 5\n1 6", "4g_trace_walking_1", 2, "the last line has no line end"),
+        # One bad value among many does not hide what the others are.
+        ("0\n7\nx\n400\n900\n1200\n", "a", 3, "stamp is 'x', expected a number"),
+        ("0\n7\n-9\n400\n900\n1200\n", "a.up", 3, "stamp is '-9', expected a whole number"),
+        ("0 5\n1 6\n2 6,5\n3 7\n4 7\n5 8\n", "5g_trace_driving_2", 3, "mbps is '6,5', expected a number"),
+        (
+            "1285675666 1 59.8 10.7 288 1008\n" * 5 + "1285675667 2 59.8 10.7 288\n",
+            "a.log",
+            6,
+            "found 5 fields",
+        ),
+        # Rows longer than the header, as with a decimal comma.
+        ("time_s,downlink_mbps\n0,0,52\n", "a.csv", 2, "found 3 fields, expected 2"),
+        (f"{IRISH}\n2019.12.14_10.16.30,5G,7,1,D,-,8\n", "a.csv", 2, "found 7 fields, expected 6"),
+        (f"{LUMOS}\n1,1,2,NONE,100,walking,CW,1,7\n", "a.csv", 2, "found 9 fields, expected 8"),
+        # Names given twice.
+        ("time_s,downlink_mbps,downlink_mbps\n0,1,2\n", "a.csv", 1, "found column 'downlink_mbps' twice"),
+        (f"{IRISH}, DL_bitrate\n", "a.csv", None, "found 1 lines"),
+        (f"{WILD},provider\n", "a.csv", None, "found 1 lines"),
+        (f"{WILD},provider\nnever,5,V,SA,uplink,V\n", "a.csv", 1, "found column 'provider' twice"),
+        ("seq_num,dl_mbps,rx_kbps\n0,1,2\n", "a.csv", 1, "found two columns of downlink_mbps"),
+        ("time_s,t_ms,dl_mbps\n0,1,2\n", "a.csv", 1, "found 2 columns of times ('time_s', 't_ms')"),
+        ("elapsed_s,t_ms,dl_mbps\n0,1,2\n", "a.csv", 1, "found 2 columns of times ('elapsed_s', 't_ms')"),
+        # Quotes over several lines do not shift what is said of a line.
+        ('time_s,downlink_mbps,note\n0,1,"two\nlines"\n1,x,\n', "a.csv", 4, "downlink_mbps is 'x'"),
+        ('time_s,downlink_mbps\n0,"1\n1,2\n', "a.csv", 3, "cannot read the trace"),
+        ("5\n1000000000000000\n", "a.down", 2, "expected at most 2678400000 ms, a month"),
+        ("time_s,downlink_mbps\n0,\x1b[31m\x85\n", "a.csv", 2, "downlink_mbps is '\\x1b[31m\\x85'"),
     ],
 )
 def test_bad_files_are_named_with_line_and_reason(write, text, name, line, reason):
@@ -185,12 +213,12 @@ def test_bad_files_are_named_with_line_and_reason(write, text, name, line, reaso
 
 
 def test_percentages_are_told_from_packets(write):
-    assert sniff(write("3\n4\n2\n")).name == "planetlab"
-    assert sniff(write("7\n" * 288)).name == "planetlab"
+    assert sniff(write("3\n4\n2\n", "compute/a")).name == "planetlab"
+    assert sniff(write("7\n" * 288, "20110303/a")).name == "planetlab"
     assert sniff(write("3\n4\n", "x.up")).name == "mahimahi"
     assert sniff(write("3\n400\n")).name == "mahimahi"
-    assert sniff(write("3.5 1\n2 1\n")).name == "utilisation"
-    (series,) = read(write("25\n0\n100\n"))
+    assert sniff(write("3.5 1\n2 1\n", "compute/b")).name == "utilisation"
+    (series,) = read(write("25\n0\n100\n", "compute/c"))
     np.testing.assert_allclose(series.columns["cpu_available_fraction"], [0.75, 1, 0])
     np.testing.assert_array_equal(series.times_s, [0, 300, 600])
     assert series.period_s == 900
@@ -205,6 +233,6 @@ def test_every_format_says_what_it_is():
     for name, form in FORMATS.items():
         assert form.name == name
         assert form.summary
-        assert form.citation or name == "tidy"
+        assert form.citation or name in ("tidy", "csv-units")
     with pytest.raises(SnakegymError, match="unknown trace format 'csv': expected one of tidy, mahimahi"):
         find_format("csv")
