@@ -1,20 +1,24 @@
 """Parsed traces on disk, so that the next program does not parse them again.
 
 Under the user's cache folder there is, for each folder of traces, an index (JSON: what each file is,
-and when it was read) and for each split one array of numbers (NPY), mapped into memory when used. A
-program that works on one split opens that split's array alone.
+and when it was read) and for each split one array of numbers (NPY). A program that works on one split
+opens that split's array alone.
 
 Everything is written beside its place and moved there, the index last, so programs that run at the
-same time see an old state or a new one. Where nothing can be written, nothing is kept.
+same time see an old state or a new one. Arrays are named by the hash of their bytes, the index begins
+with its own: what was altered, or cut off when a machine went down, does not count, and the traces are
+read again. Where nothing can be written, nothing is kept.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 import sys
+import time
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -22,18 +26,23 @@ from typing import Any, Final
 
 import numpy as np
 
+from snakegym.errors import SnakegymError
 from snakegym.network.formats.base import Floats
+from snakegym.network.formats.text import read_bytes
 
 VARIABLE: Final = "SNAKEGYM_CACHE"
 """Environment variable that names another cache folder; empty: keep nothing."""
 
 
+_STALE_S: Final = 3600.0
+
+
 def cache_folder() -> Path | None:
-    """Where parsed traces are kept; None: nowhere."""
+    """Where parsed traces are kept; None: nowhere, or where nobody's home is."""
     named = os.environ.get(VARIABLE)
-    if named is not None:
-        return Path(named).expanduser() / "traces" if named else None
     try:
+        if named is not None:
+            return Path(named).expanduser() / "traces" if named else None
         if sys.platform == "win32":
             base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
         elif sys.platform == "darwin":
@@ -54,29 +63,27 @@ class Store:
 
     def __init__(self, *subject: str) -> None:
         content = "\0".join((*subject, _reader_version())).encode()
-        self._name = hashlib.blake2b(content, digest_size=12).hexdigest()
+        self._name = _digest(content)
         self._folder = cache_folder()
 
     def load(self) -> dict[str, Any] | None:
-        """The index; None if there is none that can be read."""
-        if self._folder is None:
+        """The index; None if there is none, or not as it was written."""
+        content = self._read(f"{self._name}.json")
+        digest, _, text = (content or b"").partition(b"\n")
+        if not content or digest.decode(errors="replace") != _digest(text):
             return None
-        with contextlib.suppress(OSError, ValueError):
-            index = json.loads((self._folder / f"{self._name}.json").read_bytes())
-            if isinstance(index, dict):
-                return index
-        return None
+        index: dict[str, Any] = json.loads(text)
+        return index
 
     def open(self, index: Mapping[str, Any], split: str) -> Floats | None:
-        """The numbers of a split, mapped read-only; None if they are gone or not as the index says."""
-        if self._folder is None:
+        """The numbers of a split, read-only; None if they are gone or not as they were written."""
+        pack = index["packs"].get(split, {"file": ""})
+        content = self._read(pack["file"])
+        if not content or pack["file"] != self._pack_name(content):
             return None
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            numbers = np.load(self._folder / index["packs"][split]["file"], mmap_mode="r", allow_pickle=False)
-            if numbers.dtype == np.float64 and numbers.shape == (index["packs"][split]["length"],):
-                # A plain array over the same memory: slices of a memmap are slow to make.
-                return np.asarray(numbers)
-        return None
+        numbers: Floats = np.load(io.BytesIO(content), allow_pickle=False)
+        numbers.flags.writeable = False
+        return numbers
 
     def save(self, index: dict[str, Any], packs: Mapping[str, Floats]) -> None:
         """Keep an index and the numbers of each split in place of what was kept before."""
@@ -85,44 +92,63 @@ class Store:
         before = self.load()
         with contextlib.suppress(OSError):
             self._folder.mkdir(parents=True, exist_ok=True)
-            index["packs"] = {split: self._write(numbers) for split, numbers in packs.items()}
-            self._replace(f"{self._name}.json", json.dumps(index).encode())
+            self._clear()
+            index["packs"] = {split: {"file": self._write_pack(numbers)} for split, numbers in packs.items()}
+            text = json.dumps(index).encode()
+            self._write(f"{self._name}.json", _digest(text).encode() + b"\n" + text)
             self._forget(before, index)
 
-    def _write(self, numbers: Floats) -> dict[str, Any]:
-        digest = hashlib.blake2b(numbers.tobytes(), digest_size=12).hexdigest()
-        name = f"{self._name}-{digest}.npy"
+    def _read(self, name: str) -> bytes | None:
+        if self._folder is None or not name:
+            return None
+        try:
+            return read_bytes(self._folder / name)
+        except SnakegymError:  # gone, or no file at all
+            return None
+
+    def _write_pack(self, numbers: Floats) -> str:
+        buffer = io.BytesIO()
+        np.save(buffer, numbers)
+        name = self._pack_name(buffer.getvalue())
+        self._write(name, buffer.getvalue())
+        return name
+
+    def _pack_name(self, content: bytes) -> str:
+        return f"{self._name}-{_digest(content)}.npy"
+
+    def _write(self, name: str, content: bytes) -> None:
+        """A whole file in one step, on the disk before it has its name."""
         assert self._folder is not None
-        temporary = self._temporary(name)
+        temporary = self._folder / f".{os.getpid()}.{name}"
         try:
             with temporary.open("wb") as file:
-                np.save(file, numbers)
-            temporary.replace(self._folder / name)
-        finally:
-            temporary.unlink(missing_ok=True)
-        return {"file": name, "length": len(numbers)}
-
-    def _replace(self, name: str, content: bytes) -> None:
-        assert self._folder is not None
-        temporary = self._temporary(name)
-        try:
-            temporary.write_bytes(content)
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
             temporary.replace(self._folder / name)
         finally:
             temporary.unlink(missing_ok=True)
 
-    def _temporary(self, name: str) -> Path:
+    def _clear(self) -> None:
+        """Delete what killed programs left half-written: nobody writes for an hour."""
         assert self._folder is not None
-        return self._folder / f".{os.getpid()}.{name}"
+        for left in self._folder.glob(".*.*"):
+            with contextlib.suppress(OSError):
+                if time.time() - left.stat().st_mtime > _STALE_S:
+                    left.unlink()
 
     def _forget(self, before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> None:
         """Delete the arrays that only the former index named."""
         assert self._folder is not None
         used = {pack["file"] for pack in now["packs"].values()}
-        for pack in (before or {}).get("packs", {}).values():
-            if pack.get("file") not in used:
-                with contextlib.suppress(OSError, TypeError):  # on Windows while another program reads it
-                    (self._folder / Path(str(pack["file"])).name).unlink(missing_ok=True)
+        for pack in (before or {"packs": {}})["packs"].values():
+            if pack["file"] not in used:
+                with contextlib.suppress(OSError):  # on Windows while another program reads it
+                    (self._folder / pack["file"]).unlink(missing_ok=True)
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=12).hexdigest()
 
 
 @cache
@@ -136,7 +162,7 @@ def _reader_version() -> str:
         Path(__file__),
     ]
     try:
-        return hashlib.blake2b(b"\0".join(f.read_bytes() for f in files), digest_size=12).hexdigest()
+        return _digest(b"\0".join(f.read_bytes() for f in files))
     except OSError:  # code without files, in a zip archive
         from snakegym import __version__
 

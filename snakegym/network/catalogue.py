@@ -117,10 +117,7 @@ def scan(root: Path, format_name: str | None = None, split: Split | None = None)
 
 def _restored(root: Path, store: Store) -> Catalogue | None:
     index = store.load()
-    try:
-        return Catalogue(root, index, {}, store) if index else None
-    except (KeyError, TypeError):
-        return None
+    return Catalogue(root, index, {}, store) if index else None
 
 
 def _find_files(root: Path) -> Iterator[str]:

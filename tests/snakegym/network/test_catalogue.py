@@ -180,17 +180,67 @@ def test_only_what_changed_is_read_again(tmp_path, monkeypatch):
     assert by_path(library)["link/src_a_00.csv"].downlink.values.tolist() == [1e6, 2e6, 3e6]
 
 
-@pytest.mark.parametrize("harm", ["delete", "truncate", "garbage"])
-def test_a_damaged_cache_is_made_again(tmp_path, harm):
+HARMS = {
+    "empty": lambda content: b"",
+    "truncate": lambda content: content[:50],
+    "garbage": lambda content: b"{}",
+    "alter": lambda content: content[:-20] + bytes([content[-20] ^ 1]) + content[-19:],
+    "garble": lambda content: bytes(len(content)),
+}
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".json"])
+@pytest.mark.parametrize("harm", ["delete", *HARMS])
+def test_a_damaged_cache_is_made_again(tmp_path, harm, suffix):
     config = TraceConfig(source=str(make_folder(tmp_path / "t")))
-    expected = load_library(config).manifest()
-    for file in (tmp_path / "cache" / "traces").iterdir():
-        if harm == "delete" and file.suffix == ".npy":
-            file.unlink()
-        elif harm != "delete":
-            file.write_bytes(file.read_bytes()[:50] if harm == "truncate" else b"{}")
+    read = load_library(config)
+    files = list((tmp_path / "cache" / "traces").glob(f"*{suffix}"))
+    assert len(files) == (3 if suffix == ".npy" else 1)
+    for _ in range(2):  # and once made again, it is as good as new
+        for file in files:
+            if harm == "delete":
+                file.unlink()
+            else:
+                file.write_bytes(HARMS[harm](file.read_bytes()))
+        forget()
+        again = load_library(config)
+        assert again.manifest() == read.manifest()
+        for a, b in zip((*read.links, *read.computes), (*again.links, *again.computes), strict=True):
+            assert a.digest == b.digest
+
+
+def test_leftovers_of_killed_programs_go(tmp_path):
+    root, folder = make_folder(tmp_path / "t"), tmp_path / "cache" / "traces"
+    folder.mkdir(parents=True)
+    (folder / ".4711.old.npy").write_bytes(b"half")
+    (folder / ".4712.new.npy").write_bytes(b"half")
+    os.utime(folder / ".4711.old.npy", (0, 0))
+    load_library(TraceConfig(source=str(root)))
+    assert [f.name for f in folder.glob(".*")] == [".4712.new.npy"]
+
+
+def test_a_file_changed_under_its_old_time_is_read_again(tmp_path):
+    root = make_folder(tmp_path / "t")
+    config = TraceConfig(source=str(root), link="src_a_00")
+    load_library(config)
     forget()
-    assert load_library(config).manifest() == expected
+    file = root / "link" / "src_a_00.csv"
+    before, text = file.stat(), file.read_text()
+    file.write_text(text[:-2] + ("1\n" if text[-2] == "2" else "2\n"))
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert load_library(config).links[0].downlink.values[-1] == 1e6 * float(file.read_text().split(",")[-1])
+
+
+def test_no_pipe_or_device_is_waited_for(tmp_path):
+    root = make_folder(tmp_path / "t")
+    os.mkfifo(root / "link" / "pipe")
+    (root / "link" / "zero").symlink_to("/dev/zero")
+    (root / "compute" / "gone").symlink_to(tmp_path / "nowhere")
+    for form in (None, "tidy"):
+        reasons = {r.path: r.reason for r in scan(root, form).refused}
+        assert reasons["link/pipe"] == "link/pipe: found a folder, device or pipe, expected a regular file"
+        assert reasons["link/zero"] == "link/zero: found a folder, device or pipe, expected a regular file"
+        assert reasons["compute/gone"] == "compute/gone: cannot read the trace: No such file or directory"
 
 
 def test_without_a_cache_all_works(tmp_path, monkeypatch):
