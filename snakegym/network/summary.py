@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
-from snakegym.network.formats.base import Floats, Recording
+from snakegym.network.formats.base import Floats, Kind, Recording
 from snakegym.network.mend import DOWN, UP, gaps_s, measured_directions
 from snakegym.network.splits import SHARES, split_of
 from snakegym.network.traces import Origin
 from snakegym.scenario import Split
+
+SOUND_STEPS_S: Final[dict[Kind, tuple[float, float]]] = {"link": (0.05, 60.0), "compute": (0.5, 3600.0)}
+"""Steps of what is published, with room: links every 0.1 to 10 s, machines every second to half an hour."""
+PEAK_MBPS: Final = 20_000.0
+"""Downlink peak that IMT-2020 asks of a cell (ITU-R M.2410)."""
+SLOW_MBPS: Final = 0.01
 
 Items = Sequence[tuple[Origin, Recording]]
 
@@ -63,6 +70,22 @@ def summarise(items: Items, gap_s: float) -> Summary:
         directions=(sum(len(f) == 2 for f in found), found.count((DOWN,)), found.count((UP,))),
         splits={split: in_split.count(split) for split in SHARES},
     )
+
+
+def doubts(recording: Recording) -> list[str]:
+    """What makes it likely that a recording was read in the wrong unit; none for a sound one."""
+    values, step_s = main_values(recording), recording.step_s
+    found = []
+    if len(values) > 1 and not SOUND_STEPS_S[recording.kind][0] <= step_s <= SOUND_STEPS_S[recording.kind][1]:
+        found.append(f"a step of {step_s:g} s: are its times in another unit?")
+    if recording.kind == "compute":
+        if len(values) > 1 and 0 < 1 - values.min() <= 0.01:
+            found.append("never more than 1 % in use: are these shares rather than percentages?")
+    elif values.max() > PEAK_MBPS:
+        found.append(f"up to {values.max():g} Mbit/s, more than 5G was made for: are these kbit/s or bit/s?")
+    elif 0 < values.max() < SLOW_MBPS:
+        found.append(f"never more than {values.max():g} Mbit/s: are these Gbit/s?")
+    return found
 
 
 def main_values(recording: Recording) -> Floats:

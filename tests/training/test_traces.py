@@ -125,6 +125,49 @@ def test_convert_refuses_bad_files_unless_told(snakegym, spoilt, tmp_path):
     assert len(list((tmp_path / "out" / "link").iterdir())) == 30
 
 
+@pytest.mark.parametrize("match", ["*", "x"])
+def test_names_between_dollars_are_no_formulas(snakegym, tmp_path, match):
+    root = tmp_path / "$\\frac$"
+    (root / "link").mkdir(parents=True)
+    text = "time_s,downlink_mbps\n0,1\n1,2\n"
+    for name in ("$\\frac$_[bold]_1.csv", *(f"$x^_{i}.csv" for i in range(8 if match == "*" else 0))):
+        (root / "link" / name).write_text(text)
+    for command in ("list", "inspect"):
+        status, out, err = snakegym("traces", command, root)
+        assert status == 0, err
+        assert "[bold]" in out
+    assert snakegym("traces", "plot", root, "--out", root / "$\\frac$.png")[0] == 0
+    assert snakegym("traces", "convert", root, "--out", root / "$\\out$")[0] == 0
+
+
+def test_inspect_notes_what_looks_doubtful(snakegym, tmp_path):
+    (tmp_path / "data" / "link").mkdir(parents=True)
+    (tmp_path / "data" / "compute").mkdir()
+    for name, text in {
+        "link/hours.csv": "time_s,downlink_mbps\n0,1\n0.02,2\n",
+        "link/kilo.csv": "time_s,downlink_mbps\n0,46005\n1,47002\n",
+        "link/giga.csv": "time_s,downlink_mbps\n0,0.001\n1,0.002\n",
+        "link/sound.csv": "time_s,downlink_mbps\n0,1\n1,2\n",
+        "compute/shares.csv": "time_s,cpu_percent\n0,0.4\n300,0.9\n",
+        "compute/sound.csv": "time_s,cpu_percent\n0,4\n300,9\n",
+    }.items():
+        (tmp_path / "data" / name).write_text(text)
+    status, out, err = snakegym("traces", "inspect", tmp_path / "data")
+    assert status == 0, err
+    assert "4 recordings look doubtful" in out
+    assert "link/hours.csv: a step of 0.02 s: are its times in another unit?" in out
+    assert "link/kilo.csv: up to 47002 Mbit/s, more than 5G was made for" in out
+    assert "link/giga.csv: never more than 0.002 Mbit/s: are these Gbit/s?" in out
+    assert "compute/shares.csv: never more than 1 % in use" in out
+    assert "sound.csv" not in out
+
+
+def test_nothing_published_looks_doubtful(snakegym, shared_data):
+    for folder in ("link", "compute", "original"):
+        out = snakegym("traces", "inspect", shared_data / folder)[1]
+        assert "look doubtful" not in out, out
+
+
 @pytest.mark.parametrize("match", ["*", "lab_walk_00"])
 def test_plot(snakegym, folder, tmp_path, match):
     status, _, err = snakegym("traces", "plot", folder, "--match", match, "--out", "picture.png")
@@ -138,6 +181,8 @@ def test_plot(snakegym, folder, tmp_path, match):
     ("arguments", "message"),
     [
         (("inspect", "nowhere"), "'nowhere' is no folder"),
+        (("inspect", ""), "'' is no folder"),
+        (("list", "~nobody-of-this-name"), "'~nobody-of-this-name' is no folder"),
         (("plot", "data", "--match", "x"), "found no trace called 'x'"),
         (("list", "data", "--format", "xml"), "unknown trace format 'xml'"),
         (("inspect", "data", "--gap-s", "-1"), "--gap-s: found -1"),

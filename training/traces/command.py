@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.markup import escape
@@ -11,10 +12,10 @@ from rich.markup import escape
 from snakegym.errors import SnakegymError
 from snakegym.network.catalogue import Catalogue, scan
 from snakegym.network.formats.base import KINDS, Recording
-from snakegym.network.library import Loaded, complain, load_library
+from snakegym.network.library import Loaded, complain, folder_of, load_library
 from snakegym.network.mend import DOWN, UP, measured_directions
 from snakegym.network.splits import split_of
-from snakegym.network.summary import summarise
+from snakegym.network.summary import doubts, summarise
 from snakegym.network.traces import Origin
 from snakegym.scenario import Split, TraceConfig, load_scenario
 from snakegym.training.show.tables import console, plain_table
@@ -80,7 +81,8 @@ def inspect(command: InspectTraces) -> None:
         items = [(o, r) for o, r in loaded.recordings if r.kind == kind]
         if items:
             print_kind(out, kind, items, command)
-    _print_notes(out, loaded)
+    _print_some(out, "were put in order", [(o, r.notes) for o, r in loaded.recordings])
+    _print_some(out, "look doubtful", [(o, doubts(r)) for o, r in loaded.recordings], 10)
     if loaded.refused:
         out.print(
             f"[bold]{len(loaded.refused)} files would be refused[/bold] (train, evaluate and convert go on "
@@ -146,7 +148,7 @@ def _load(command: FolderCommand, rules: Rules | None = None) -> tuple[Catalogue
     if rules is not None:
         options |= {k: getattr(rules, k) for k in ("gap_s", "missing_direction", "uplink_ratio")}
     config = TraceConfig.model_validate(options)
-    catalogue = scan(command.folder.expanduser(), command.format)
+    catalogue = scan(folder_of(command.folder), command.format)
     return catalogue, Loaded(catalogue, config)
 
 
@@ -166,12 +168,12 @@ def _cells(origin: Origin, recording: Recording) -> list[str]:
     return [*map(escape, (recording.name, *texts)), *numbers]
 
 
-def _print_notes(out: Console, loaded: Loaded) -> None:
-    noted = [(o.path, "; ".join(r.notes)) for o, r in loaded.recordings if r.notes]
+def _print_some(out: Console, what: str, notes: Sequence[tuple[Origin, Sequence[str]]], n: int = 3) -> None:
+    noted = [(origin.path, "; ".join(texts)) for origin, texts in notes if texts]
     if noted:
-        out.print(f"{len(noted)} recordings were put in order, such as")
-        for path, note in noted[:3]:
-            out.print(f"  [dim]{escape(path)}: {escape(note)}[/dim]", soft_wrap=True)
+        out.print(f"{len(noted)} recordings {what}, such as")
+        for path, text in noted[:n]:
+            out.print(f"  [dim]{escape(path)}: {escape(text)}[/dim]", soft_wrap=True)
 
 
 def _warn_of_refused(loaded: Loaded) -> None:

@@ -27,13 +27,13 @@ class Traces:
 class FolderCommand(Traces):
     """What all commands on a folder of traces take."""
 
-    folder: tyro.conf.Positional[Path]
+    folder: tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="FOLDER")]]
     """Folder with trace files of any known format; or with such folders called link and compute."""
     match: str = "*"
     """Only traces whose name or path matches; several patterns are parted by |."""
     format: Text = None
-    """Read all files as this format instead of recognising each by its content: tidy, mahimahi, irish-5g,
-    norway-3g, lumos5g, mn-wild, planetlab or utilisation."""
+    """Read all files as this format instead of recognising each: tidy, mahimahi, irish-5g, norway-3g,
+    lumos5g, mn-wild, pensieve, planetlab, utilisation or csv-units."""
 
 
 @dataclass(frozen=True)

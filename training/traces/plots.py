@@ -60,7 +60,9 @@ def distributions(items: Items) -> Figure:
             ax.plot([low, high], [y, y], color=colour, lw=1.2)
             ax.plot([left, right], [y, y], color=colour, lw=6, alpha=0.55, solid_capstyle="butt")
             ax.plot(middle, y, "|", color="black", ms=10, mew=1.6)
-        ax.set(xlabel=LABELS[kind], yticks=range(len(named)), yticklabels=list(named))
+        ax.set_xlabel(LABELS[kind])
+        # Names are no formulas, even between dollars.
+        ax.set_yticks(range(len(named)), list(named), parse_math=False)
         if kind == "link":  # rates span three orders of magnitude and include 0
             ax.set_xscale("symlog", linthresh=0.1)
             ax.set_xlim(left=0)
@@ -84,7 +86,7 @@ def _shade(ax: Axes, trace: Trace) -> None:
 
 
 def _dress(ax: Axes, title: str) -> None:
-    ax.set_title(title, loc="left", fontsize=9)
+    ax.set_title(title, loc="left", fontsize=9, parse_math=False)
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(True, color="#e5e5e5", lw=0.6)
     ax.set_axisbelow(True)

@@ -247,7 +247,7 @@ def test_without_a_cache_all_works(tmp_path, monkeypatch):
     config = TraceConfig(source=str(make_folder(tmp_path / "t")))
     expected = load_library(config).manifest()
     (tmp_path / "a-file").write_text("")
-    for place in ("", str(tmp_path / "a-file" / "below")):
+    for place in ("", "~nobody-of-this-name/x", str(tmp_path / "a-file" / "below")):
         monkeypatch.setenv("SNAKEGYM_CACHE", place)
         forget()
         assert load_library(config).manifest() == expected

@@ -85,6 +85,20 @@ def test_generator_settings_are_checked_by_name():
         GeneratorConfig(links=0)
 
 
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("", "traces: found an empty path"),
+        ("~nobody-of-this-name", "traces: ~nobody-of-this-name: found no such user's home"),
+        ("a\0b", "traces: found a path with a zero byte"),
+        ("x" * 5000, "xxx is no folder: expected 'generated' or a folder"),
+    ],
+)
+def test_what_names_no_folder_is_refused(source, reason):
+    with pytest.raises(SnakegymError, match=reason):
+        load_library(TraceConfig(), override=source)
+
+
 def test_extreme_settings_still_give_traces():
     steady = load_library(
         TraceConfig(
