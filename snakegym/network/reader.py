@@ -38,6 +38,8 @@ class Reader:
         entry: Entry = {"path": path, "stamps": {path: None}, "error": ""}
         entry |= dict.fromkeys(("format", "sha256", "key", "split"), "")
         try:
+            if not path.isprintable():  # it could not be shown in any table or picture
+                raise SnakegymError(f"{path!a}: found a name that cannot be printed, expected another")
             form = self._forced or sniff(file)
             content = read_bytes(file)
             key = content_key(content)

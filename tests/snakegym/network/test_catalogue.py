@@ -231,6 +231,16 @@ def test_a_file_changed_under_its_old_time_is_read_again(tmp_path):
     assert load_library(config).links[0].downlink.values[-1] == 1e6 * float(file.read_text().split(",")[-1])
 
 
+def test_names_that_cannot_be_printed_are_refused(tmp_path):
+    root = make_folder(tmp_path / "t")
+    for name in (b"\xff.csv", b"two\nlines.csv"):
+        (root / "link" / os.fsdecode(name)).write_text("time_s,downlink_mbps\n0,1\n")
+    assert [r.reason for r in scan(root).refused] == [
+        "'link/two\\nlines.csv': found a name that cannot be printed, expected another",
+        "'link/\\udcff.csv': found a name that cannot be printed, expected another",
+    ]
+
+
 def test_no_pipe_or_device_is_waited_for(tmp_path):
     root = make_folder(tmp_path / "t")
     os.mkfifo(root / "link" / "pipe")
