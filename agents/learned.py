@@ -32,7 +32,7 @@ from snakegym.envs.encoder import ViewEncoder
 from snakegym.errors import SnakegymError, SnakegymWarning
 from snakegym.scenario import Scenario
 
-NO_MATTER = ("summary", "network.traces.skip_bad")
+NO_MATTER = ("summary", "network.traces.skip_bad", "network.traces.format")
 """Fields of a scenario that change nothing about the decision problem."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -12,7 +12,7 @@ import numpy as np
 
 from snakegym.errors import SnakegymError
 from snakegym.network.cache import Store
-from snakegym.network.formats import FORMATS, Format, find_format
+from snakegym.network.formats import FORMATS, Format, find_formats
 from snakegym.network.formats.base import KINDS, Floats, Recording
 from snakegym.network.reader import Entry, Reader, relative
 from snakegym.network.splits import SHARES
@@ -87,7 +87,7 @@ def scan(root: Path, format_name: str | None = None, split: Split | None = None)
 
     Args:
         root: the folder.
-        format_name: read all files as this format instead of recognising each.
+        format_name: read all files as this format, or as one of these, parted by `|`.
         split: the caller will ask for this one only.
 
     Raises:
@@ -95,19 +95,19 @@ def scan(root: Path, format_name: str | None = None, split: Split | None = None)
     """
     if not os.path.isdir(root):
         raise SnakegymError(f"traces: '{root}' is no folder")
-    forced = find_format(format_name) if format_name else None
+    stated = () if format_name is None else find_formats(format_name)
     root = root.resolve()
     stamps = {path: _stamp(f"{root}{os.sep}{path}") for path in _find_files(root)}
     store = Store(str(root), format_name or "")
     known = _recent.get((str(root), format_name)) or _restored(root, store)
     try:
         if known is None or not _current(known, stamps):
-            known = _read(root, stamps, forced, known, store)
+            known = _read(root, stamps, stated, known, store)
         for needed in SHARES if split is None else (split,):
             if any(e["split"] == needed and e["traces"] for e in known.entries):
                 known._numbers(needed)
     except _Gone:  # another program or person cleared the cache
-        known = _read(root, stamps, forced, None, store)
+        known = _read(root, stamps, stated, None, store)
     _recent.pop((str(root), format_name), None)
     _recent[str(root), format_name] = known
     while len(_recent) > 4:
@@ -158,13 +158,13 @@ def _current(known: Catalogue, stamps: dict[str, list[int]]) -> bool:
 def _read(
     root: Path,
     stamps: dict[str, list[int]],
-    forced: Format | None,
+    stated: Sequence[Format],
     known: Catalogue | None,
     store: Store,
 ) -> Catalogue:
     """Read what is new or changed, take over the rest, and keep the result."""
     before = {e["path"]: e for e in known.entries} if known else {}
-    reader, packs, taken, entries = Reader(root, forced), _Packs(), set[str](), []
+    reader, packs, taken, entries = Reader(root, stated), _Packs(), set[str](), []
     for path in sorted(stamps, key=lambda p: (p.endswith(".up"), p)):  # companions after their files
         if path in taken:
             continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,8 +30,8 @@ Entry = dict[str, Any]
 class Reader:
     """Reads files and says what they are."""
 
-    def __init__(self, root: Path, forced: Format | None) -> None:
-        self._root, self._forced = root, forced
+    def __init__(self, root: Path, stated: Sequence[Format] = ()) -> None:
+        self._root, self._stated = root, stated
 
     def read(self, path: str, file: Path) -> tuple[Entry, list[Recording]]:
         """The entry of a file (`stamps` without values, `traces` still empty), and what it holds."""
@@ -40,7 +40,7 @@ class Reader:
         try:
             if not path.isprintable():  # it could not be shown in any table or picture
                 raise SnakegymError(f"{path!a}: found a name that cannot be printed, expected another")
-            form = self._forced or sniff(file)
+            form = sniff(file, self._stated)
             content = read_bytes(file)
             key = content_key(content)
             entry |= {

@@ -77,7 +77,8 @@ class TraceConfig(MendRules):
     compute: PathText = "*"
     """Glob over the names or paths of compute traces; several are parted by `|`."""
     format: Line | None = None
-    """Read all files as this format (`snakegym.network.formats`); null: recognise each by its content."""
+    """Read all files as this format (`snakegym.network.formats`), or as one of these, parted by `|`; null:
+    each by what it says itself."""
     skip_bad: bool = False
     """Go on without the files that cannot be used, with a warning that names them."""
     generator: dict[Line, float] = Field(default_factory=dict, max_length=64)

@@ -224,6 +224,54 @@ def test_an_evaluation_says_what_it_used(snakegym, tiny, spoilt, tmp_path):
         assert entry["hours"] == pytest.approx(60 / 3600)
 
 
+@pytest.fixture
+def unnamed(tmp_path):
+    """Traces that do not say themselves what they are."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "mine").mkdir()
+    for i in range(60):
+        rates = "".join(f"{t} {v:.2f}\n" for t, v in enumerate(rng.uniform(1, 9, 9)))
+        used = "".join(f"{v}\n" for v in rng.integers(0, 60, 9))
+        (tmp_path / "mine" / f"{i}").write_text(rates if i % 2 else used)
+    return tmp_path / "mine"
+
+
+def test_formats_can_be_stated_wherever_traces_can_be_given(snakegym, tiny, unnamed):
+    traces = ("--traces", unnamed, "--trace-format", "pensieve|planetlab")
+    commands = {
+        "evaluate": ("--scheduler", "serpentine", "--scenario", tiny, "--episodes", 1, "--out", "e"),
+        "train": ("--scenario", tiny, "--timesteps", 8, "--n-steps", 8, "--batch-size", 4, "--eval-every", 8,
+                  "--eval-episodes", 1, "--out", "t"),
+        "scenarios": ("check", tiny, "--episodes", 2),
+    }  # fmt: skip
+    for command, options in commands.items():
+        status, _, err = snakegym(command, *options, *traces[:2])
+        assert status == 2
+        assert "60 of 60 files cannot be used" in err
+        assert "state --format" in err
+        status, _, err = snakegym(command, *options, *traces[:2], "--trace-format", "xml")
+        assert status == 2
+        assert "unknown trace format 'xml'" in err
+        status, _, err = snakegym(command, *options, *traces)
+        assert status == 0, err
+    assert snakegym("traces", "list", unnamed, "--format", traces[-1])[0] == 0
+
+
+@pytest.mark.parametrize("folder", ["", "~nobody-of-this-name", "nowhere"])
+def test_traces_that_are_no_folder_are_named(snakegym, tiny, tmp_path, folder):
+    before = sorted(p.name for p in tmp_path.iterdir())
+    for command in (
+        ("evaluate", "--scheduler", "serpentine", "--scenario", tiny, "--out", "e"),
+        ("train", "--scenario", tiny, "--out", "t"),
+        ("scenarios", "check", tiny),
+        ("compare", "--preset", "smoke", "--out", "c"),
+    ):
+        status, _, err = snakegym(*command, "--traces", folder)
+        assert status == 2
+        assert f"traces: '{folder}' is no folder" in err
+    assert sorted(p.name for p in tmp_path.iterdir()) == before
+
+
 def test_converted_folders_move_as_one(snakegym, folder, tmp_path):
     (tmp_path / "empty").mkdir()
     assert snakegym("traces", "convert", folder / "link", "--out", "empty")[0] == 0

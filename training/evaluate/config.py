@@ -39,6 +39,8 @@ class EvaluateConfig:
     """Folder with traces of your own, in any known format, instead of the scenario's (`snakegym traces`)."""
     skip_bad_traces: bool = False
     """Go on without the files in it that cannot be used, after naming them."""
+    trace_format: Text = None
+    """Which format its files are of, or formats, parted by | (`snakegym traces inspect --help`)."""
     layer_order: Annotated[LayerOrder | None, tyro.conf.arg(help_behavior_hint=said_default)] = None
     """Who chooses the layer: free (the scheduler) or a fixed order; default: as the scenario says."""
     baseline: Text = None

@@ -93,6 +93,7 @@ def describe(config: EvaluateConfig, env: SerpentineEnv) -> dict[str, Any]:
             "episodes": config.episodes,
             "seed": config.seed,
             "traces": config.traces,
+            "trace_format": config.trace_format,
             "layer_order": config.layer_order,
             "stochastic": config.stochastic,
         },

@@ -16,7 +16,7 @@ import tyro
 from snakegym.errors import SnakegymError
 from snakegym.scenario import PoolConfig, Scenario, Split, load_scenario, parse_scenario
 from snakegym.training.frameworks.changes import changed
-from snakegym.training.options import Folder, Int, at_least_one
+from snakegym.training.options import Folder, Int, Text, at_least_one
 
 PATIENCE_S = 30 * 86400.0
 """Outages up to this long are waited for, so that all frameworks train as much."""
@@ -67,6 +67,8 @@ class CompareConfig:
     """Where the dataset lies (unpacked, or still in its archive)."""
     traces: Folder = None
     """Folder with traces of your own (`snakegym traces`) instead of the scenario's."""
+    trace_format: Text = None
+    """Which format its files are of, or formats, parted by | (`snakegym traces inspect --help`)."""
     split: Split = "test"
     """Which traces: train, validation or test."""
     device: str = "cpu"
@@ -126,8 +128,9 @@ class Comparison:
     @classmethod
     def of(cls, config: CompareConfig) -> Comparison:
         """The comparison that the command line asks for. Raises SnakegymError for a bad value."""
-        root = [] if config.data is None else [f"data.root={json.dumps(config.data)}"]
-        scenario = changed(_asked_for(config), [*config.set, *root])
+        fields = {"data.root": config.data, "network.traces.format": config.trace_format}
+        given = [f"{field}={json.dumps(value)}" for field, value in fields.items() if value is not None]
+        scenario = changed(_asked_for(config), [*config.set, *given])
         return cls(comparable(scenario), config.plan.cycles, config.split, config.traces, config.tf32)
 
     def identity(self) -> dict[str, Any]:

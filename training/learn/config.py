@@ -11,7 +11,7 @@ import tyro
 from snakegym.agents.hyperparameters import Hyperparameters, check
 from snakegym.errors import SnakegymError
 from snakegym.scenario import LayerOrder
-from snakegym.training.options import Folder, at_least_one, not_negative
+from snakegym.training.options import Folder, Text, at_least_one, not_negative
 
 WandbMode = Literal["auto", "online", "offline", "disabled"]
 
@@ -51,6 +51,8 @@ class TrainConfig:
     """Folder with traces of your own, in any known format, instead of the scenario's (`snakegym traces`)."""
     skip_bad_traces: bool = False
     """Go on without the files in it that cannot be used, after naming them."""
+    trace_format: Text = None
+    """Which format its files are of, or formats, parted by | (`snakegym traces inspect --help`)."""
     layer_order: LayerOrder | None = None
     """Who chooses the layer: free (the scheduler) or a fixed order; default: as the scenario says."""
     n_envs: int = 1

@@ -30,7 +30,7 @@ def describe(config: TrainConfig, env: SerpentineEnv) -> dict[str, Any]:
         SnakegymError: unknown algorithm; hyperparameters that are out of bounds or do not go together.
     """
     options = asdict(config)
-    del options["out"], options["resume"], options["skip_bad_traces"]
+    del options["out"], options["resume"], options["skip_bad_traces"], options["trace_format"]
     if config.traces is not None:
         options["traces"] = str(Path(config.traces).resolve())
     return options | {

@@ -94,7 +94,7 @@ def train(config: TrainConfig) -> TrainingResult:
 def env_settings(config: TrainConfig) -> dict[str, Any]:
     """Arguments of the run's environments but the split. Raises SnakegymError for a bad scenario."""
     return {
-        "scenario": scenario_of(config.scenario, config.skip_bad_traces),
+        "scenario": scenario_of(config.scenario, config.skip_bad_traces, config.trace_format),
         "traces": config.traces,
         "layer_order": config.layer_order,
     }

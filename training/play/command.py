@@ -32,7 +32,7 @@ def play(config: PlayConfig) -> EpisodeRecord:
     """
     torch.set_num_threads(1)  # as `evaluate`: another summation order would change the last digits
     env = SerpentineEnv(
-        scenario_of(config.scenario, config.skip_bad_traces),
+        scenario_of(config.scenario, config.skip_bad_traces, config.trace_format),
         split=config.split,
         traces=config.traces,
         layer_order=config.layer_order,

@@ -10,7 +10,7 @@ import tyro
 
 from snakegym.errors import SnakegymError
 from snakegym.scenario import LayerOrder, Split
-from snakegym.training.options import Folder, above_zero, not_negative
+from snakegym.training.options import Folder, Text, above_zero, not_negative
 
 FILM_SUFFIXES = (".gif", ".mp4")
 
@@ -41,6 +41,8 @@ class PlayConfig:
     """Folder with traces of your own, in any known format, instead of the scenario's (`snakegym traces`)."""
     skip_bad_traces: bool = False
     """Go on without the files in it that cannot be used, after naming them."""
+    trace_format: Text = None
+    """Which format its files are of, or formats, parted by | (`snakegym traces inspect --help`)."""
     layer_order: LayerOrder | None = None
     """Who chooses the layer: free (the scheduler) or a fixed order; default: as the scenario says."""
 

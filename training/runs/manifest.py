@@ -7,18 +7,27 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from snakegym.envs.serpentine import SerpentineEnv
+from snakegym.network.formats import find_formats
 from snakegym.scenario import Scenario, load_scenario
 from snakegym.training.runs.folder import read_shape, write_json
 
 MANIFEST = "traces.json"
 
 
-def scenario_of(name: str, skip_bad_traces: bool) -> Scenario:
-    """The scenario that was asked for. Raises SnakegymError if there is none."""
+def scenario_of(name: str, skip_bad_traces: bool = False, trace_format: str | None = None) -> Scenario:
+    """The scenario that was asked for, its traces read as asked for.
+
+    Raises:
+        SnakegymError: no such scenario or format.
+    """
     scenario = load_scenario(name)
-    if not skip_bad_traces:
+    asked: dict[str, object] = {"skip_bad": True} if skip_bad_traces else {}
+    if trace_format is not None:
+        find_formats(trace_format)
+        asked["format"] = trace_format
+    if not asked:
         return scenario
-    traces = scenario.network.traces.model_copy(update={"skip_bad": True})
+    traces = scenario.network.traces.model_copy(update=asked)
     network = scenario.network.model_copy(update={"traces": traces})
     return scenario.model_copy(update={"network": network})
 

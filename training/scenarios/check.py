@@ -66,7 +66,7 @@ def check(config: CheckScenario) -> CheckResult:
     """Measure and print. Raises SnakegymError for a scenario that does not load."""
     config.validate()
     torch.set_num_threads(1)
-    scenario = scenario_of(config.name, config.skip_bad_traces)
+    scenario = scenario_of(config.name, config.skip_bad_traces, config.trace_format)
     env = SerpentineEnv(scenario, split=config.split, traces=config.traces)
     records = play_rules(env, config)
     probes = probe(env, config.seed)

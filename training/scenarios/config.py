@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import tyro
 
 from snakegym.scenario import Split
-from snakegym.training.options import Folder, at_least_one, not_negative
+from snakegym.training.options import Folder, Text, at_least_one, not_negative
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,8 @@ class CheckScenario:
     """Folder with traces of your own, in any known format, instead of the scenario's (`snakegym traces`)."""
     skip_bad_traces: bool = False
     """Go on without the files in it that cannot be used, after naming them."""
+    trace_format: Text = None
+    """Which format its files are of, or formats, parted by | (`snakegym traces inspect --help`)."""
 
     def validate(self) -> None:
         """Raise SnakegymError for the first option whose value is impossible."""

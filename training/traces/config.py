@@ -10,9 +10,7 @@ import tyro
 
 from snakegym.errors import SnakegymError
 from snakegym.scenario import Split
-from snakegym.training.options import Int, above_zero, at_least_one, not_negative
-
-Text = Annotated[str | None, tyro.conf.arg(metavar="TEXT")]
+from snakegym.training.options import Int, Text, above_zero, at_least_one, not_negative
 
 
 @dataclass(frozen=True)
@@ -32,8 +30,8 @@ class FolderCommand(Traces):
     match: str = "*"
     """Only traces whose name or path matches; several patterns are parted by |."""
     format: Text = None
-    """Read all files as this format instead of recognising each: tidy, mahimahi, irish-5g, norway-3g,
-    lumos5g, mn-wild, pensieve, planetlab, utilisation or csv-units."""
+    """Which format the files are of, or formats, parted by |; default: each says so itself. tidy, mahimahi,
+    irish-5g, norway-3g, lumos5g, mn-wild, pensieve, planetlab, utilisation or csv-units."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +19,7 @@ from snakegym.network.formats import (
     units,
     utilisation,
 )
-from snakegym.network.formats.base import Format, Kind, Recording
+from snakegym.network.formats.base import Format, Head, Kind, Recording
 from snakegym.network.formats.text import read_head, shown
 
 FORMATS: Final[dict[str, Format]] = {
@@ -38,7 +39,7 @@ FORMATS: Final[dict[str, Format]] = {
 }
 """By name. To add one, write a module like these and name it here."""
 
-__all__ = ["FORMATS", "Format", "Kind", "Recording", "find_format", "sniff"]
+__all__ = ["FORMATS", "Format", "Kind", "Recording", "find_format", "find_formats", "sniff"]
 
 
 def find_format(name: str) -> Format:
@@ -48,14 +49,27 @@ def find_format(name: str) -> Format:
     return FORMATS[name]
 
 
-def sniff(path: Path) -> Format:
+def find_formats(names: str) -> tuple[Format, ...]:
+    """The formats of these names, which are parted by `|`. Raises SnakegymError for an unknown one."""
+    return tuple(find_format(name.strip()) for name in names.split("|"))
+
+
+def sniff(path: Path, stated: Sequence[Format] = ()) -> Format:
     """The format that a file has beyond doubt, by its content, its name or the folder it is in.
+
+    Args:
+        path: the file.
+        stated: somebody said that it is one of these.
 
     Raises:
         SnakegymError: unreadable or empty file, or one that looks like none of the formats, like
             several, or like one whose numbers say neither what they are nor in which unit.
     """
+    if len(stated) == 1:
+        return stated[0]
     head = read_head(path)
+    if stated:
+        return _among(head, stated)
     found = [f for f in FORMATS.values() if f.recognises(head)]
     if len(found) == 1:
         return found[0]
@@ -70,4 +84,16 @@ def sniff(path: Path) -> Format:
     raise SnakegymError(
         f"{path}, line {head.numbered[0][0]}: found {shown(head.first)}, expected the start of one of "
         f"{', '.join(FORMATS)}; write other layouts as tidy CSV (docs/traces.md), or state --format"
+    )
+
+
+def _among(head: Head, stated: Sequence[Format]) -> Format:
+    found = [f for f in stated if f.recognises(head)] or [f for f in stated if f.resembles(head)]
+    if len(found) == 1:
+        return found[0]
+    alike, names = " and ".join(f.name for f in found) or "none", ", ".join(f.name for f in stated)
+    line = head.numbered[0][0]
+    raise SnakegymError(
+        f"{head.path}, line {line}: found {shown(head.first)}, which looks like {alike} of the formats "
+        f"stated ({names}), expected one"
     )

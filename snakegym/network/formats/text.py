@@ -24,6 +24,8 @@ def read_head(path: Path) -> Head:
     lines = text.split("\n")
     if len(start) == _HEAD_BYTES:
         lines.pop()
+    if not any(map(str.strip, lines)):
+        raise SnakegymError(f"{path}: found {_HEAD_BYTES} bytes without a line end, expected lines")
     return Head(path, tuple((i, line.rstrip("\r")) for i, line in enumerate(lines, 1) if line.strip()))
 
 

@@ -169,7 +169,7 @@ def test_only_what_changed_is_read_again(tmp_path, monkeypatch):
     config = TraceConfig(source=str(root))
     load_library(config)
     seen, sniff = [], reader.sniff
-    monkeypatch.setattr(reader, "sniff", lambda path: seen.append(path.name) or sniff(path))
+    monkeypatch.setattr(reader, "sniff", lambda path, *stated: seen.append(path.name) or sniff(path, *stated))
     forget()
     (root / "link" / "src_a_00.csv").write_text("time_s,downlink_mbps\n0,1\n1,2\n2,3\n")
     (root / "link" / "src_b_01.csv").unlink()
@@ -354,6 +354,24 @@ def test_a_forced_format(tmp_path):
     (tmp_path / "t" / "ambiguous").write_text("3\n4\n")
     assert scan(tmp_path / "t").refused
     assert not scan(tmp_path / "t", "planetlab").refused
+    (tmp_path / "t" / "rates").write_text("0 3\n1 4\n")
+    (tmp_path / "t" / "load.csv").write_text("time_s,cpu_percent\n0,3\n300,4\n")
+    found = scan(tmp_path / "t", "pensieve|planetlab | csv-units")
+    assert not found.refused
+    assert [e["format"] for e in found.entries] == ["planetlab", "csv-units", "pensieve"]
+    (refused,) = scan(tmp_path / "t", "pensieve|lumos5g|planetlab|csv-units").refused
+    assert "which looks like pensieve and lumos5g of the formats stated" in refused.reason
+    assert len(scan(tmp_path / "t", "tidy|mahimahi").refused) == 2
+    for unknown in ("", "tidy|xml"):
+        with pytest.raises(SnakegymError, match="unknown trace format"):
+            scan(tmp_path / "t", unknown)
+
+
+def test_a_file_without_line_ends_is_refused(tmp_path):
+    root = make_folder(tmp_path / "t")
+    (root / "link" / "one-line.csv").write_text("7" * 100_000)
+    (refused,) = scan(root).refused
+    assert refused.reason == "link/one-line.csv: found 65536 bytes without a line end, expected lines"
 
 
 @pytest.mark.parametrize("kind", ["link", "compute"])
