@@ -15,10 +15,10 @@ from snakegym.network.traces import Floats, Segments, Trace
 
 _FEW: Final = 256
 """Pieces that are taken one by one; what is left after them goes block by block, in numpy."""
-_MOST: Final = 2**18
+_MOST: Final = 2**17
 """Pieces in a block, about."""
-_ENOUGH: Final = 2**23
-"""Pieces after which two traces are taken to go on as on average: half a year at a second a piece."""
+_ENOUGH: Final = 2**21
+"""Pieces after which two traces are taken to go on as on average: some weeks at a second a piece."""
 
 
 @dataclass(frozen=True, slots=True)
