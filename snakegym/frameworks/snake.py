@@ -24,7 +24,6 @@ from snakegym.frameworks.ledger import Ledger
 from snakegym.frameworks.problem import Problem
 from snakegym.models.state import LayerState
 from snakegym.network.records import PCE
-from snakegym.network.simulator import advance
 from snakegym.scenario import LayerOrder, Mode, Scenario
 
 NEVER_S = 1e12
@@ -122,11 +121,11 @@ class SnakeLearning(Framework):
         """Whether its compute or its link is down for longer than the timeout: waiting would never end."""
         network, now = self.problem.network, self._controller.clock_s
         ways = (
-            network.compute_segments(node, now),
-            network.link_segments(PCE, node, now),
-            network.link_segments(node, PCE, now),
+            network.compute_course(node),
+            network.link_course(PCE, node),
+            network.link_course(node, PCE),
         )
-        return not all(advance(way, SOMETHING, network.timeout_s).complete for way in ways)
+        return not all(way.advance(now, SOMETHING, network.timeout_s).complete for way in ways)
 
     def _assignment(self, node: int) -> Assignment:
         legal = self._controller.view().legal[node]
