@@ -19,6 +19,8 @@ from snakegym.network.splits import content_key, split_of
 SHORTEST_STEP_S: Final = 0.01
 """Median time between two samples, at least: a frame of LTE and 5G (3GPP TS 38.211). Within one, traffic
 says what the scheduler did, not what the link carries; shorter steps are those of stamps in hours or days."""
+CLOSEST_S: Final = 1e-6
+"""Time between any two samples, at least: less is a slip of the pen."""
 LONGEST_S: Final = 1e9
 """Of a trace from its first sample to its last: 30 years."""
 FASTEST_MBPS: Final = 1e6
@@ -75,7 +77,9 @@ def check_range(path: str, recordings: Iterable[Recording]) -> None:
     for recording in recordings:
         highest = max(float(v.max()) for v in recording.columns.values())
         length_s = float(recording.times_s[-1] - recording.times_s[0])
+        closest_s = float(np.diff(recording.times_s).min(initial=LONGEST_S))
         for what, found, low, high, unit in (
+            ("two samples within", closest_s, CLOSEST_S, LONGEST_S, " s"),
             ("a median step of", recording.step_s, SHORTEST_STEP_S, LONGEST_S, " s"),
             ("a length of", length_s, 0.0, LONGEST_S, " s"),
             ("up to", highest, 0.0, FASTEST_MBPS, " Mbit/s" if recording.kind == "link" else ""),

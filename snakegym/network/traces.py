@@ -99,7 +99,8 @@ class Trace:
     def step_s(self) -> float | None:
         """Length of every piece but the last, infinite for a single one; None if they differ."""
         step = self.times_s.item(1) if len(self.times_s) > 1 else math.inf
-        even = np.array_equal(self.times_s / step, np.arange(len(self.times_s)))
+        with np.errstate(over="ignore"):  # a first step of next to nothing
+            even = np.array_equal(self.times_s / step, np.arange(len(self.times_s)))
         return step if even else None
 
     @cached_property

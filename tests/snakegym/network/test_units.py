@@ -141,6 +141,10 @@ def test_what_header_and_file_lack_is_said(write):
     ("text", "reason"),
     [
         ("time_s,downlink_mbps\n0,1\n0.00347,2\n0.00694,3\n", "median step of 0.00347 s, expected 0.01 to"),
+        (
+            "time_s,downlink_mbps\n0,1\n1e-320,1\n1,1\n2,1\n",
+            "two samples within 9.99989e-321 s, expected 1e-06",
+        ),
         ("time_s,downlink_mbps\n0,1\n1e12,2\n", "expected 0.01 to 1e\\+09 s: is it in another unit"),
         ("time_s,downlink_mbps\n0,1e300\n1,2\n", "found up to 1e\\+300 Mbit/s, expected 0 to 1e\\+06"),
         ("time_s,downlink_mbps,rtt_ms\n0,1,1e30\n1,2,\n", "a round-trip time of 1e\\+30 ms"),
