@@ -42,6 +42,20 @@ def test_quick_and_slow_agree(seed, size, other, start, amount, timeout):
     agree(Course(((first, 7.0), (second, 0.0))), start, amount, timeout)
 
 
+@given(st.integers(0, 2**32), st.integers(1, 50), st.floats(0, 1e4), st.floats(0, 1e3))
+def test_what_gets_done_within_a_time(seed, size, start, seconds):
+    rng = np.random.default_rng(seed)
+    first, second = random_trace(rng, size), random_trace(rng, 7, 0.5)
+    for course in (Course(((first, 7.0),), 2.5), Course(((first, 7.0), (second, 0.0)))):
+        done, left = 0.0, seconds
+        for duration, rate in course.segments(start):
+            done += course.factor * rate * max(0.0, min(duration, left))
+            left -= duration
+            if left <= 0:
+                break
+        assert course.within(start, seconds) == pytest.approx(done, rel=1e-6, abs=1e-6)
+
+
 def test_outages_late_in_a_long_course_are_found():
     values = np.ones(3000)
     values[2000:2011] = 0
