@@ -133,7 +133,7 @@ class Runner:
         try:
             framework.restore(Checkpoint(tuple(saved.layers), saved.journal))
             json.dumps(framework.log(), allow_nan=False)  # whatever no result could hold is found out now
-        except (SnakegymError, KeyError, IndexError, TypeError, ValueError) as error:
+        except (SnakegymError, LookupError, ArithmeticError, TypeError, ValueError) as error:
             raise SnakegymError(
                 f"{self._checkpoint(piece)}: {error if isinstance(error, SnakegymError) else repr(error)}, "
                 "expected a checkpoint of this comparison: delete the file to start over"

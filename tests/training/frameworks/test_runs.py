@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import pathlib
 import re
 
@@ -121,6 +122,7 @@ def damaged(content):
         {"text": json.dumps(text | {"journal": {}})},
         {"text": json.dumps(text | {"journal": text["journal"] | {"process": {}}})},
         {"text": json.dumps(text | {"journal": text["journal"] | {"rounds": "two"}})},
+        {"text": json.dumps(text | {"journal": text["journal"] | {"rounds": math.inf}})},
         {"text": re.sub(r'"metric": [0-9.]+', '"metric": NaN', saved["text"])},
     ):
         buffer = io.BytesIO()
