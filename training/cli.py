@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -78,6 +79,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             command = parse(arguments)
             refuse_repeated(arguments, type(command))
             run(command)
+        sys.stdout.flush()  # what cannot be printed is said here, not at the exit
     except SnakegymError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
@@ -86,8 +88,19 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"\nstopped by Ctrl-C: {reason}", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:  # `snakegym scenarios | head`
-        sys.stderr.close()
+        _forget_output()
         sys.exit(141)
+    except OSError as error:  # `snakegym scenarios > /dev/full`
+        _forget_output()
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"error: {where}{error.strerror or error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _forget_output() -> None:
+    """What is left to print goes nowhere, or the interpreter would try again at its exit."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager

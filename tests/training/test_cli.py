@@ -122,6 +122,20 @@ def test_unknown_choices_are_refused_by_the_parser(snakegym: Run, command: tuple
     assert command[-1] in err
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_what_cannot_be_printed_is_one_line() -> None:
+    command = [sys.executable, "-m", "snakegym.training.cli", "scenarios"]
+    with Path("/dev/full").open("w") as full:
+        run = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (run.returncode, run.stderr) == (2, "error: No space left on device\n")
+
+
+def test_whoever_reads_may_stop_reading() -> None:
+    command = f"{sys.executable} -m snakegym.training.cli scenarios show default | true"
+    run = subprocess.run(command, shell=True, capture_output=True, text=True)
+    assert (run.returncode, run.stderr) == (0, "")
+
+
 def test_our_own_warnings_name_no_place_in_the_code() -> None:
     usual = warnings.formatwarning
     with plain_warnings():
