@@ -8,7 +8,7 @@ DEMO := demo
 export OMP_NUM_THREADS ?= 1
 export MPLBACKEND := Agg
 
-.PHONY: demo test kills lint bench clean
+.PHONY: demo test kills fuzz lint bench clean
 
 # Trains for about two minutes, then compares five schedulers on traces that none has seen.
 demo: $(READY)
@@ -25,6 +25,10 @@ test: $(READY)
 # Forty kills at random times and in the middle of writing; about ten minutes.
 kills: $(READY)
 	$(BIN)/python tests/kills.py --kills 40
+
+# Ten thousand hostile scenarios, traces, command lines and files; about ten minutes.
+fuzz: $(READY)
+	SNAKEGYM_FUZZ=850 $(BIN)/python -m pytest -n 2 --dist worksteal tests/training/test_fuzz.py
 
 lint: $(READY)
 	$(BIN)/ruff check .
