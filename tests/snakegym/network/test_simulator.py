@@ -300,7 +300,7 @@ def test_bytes_are_conserved_and_costs_are_sane(seed, work):
     assert 0 <= phases.node_energy_j <= most * (1 + 1e-9)
 
 
-@given(st.integers(0, 10**6), jobs, st.floats(0, 1e3), st.floats(0, 1e3), st.floats(0, 1e7))
+@given(st.integers(0, 10**6), jobs, st.floats(1e-6, 1e3), st.floats(1e-6, 1e3), st.floats(0, 1e7))
 def test_nobody_spends_more_than_the_battery_holds(seed, work, battery, senders, evaluation_flops):
     network = random_network(seed)
     mains = replace(work, evaluation_flops=evaluation_flops)
