@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 
 import gymnasium as gym
+import numpy as np
 import pytest
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import AutoresetMode
 
 import snakegym
@@ -68,10 +70,20 @@ def test_paths_are_taken_as_objects(tmp_path):
 
 
 @pytest.mark.parametrize("make", [gym.make, gym.make_vec])
-def test_a_scenario_given_as_an_object_stands_in_the_spec_as_plain_data(brief, make):
-    env = make(ID, scenario=brief)
-    kwargs = json.loads(env.spec.to_json())["kwargs"]
-    assert kwargs["scenario"] == brief.model_dump(mode="json")
+def test_a_spec_in_json_makes_the_same_environment_again(brief, make):
+    env = make(ID, scenario=brief, observation="flat", max_episode_steps=4)
+    text = env.spec.to_json()
+    assert json.loads(text)["kwargs"]["scenario"] == brief.model_dump(mode="json")
+    again = make(EnvSpec.from_json(text))
+    np.testing.assert_equal(again.reset(seed=2), env.reset(seed=2))
+    assert again.spec.to_json() == text
+
+
+def test_a_wrong_field_of_a_mapping_is_named(brief):
+    fields = brief.model_dump(mode="json")
+    fields["network"]["nodes"] = "many"
+    with pytest.raises(SnakegymError, match=r"scenario: .*network\.nodes"):
+        gym.make(ID, scenario=fields)
 
 
 def test_paths_and_enums_stand_in_the_spec_as_text(tmp_path):
