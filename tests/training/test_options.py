@@ -26,7 +26,6 @@ EVALUATE = ("evaluate", "--scheduler", "random", "--out", "out")
         ((*COMPARE, "model.options.width=1000000000"), "model.options.width"),
         ((*COMPARE, "network.nodes=011"), "found '011'"),
         ((*COMPARE, "network.nodes=[1"), "not valid YAML"),
-        ((*COMPARE, "network.nodes=5", "--set", "network.nodes=6"), "--set: found network.nodes twice"),
     ],
 )
 def test_refused_in_one_line_and_leaves_nothing(

@@ -20,19 +20,16 @@ def changed(scenario: Scenario, changes: Sequence[str]) -> Scenario:
         changes: `FIELD=VALUE` each: sections, and places in lists, have dots between them; values are YAML.
 
     Raises:
-        SnakegymError: a change of another form, a field that is changed twice, an unknown field, or a value
+        SnakegymError: a change of another form, an unknown field, or a value
             that the field cannot have.
     """
-    fields, given = scenario.model_dump(mode="json"), []
+    fields = scenario.model_dump(mode="json")
     for change in changes:
         name, equals, text = change.partition("=")
         path = name.strip().split(".")
         if not equals or not all(path):
             raise SnakegymError(f"--set: found '{change}', expected FIELD=VALUE, like learning.epochs=2")
-        if path in given:
-            raise SnakegymError(f"--set: found {name.strip()} twice, expected each field once")
-        given.append(path)
-        _put(fields, path, parse_yaml(text, f"--set {change!r:.80}"), change)
+        _put(fields, path, _value(change, text), change)
     return parse_scenario(yaml.safe_dump(fields), "--set") if changes else scenario
 
 
@@ -49,3 +46,12 @@ def _put(fields: Any, path: Sequence[str], value: Any, change: str) -> None:
         elif isinstance(fields, dict) and fields.get(where) is None:
             fields[where] = {}
         fields = fields[where]
+
+
+def _value(change: str, text: str) -> Any:
+    try:
+        return parse_yaml(text, "--set")
+    except SnakegymError as error:
+        raise SnakegymError(
+            f"--set: found '{change}', expected a value in YAML behind the '=': {error}"
+        ) from None

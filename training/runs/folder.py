@@ -92,7 +92,9 @@ def write_json(path: Path, data: Any, indent: int | None = 2) -> None:
 
 def read_json(path: Path) -> Any:
     """The content of a JSON file. Raises SnakegymError if it is none, or says something twice."""
-    data = parse_json(read_text(path, "it as JSON", MOST_BYTES), f"{path}: cannot read it as JSON")
+    data = parse_json(
+        read_text(path, "it as JSON", MOST_BYTES), f"{path}: cannot read it as JSON", finite=False
+    )
     try:
         json.dumps(data, ensure_ascii=False).encode()
     except UnicodeEncodeError:  # it could be written to no page
