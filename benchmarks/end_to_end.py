@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from machine import table
 
-from snakegym.agents.algorithms import ROLLOUT_STEPS, make_algorithm
+from snakegym.agents.algorithms import make_algorithm
+from snakegym.agents.hyperparameters import ROLLOUT_STEPS
 from snakegym.envs.sb3 import SerpentineVecEnv
 
 N_ENVS = (1, 4, 16, 64)

@@ -92,50 +92,50 @@ def start_tracker(
         _warn("wandb is not installed, so nothing is logged to it: pip install 'snakegym[wandb]' adds it")
         return NoTracker()
     logging.getLogger("wandb").setLevel(logging.ERROR)
-    # Otherwise it asks the server for the user's name, only to print it.
-    wandb.setup(settings=wandb.Settings(silent=True))
-    mode = wandb_mode(wanted)
-    arguments = {"dir": str(folder), "id": run_id, "name": name, "config": dict(config)}
-    if mode == "online":
-        host = wandb.setup().settings.base_url
-        print(
-            f"waiting for Weights & Biases at {host}, {INIT_SECONDS} s at most", file=sys.stderr, flush=True
-        )
+    arguments = {"dir": str(folder.resolve()), "id": run_id, "name": name, "config": dict(config)}
     try:
-        return _init(mode, arguments)
+        # Otherwise it asks the server for the user's name, only to print it.
+        wandb.setup(settings=wandb.Settings(silent=True))
+        mode = wandb_mode(wanted)
+        return _online(folder, arguments) if mode == "online" else _init(mode, arguments)
     except Exception as error:
-        reason = " ".join(str(error).split())
-    if mode == "online":
+        _warn(f"Weights & Biases cannot start, training goes on without it: {' '.join(str(error).split())}")
+        return NoTracker()
+
+
+def _online(folder: Path, arguments: Mapping[str, Any]) -> WandbTracker:
+    """A run that is sent; where the server cannot be used, one that is kept, after a warning."""
+    import wandb
+
+    host = wandb.setup().settings.base_url
+    seconds = int(os.environ.get("WANDB_INIT_TIMEOUT") or INIT_SECONDS)
+    print(f"waiting for Weights & Biases at {host}, {seconds} s at most", file=sys.stderr, flush=True)
+    try:
+        # Asked before a run begins: one that W&B could not announce stays in the way of one offline.
+        wandb.Api(timeout=seconds)
+    except Exception as error:
         _warn(
             f"Weights & Biases cannot be used online, training goes on and is logged offline in "
-            f"{folder / 'wandb'} (`wandb sync` sends it later): {reason}"
+            f"{folder / 'wandb'} (`wandb sync` sends it later): {' '.join(str(error).split())}"
         )
-        try:
-            wandb.teardown()  # its service still holds the run that it could not announce
-            return _init("offline", arguments)
-        except Exception as error:
-            reason = " ".join(str(error).split())
-    _warn(f"Weights & Biases cannot start, training goes on without it: {reason}")
-    return NoTracker()
+        return _init("offline", arguments)
+    return _init("online", arguments)
 
 
 def _init(mode: str, arguments: Mapping[str, Any]) -> WandbTracker:
     import wandb
 
-    limits: dict[str, Any] = {"init_timeout": INIT_SECONDS, "finish_timeout": FINISH_SECONDS}
-    known = wandb.Settings.model_fields
+    limits: dict[str, Any] = {}
+    if mode == "online" and "WANDB_INIT_TIMEOUT" not in os.environ:
+        limits["init_timeout"] = INIT_SECONDS
+    if "finish_timeout" in wandb.Settings.model_fields and "WANDB_FINISH_TIMEOUT" not in os.environ:
+        limits["finish_timeout"] = FINISH_SECONDS
     run = wandb.init(
         project=os.environ.get("WANDB_PROJECT", "snakegym"),
         mode=mode,  # type: ignore[arg-type, unused-ignore]
         # Offline there is nothing to resume from: W&B would only say that it ignores this.
         resume="allow" if mode == "online" else None,
-        settings=wandb.Settings(
-            silent=True,
-            console="off",
-            disable_git=True,
-            x_disable_stats=True,
-            **{n: v for n, v in limits.items() if n in known and f"WANDB_{n.upper()}" not in os.environ},
-        ),
+        settings=wandb.Settings(silent=True, console="off", disable_git=True, x_disable_stats=True, **limits),
         **arguments,
     )
     run.define_metric("timesteps")

@@ -1,8 +1,11 @@
 import importlib.util
 import json
+import platform
+import socket
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -42,6 +45,23 @@ def test_without_wandb_there_is_one_warning(
 
 
 @needs_wandb
+def test_a_broken_set_up_is_one_warning(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import wandb
+
+    def broken(**_: object) -> None:
+        raise ValueError("WANDB_BASE_URL\nis no address")
+
+    monkeypatch.setattr(wandb, "setup", broken)
+    assert isinstance(start_tracker("auto", tmp_path, "id", "name", {}), NoTracker)
+    err = capsys.readouterr().err
+    assert err == (
+        "warning: Weights & Biases cannot start, training goes on without it: WANDB_BASE_URL is no address\n"
+    )
+
+
+@needs_wandb
 @pytest.mark.slow
 def test_an_offline_run_is_read_back(
     snakegym: Run, tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, short: dict[str, object]
@@ -61,7 +81,56 @@ def test_an_offline_run_is_read_back(
     found = json.loads(inspected.stdout)
     assert found["config"]["scenario"]["name"] == "tiny"
     assert found["config"]["algo"] == "maskable-ppo"
+    assert found["config"]["ppo"]["gamma"] == 0.9
+    assert found["config"]["versions"]["python"] == platform.python_version()
     assert found["exit_code"] == 0
     summary = json.dumps(found)
-    for name in ("validation/return", "train/reward_gain", "train/energy_j", "best_validation_return"):
+    for name in (
+        "train/approx_kl",
+        "time/fps",
+        "validation/return",
+        "train/reward_gain",
+        "train/energy_j",
+        "best_validation_return",
+    ):
         assert name in summary
+
+
+@pytest.fixture(params=["refuses", "never answers"])
+def unreachable(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Address of a W&B server that is not there."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        if request.param == "never answers":
+            listening.listen(64)
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+@needs_wandb
+@pytest.mark.slow
+def test_a_server_out_of_reach_is_said_at_once_and_training_goes_on(
+    start_snakegym: Callable[..., subprocess.Popen[str]],
+    tiny: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    short: dict[str, object],
+    unreachable: str,
+) -> None:
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    monkeypatch.delenv("WANDB_SERVICE", raising=False)  # of a run in this process
+    monkeypatch.setenv("WANDB_BASE_URL", unreachable)
+    monkeypatch.setenv("WANDB_API_KEY", "a" * 40)
+    monkeypatch.setenv("WANDB_INIT_TIMEOUT", "3")
+    options = [part for option in (short | {"--wandb": "auto"}).items() for part in option]
+    begin = time.monotonic()
+    process = start_snakegym("train", "--out", "run", "--scenario", tiny, *options, cwd=tmp_path)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert time.monotonic() - begin < 60
+    waiting = f"waiting for Weights & Biases at {unreachable}, 3 s at most"
+    offline = "warning: Weights & Biases cannot be used online, training goes on and is logged offline"
+    assert err.index(waiting) < err.index(offline) < err.index("train:")
+    kept = next((tmp_path / "run" / "wandb").glob("offline-run-*/*.wandb"), None)
+    assert kept, err
+    assert kept.stat().st_size > 0, err
+    assert (tmp_path / "run" / "checkpoints" / "latest.zip").exists()
