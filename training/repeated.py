@@ -18,7 +18,7 @@ def refuse_repeated(arguments: Sequence[str], command: type[Any]) -> None:
 
     Args:
         arguments: the command line. `--n_envs`, `--n-envs 1` and `--n-envs=1` are the same option, and so
-            are `--resume` and `--no-resume`.
+            are `--resume` and `--no-resume`, `--gamma` and `--ppo.gamma`.
         command: dataclass of the command's options; those marked with `UseAppendAction` may be repeated.
     """
     hints = get_type_hints(command, include_extras=True)
@@ -33,7 +33,7 @@ def refuse_repeated(arguments: Sequence[str], command: type[Any]) -> None:
             return
         if not word.startswith("--"):
             continue
-        option = word.partition("=")[0].replace("_", "-")
+        option = word.partition("=")[0].replace("_", "-").replace("--ppo.", "--")
         option = f"--{option.removeprefix('--no-')}" if option.startswith("--no-") else option
         if option in seen and option not in repeatable:
             raise SnakegymError(f"{option}: found it twice, expected each option once")
