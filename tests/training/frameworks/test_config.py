@@ -27,7 +27,7 @@ from snakegym.training.frameworks.config import CompareConfig, Comparison
         ({"fields": {"learning..epochs": 2}}, "expected FIELD=VALUE"),
         (
             {"fields": {"learning.epochs": "[1"}},
-            "--set 'learning.epochs=[1': not valid YAML",
+            "--set: found 'learning.epochs=[1', expected a value in YAML behind the '='",
         ),
         ({"device": "tpu:7"}, "--device: found 'tpu:7'"),
         ({"preset": "smoke", "scenario": "default"}, "--scenario: found 'default' besides --preset smoke"),
