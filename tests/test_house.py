@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+from collections import defaultdict
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -68,10 +70,29 @@ def upward(imports: list[Import]) -> list[str]:
     return wrong
 
 
+def circles(imports: list[Import]) -> list[str]:
+    """Where what lies side by side in one folder, a module or a room, imports each other in a circle."""
+    graphs: dict[tuple[str, ...], dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for _, importer, imported in imports:
+        shared = 0
+        while importer[shared : shared + 1] == imported[shared : shared + 1] != ():
+            shared += 1
+        if importer[shared:] and imported[shared:]:
+            graphs[importer[:shared]][importer[shared]].add(imported[shared])
+    found = []
+    for folder, graph in graphs.items():
+        try:
+            TopologicalSorter(graph).prepare()
+        except CycleError as error:
+            found.append(f"{'.'.join(folder)}: {' < '.join(error.args[1])}")
+    return found
+
+
 def test_imports_only_go_down() -> None:
     imports = all_imports()
     assert len(imports) > 500, "the code was found"
     assert upward(imports) == []
+    assert circles(imports) == []
 
 
 @pytest.mark.parametrize("floor", ROOMS)
@@ -96,3 +117,12 @@ def test_an_import_that_goes_up_is_found(tmp_path: Path, path: str, code: str) -
     (tmp_path / path).write_text(code)
     (found,) = upward(all_imports(tmp_path))
     assert found.startswith(path)
+
+
+def test_a_circle_of_rooms_is_found(tmp_path: Path) -> None:
+    room = tmp_path / "snakegym" / "network" / "traces"
+    room.mkdir(parents=True)
+    (room / "trace.py").write_text("from snakegym.network.costs import bits")
+    (room.parent / "costs.py").write_text("from snakegym.network.traces.trace import Trace")
+    (found,) = circles(all_imports(tmp_path))
+    assert found.startswith("snakegym.network: ")

@@ -24,9 +24,9 @@ from snakegym.learning.stacked import EngineKind, make_engine
 from snakegym.models.layered import LayeredModel
 from snakegym.models.profile import ModelProfile, profile_model
 from snakegym.models.zoo import build_model
-from snakegym.network.library import load_library
 from snakegym.network.network import draw_network
-from snakegym.network.traces import TraceLibrary
+from snakegym.network.traces.library import load_library
+from snakegym.network.traces.trace import TraceLibrary
 from snakegym.scenario import Scenario, Split, load_scenario
 
 

@@ -1,1 +1,1 @@
-"""Traces, nodes, costs and the simulator of a hop."""
+"""Networks that replay traces, what things cost on them, and the simulator of a hop."""

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from snakegym.errors import SnakegymError
-from snakegym.network.traces import Floats, Segments, Trace
+from snakegym.network.traces.trace import Floats, Segments, Trace
 
 _FEW: Final = 256
 """Pieces that are taken one by one; what is left after them goes block by block, in numpy."""

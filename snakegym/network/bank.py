@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from snakegym.network.traces import Floats, Trace
+from snakegym.network.traces.trace import Floats, Trace
 
 
 class TraceBank:

@@ -14,7 +14,7 @@ from snakegym.errors import SnakegymError
 from snakegym.network.advance import Course
 from snakegym.network.bank import TraceBank
 from snakegym.network.records import PCE
-from snakegym.network.traces import Floats, LinkTrace, Trace, TraceLibrary
+from snakegym.network.traces.trace import Floats, LinkTrace, Trace, TraceLibrary
 from snakegym.scenario import DeviceConfig, NetworkConfig
 
 

@@ -53,7 +53,7 @@ class DeviceConfig(Section):
 
 
 class MendRules(Section):
-    """How recordings become traces (`snakegym.network.mend`)."""
+    """How recordings become traces (`snakegym.network.traces.mend`)."""
 
     gap_s: Seconds = 10.0
     """A link that is silent for longer than this beyond its usual step was out."""
@@ -77,12 +77,12 @@ class TraceConfig(MendRules):
     compute: PathText = "*"
     """Glob over the names or paths of compute traces; several are parted by `|`."""
     format: Line | None = None
-    """Read all files as this format (`snakegym.network.formats`), or as one of these, parted by `|`; null:
-    each by what it says itself."""
+    """Read all files as this format (`snakegym.network.traces.formats`), or as one of these, parted by `|`;
+    null: each by what it says itself."""
     skip_bad: bool = False
     """Go on without the files that cannot be used, with a warning that names them."""
     generator: dict[Line, float] = Field(default_factory=dict, max_length=64)
-    """Settings of the built-in generator (`snakegym.network.generator.GeneratorConfig`)."""
+    """Settings of the built-in generator (`snakegym.network.traces.generator.GeneratorConfig`)."""
 
 
 class NetworkConfig(Section):

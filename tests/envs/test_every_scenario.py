@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from snakegym.envs.serpentine import SerpentineEnv
 from snakegym.errors import SnakegymError
-from snakegym.network.generator import GeneratorConfig
+from snakegym.network.traces.generator import GeneratorConfig
 from snakegym.scenario import Scenario, Section, load_scenario
 
 STEPS = 6

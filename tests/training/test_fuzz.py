@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from snakegym.envs.serpentine import SerpentineEnv
 from snakegym.errors import SnakegymError, SnakegymWarning
-from snakegym.network.catalogue import scan
+from snakegym.network.traces.catalogue import scan
 from snakegym.scenario import load_scenario, parse_scenario
 from snakegym.training.cli import main
 

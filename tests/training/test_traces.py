@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from snakegym.network.library import load_library
+from snakegym.network.traces.library import load_library
 from snakegym.scenario import TraceConfig
 
 

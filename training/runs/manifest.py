@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from snakegym.envs.serpentine import SerpentineEnv
-from snakegym.network.formats import find_formats
+from snakegym.network.traces.formats import find_formats
 from snakegym.scenario import Scenario, load_scenario
 from snakegym.training.runs.folder import read_shape, write_json
 

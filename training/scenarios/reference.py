@@ -11,7 +11,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 
 from snakegym.models.zoo import MlpOptions, TorchvisionVgg11Options, Vgg11Options, VggOptions
-from snakegym.network.generator import GeneratorConfig
+from snakegym.network.traces.generator import GeneratorConfig
 from snakegym.scenario import Scenario, Section
 
 UNITS = {"_s": "s", "_bps": "bit/s", "_j": "J", "_w": "W", "_bytes": "B", "_flops": "FLOP/s", "_per_h": "1/h"}

@@ -10,13 +10,13 @@ from rich.console import Console
 from rich.markup import escape
 
 from snakegym.errors import SnakegymError
-from snakegym.network.catalogue import Catalogue, scan
-from snakegym.network.formats.base import KINDS, Recording
-from snakegym.network.library import Loaded, complain, folder_of, load_library
-from snakegym.network.mend import DOWN, UP, measured_directions
-from snakegym.network.splits import split_of
-from snakegym.network.summary import doubts, summarise
-from snakegym.network.traces import Origin
+from snakegym.network.traces.catalogue import Catalogue, scan
+from snakegym.network.traces.formats.base import KINDS, Recording
+from snakegym.network.traces.library import Loaded, complain, folder_of, load_library
+from snakegym.network.traces.mend import DOWN, UP, measured_directions
+from snakegym.network.traces.splits import split_of
+from snakegym.network.traces.summary import doubts, summarise
+from snakegym.network.traces.trace import Origin
 from snakegym.scenario import Split, TraceConfig, load_scenario
 from snakegym.training.show.tables import console, plain_table
 from snakegym.training.traces.config import (

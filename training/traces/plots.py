@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from snakegym.network.formats.base import KINDS, Kind
-from snakegym.network.summary import Items, main_values, strata
-from snakegym.network.traces import LinkTrace, Trace
+from snakegym.network.traces.formats.base import KINDS, Kind
+from snakegym.network.traces.summary import Items, main_values, strata
+from snakegym.network.traces.trace import LinkTrace, Trace
 from snakegym.training.show.figures import PALETTE
 
 LABELS: dict[Kind, str] = {"link": "Mbit/s", "compute": "Free share of the compute"}

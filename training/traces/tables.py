@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from snakegym.network.formats.base import Kind
-from snakegym.network.splits import SHARES, split_of
-from snakegym.network.summary import Items, Summary, strata, summarise
+from snakegym.network.traces.formats.base import Kind
+from snakegym.network.traces.splits import SHARES, split_of
+from snakegym.network.traces.summary import Items, Summary, strata, summarise
 from snakegym.training.show.tables import plain_table
 from snakegym.training.traces.config import Rules
 

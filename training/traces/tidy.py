@@ -1,4 +1,4 @@
-"""Tidy trace files (`snakegym.network.formats.tidy`): a whole folder of them or none."""
+"""Tidy trace files (`snakegym.network.traces.formats.tidy`): a whole folder of them or none."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from snakegym.errors import SnakegymError
-from snakegym.network.formats.base import Recording
-from snakegym.network.traces import Origin
+from snakegym.network.traces.formats.base import Recording
+from snakegym.network.traces.trace import Origin
 from snakegym.training.runs.folder import existing_files, temporary_path
 
 

@@ -11,7 +11,7 @@ from snakegym.control.executor import SimulatedExecutor
 from snakegym.control.records import Assignment, Hop
 from snakegym.control.service import load_service
 from snakegym.network.network import Network, NodeProfile, constant_network
-from snakegym.network.traces import LinkTrace, Trace
+from snakegym.network.traces.trace import LinkTrace, Trace
 from snakegym.scenario import Scenario, load_scenario
 
 Process = tuple[ProcessController, SimulatedExecutor]

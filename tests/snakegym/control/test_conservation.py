@@ -14,7 +14,7 @@ from snakegym.control.forecast import forecast
 from snakegym.control.records import Assignment
 from snakegym.network.network import Network, NodeProfile
 from snakegym.network.records import PCE
-from snakegym.network.traces import LinkTrace, Trace
+from snakegym.network.traces.trace import LinkTrace, Trace
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))

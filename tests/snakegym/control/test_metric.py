@@ -10,7 +10,7 @@ from snakegym.control.records import Assignment
 from snakegym.control.service import load_service
 from snakegym.network.network import Network, NodeProfile
 from snakegym.network.records import PCE
-from snakegym.network.traces import LinkTrace, Trace
+from snakegym.network.traces.trace import LinkTrace, Trace
 from snakegym.scenario import load_scenario
 
 

@@ -15,7 +15,7 @@ from snakegym.errors import SnakegymError
 from snakegym.learning.aggregation import average
 from snakegym.models.state import ModelState
 from snakegym.network.network import Network, NodeProfile
-from snakegym.network.traces import LinkTrace, Trace
+from snakegym.network.traces.trace import LinkTrace, Trace
 from snakegym.scenario import Scenario, load_scenario
 
 

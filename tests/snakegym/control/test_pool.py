@@ -12,7 +12,7 @@ from snakegym.control.interrupting import InterruptingExecutor
 from snakegym.control.records import Assignment, Outcome
 from snakegym.errors import SnakegymError
 from snakegym.network.network import Network, NodeProfile, constant_network
-from snakegym.network.traces import LinkTrace, Trace
+from snakegym.network.traces.trace import LinkTrace, Trace
 from snakegym.scenario import PoolConfig, load_scenario, parse_scenario
 
 PROFILE = NodeProfile("n", 1e7, 8e6, 0.3, 0.5)

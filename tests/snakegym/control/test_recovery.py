@@ -10,7 +10,7 @@ from snakegym.control.interrupting import InterruptingExecutor
 from snakegym.control.records import Recovery
 from snakegym.network.network import Network, NodeProfile
 from snakegym.network.records import PCE
-from snakegym.network.traces import LinkTrace, Trace
+from snakegym.network.traces.trace import LinkTrace, Trace
 
 PROFILE = NodeProfile("n", 1e7, 8e6, 0.3, 0.5)
 

@@ -14,7 +14,7 @@ from snakegym.frameworks.problem import load_problem
 from snakegym.frameworks.records import Checkpoint
 from snakegym.frameworks.registry import FRAMEWORKS, framework_name, make_framework
 from snakegym.network.network import Network, NodeProfile
-from snakegym.network.traces import LinkTrace, Trace
+from snakegym.network.traces.trace import LinkTrace, Trace
 from snakegym.scenario import load_scenario
 
 SAMPLES = (4, 5, 6, 7, 8)

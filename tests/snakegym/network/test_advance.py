@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snakegym.network.advance import Course, advance
-from snakegym.network.traces import Trace
+from snakegym.network.traces.trace import Trace
 
 
 def random_trace(rng, size, most_s=3.0):

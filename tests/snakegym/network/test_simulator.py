@@ -12,7 +12,7 @@ from snakegym.network.advance import advance
 from snakegym.network.network import Network, NodeProfile, constant_network, draw_network
 from snakegym.network.records import PCE, Transfer, Work
 from snakegym.network.simulator import simulate
-from snakegym.network.traces import LinkTrace, Trace, TraceLibrary
+from snakegym.network.traces.trace import LinkTrace, Trace, TraceLibrary
 from snakegym.scenario import load_scenario
 
 PROFILE = NodeProfile("node", 1e6, 1e6, 2.0, 0.5)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from snakegym.errors import SnakegymError
-from snakegym.network.formats.base import Head
+from snakegym.network.traces.formats.base import Head
 
 MOST_BYTES: Final = 2**30
 """Of a file; a larger one is refused before it is read."""

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from snakegym.network.traces import Floats, LinkTrace, Trace, TraceLibrary
+from snakegym.network.traces.trace import Floats, LinkTrace, Trace, TraceLibrary
 from snakegym.scenario import BitRate, Ratio, Seconds, Section, Share, Weight
 
 MOST_VALUES: Final = 2e7

@@ -27,8 +27,8 @@ from typing import Any, Final
 import numpy as np
 
 from snakegym.errors import SnakegymError
-from snakegym.network.formats.base import Floats
-from snakegym.network.formats.text import read_bytes
+from snakegym.network.traces.formats.base import Floats
+from snakegym.network.traces.formats.text import read_bytes
 
 VARIABLE: Final = "SNAKEGYM_CACHE"
 """Environment variable that names another cache folder; empty: keep nothing."""

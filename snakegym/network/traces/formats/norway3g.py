@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from snakegym.network.formats.base import Format, Head, Recording, in_order
-from snakegym.network.formats.table import Table
+from snakegym.network.traces.formats.base import Format, Head, Recording, in_order
+from snakegym.network.traces.formats.table import Table
 
 _MEANS = ("bus", "car", "ferry", "metro", "train", "tram")
 

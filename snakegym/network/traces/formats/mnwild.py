@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from snakegym.network.formats.base import Column, Format, Head, Recording, in_order, word
-from snakegym.network.formats.table import Table
-from snakegym.network.formats.text import shown
+from snakegym.network.traces.formats.base import Column, Format, Head, Recording, in_order, word
+from snakegym.network.traces.formats.table import Table
+from snakegym.network.traces.formats.text import shown
 
 _DIRECTIONS: dict[str, Column] = {"downlink": "downlink_mbps", "uplink": "uplink_mbps"}
 

@@ -16,8 +16,8 @@ from typing import Final
 
 import numpy as np
 
-from snakegym.network.formats.base import Column, Floats, Format, Head, Recording, rising, word
-from snakegym.network.formats.table import Table
+from snakegym.network.traces.formats.base import Column, Floats, Format, Head, Recording, rising, word
+from snakegym.network.traces.formats.table import Table
 
 PACKET_MBIT: Final = 1500 * 8 / 1e6
 LONGEST_MS: Final = 31 * 86_400_000

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snakegym.errors import SnakegymError
-from snakegym.network.library import load_library
 from snakegym.network.network import Network, NodeProfile, constant_network, draw_network
 from snakegym.network.records import PCE
-from snakegym.network.traces import LinkTrace, Trace, TraceLibrary
+from snakegym.network.traces.library import load_library
+from snakegym.network.traces.trace import LinkTrace, Trace, TraceLibrary
 from snakegym.scenario import DeviceConfig, load_scenario
 
 PROFILE = NodeProfile("node", 1e6, 2e6, 2.0, 0.5)

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from snakegym.network.formats.base import COLUMNS, Column, Floats, Format, Head, Recording
-from snakegym.network.formats.table import Table
-from snakegym.network.formats.text import shown
+from snakegym.network.traces.formats.base import COLUMNS, Column, Floats, Format, Head, Recording
+from snakegym.network.traces.formats.table import Table
+from snakegym.network.traces.formats.text import shown
 
 
 def read(path: Path) -> list[Recording]:

@@ -18,10 +18,19 @@ from typing import Final
 
 import numpy as np
 
-from snakegym.network.formats.base import COLUMNS, Column, Floats, Format, Head, Recording, in_order, word
-from snakegym.network.formats.table import Table
-from snakegym.network.formats.text import read_head, shown
-from snakegym.network.formats.tidy import stratum
+from snakegym.network.traces.formats.base import (
+    COLUMNS,
+    Column,
+    Floats,
+    Format,
+    Head,
+    Recording,
+    in_order,
+    word,
+)
+from snakegym.network.traces.formats.table import Table
+from snakegym.network.traces.formats.text import read_head, shown
+from snakegym.network.traces.formats.tidy import stratum
 
 _SECONDS: Final = {"s": 1.0, "sec": 1.0, "seconds": 1.0, "second": 1.0, "ms": 1e-3, "milliseconds": 1e-3}
 _MBPS: Final = {"gbps": 1e3, "mbps": 1.0, "kbps": 1e-3, "bps": 1e-6}

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from snakegym.errors import SnakegymError
-from snakegym.network.formats.base import Bools, Floats
-from snakegym.network.formats.text import read_lines, shown
+from snakegym.network.traces.formats.base import Bools, Floats
+from snakegym.network.traces.formats.text import read_lines, shown
 
 
 class Table:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from snakegym.network.formats.base import STAMP_STEP_S, Column, Floats, Format, Head, Recording
-from snakegym.network.formats.table import Table
+from snakegym.network.traces.formats.base import STAMP_STEP_S, Column, Floats, Format, Head, Recording
+from snakegym.network.traces.formats.table import Table
 
 
 def read(path: Path) -> list[Recording]:

@@ -12,11 +12,11 @@ from pydantic import ValidationError
 
 from snakegym.errors import SnakegymError, SnakegymWarning
 from snakegym.files import is_folder, user_path
-from snakegym.network.catalogue import Catalogue, Refused, scan
-from snakegym.network.formats.base import KINDS, Kind, Recording
-from snakegym.network.generator import GeneratorConfig, generate
-from snakegym.network.mend import compute_trace, link_trace
-from snakegym.network.traces import LinkTrace, Origin, Trace, TraceLibrary
+from snakegym.network.traces.catalogue import Catalogue, Refused, scan
+from snakegym.network.traces.formats.base import KINDS, Kind, Recording
+from snakegym.network.traces.generator import GeneratorConfig, generate
+from snakegym.network.traces.mend import compute_trace, link_trace
+from snakegym.network.traces.trace import LinkTrace, Origin, Trace, TraceLibrary
 from snakegym.scenario import Split, TraceConfig, describe_faults
 
 GENERATED: Final = "generated"
@@ -28,7 +28,7 @@ def load_library(
     """The traces that a scenario asks for, links and computes by the paths of their files.
 
     The first time a folder is met, all its files are read, checked and assigned to their splits, and
-    the result is kept (`snakegym.network.cache`). After that only files that changed are opened, and
+    the result is kept (`snakegym.network.traces.cache`). After that only files that changed are opened, and
     with a `split` only its numbers are.
 
     Args:

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from snakegym.arrays import read_only
 from snakegym.errors import SnakegymError
-from snakegym.network.splits import SHARES, split_of
+from snakegym.network.traces.splits import SHARES, split_of
 from snakegym.scenario import Split
 
 Floats = NDArray[np.float64]
@@ -34,7 +34,7 @@ class Origin:
     sha256: str
     """Of the file's bytes, hexadecimal."""
     key: bytes
-    """What decides on its split (`snakegym.network.splits`)."""
+    """What decides on its split (`snakegym.network.traces.splits`)."""
     source: str
     scenario: str
 
@@ -209,7 +209,7 @@ class TraceLibrary:
         """About 60 % (`train`), 20 % (`validation`) or 20 % (`test`) of the traces.
 
         A trace's split follows from its file's content alone (of a generated one: from its values), see
-        `snakegym.network.splits`: renaming or moving files and adding others changes nothing, and two
+        `snakegym.network.traces.splits`: renaming or moving files and adding others changes nothing, and two
         copies of a file never end up in different splits.
 
         Raises:

@@ -12,9 +12,9 @@ from typing import Final
 
 import numpy as np
 
-from snakegym.network.formats.base import Format, Head, Recording, in_order, rising
-from snakegym.network.formats.table import Table
-from snakegym.network.formats.tidy import stratum
+from snakegym.network.traces.formats.base import Format, Head, Recording, in_order, rising
+from snakegym.network.traces.formats.table import Table
+from snakegym.network.traces.formats.tidy import stratum
 
 STEPS_S: Final = (0.05, 60.0)
 """Median steps between which two columns are taken for seconds and Mbit/s without being told."""

@@ -11,12 +11,12 @@ from typing import Any, Final
 import numpy as np
 
 from snakegym.errors import SnakegymError
-from snakegym.network.cache import Store
-from snakegym.network.formats import FORMATS, Format, find_formats
-from snakegym.network.formats.base import KINDS, Floats, Recording
-from snakegym.network.reader import Entry, Reader, relative
-from snakegym.network.splits import SHARES
-from snakegym.network.traces import Origin
+from snakegym.network.traces.cache import Store
+from snakegym.network.traces.formats import FORMATS, Format, find_formats
+from snakegym.network.traces.formats.base import KINDS, Floats, Recording
+from snakegym.network.traces.reader import Entry, Reader, relative
+from snakegym.network.traces.splits import SHARES
+from snakegym.network.traces.trace import Origin
 from snakegym.scenario import Split
 
 NO_TRACES: Final = ("MANIFEST", "README", "LICENSE", "LICENCE", "COPYING", "CITATION")

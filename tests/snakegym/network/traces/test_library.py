@@ -7,8 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from snakegym.errors import SnakegymError
-from snakegym.network.generator import GeneratorConfig, generate
-from snakegym.network.library import load_library
+from snakegym.network.traces.generator import GeneratorConfig, generate
+from snakegym.network.traces.library import load_library
 from snakegym.scenario import TraceConfig, load_scenario
 
 SPLITS = ("train", "validation", "test")

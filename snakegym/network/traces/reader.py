@@ -11,10 +11,10 @@ from typing import Any, Final
 import numpy as np
 
 from snakegym.errors import SnakegymError
-from snakegym.network.formats import Format, sniff
-from snakegym.network.formats.base import KINDS, Recording
-from snakegym.network.formats.text import read_bytes
-from snakegym.network.splits import content_key, split_of
+from snakegym.network.traces.formats import Format, sniff
+from snakegym.network.traces.formats.base import KINDS, Recording
+from snakegym.network.traces.formats.text import read_bytes
+from snakegym.network.traces.splits import content_key, split_of
 
 SHORTEST_STEP_S: Final = 0.01
 """Median time between two samples, at least: a frame of LTE and 5G (3GPP TS 38.211). Within one, traffic

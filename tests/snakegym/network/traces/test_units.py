@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from snakegym.errors import SnakegymError
-from snakegym.network.catalogue import scan
-from snakegym.network.formats import find_format, sniff
+from snakegym.network.traces.catalogue import scan
+from snakegym.network.traces.formats import find_format, sniff
 
 SECONDS = "0 65.0\n1 58.0\n2 58.5\n"
 FRACTIONS = "0.52 1.9\n1.03 2.4\n1.49 0.7\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from snakegym.errors import SnakegymError
-from snakegym.network.formats import (
+from snakegym.network.traces.formats import (
     irish5g,
     lumos5g,
     mahimahi,
@@ -19,8 +19,8 @@ from snakegym.network.formats import (
     units,
     utilisation,
 )
-from snakegym.network.formats.base import Format, Head, Kind, Recording
-from snakegym.network.formats.text import read_head, shown
+from snakegym.network.traces.formats.base import Format, Head, Kind, Recording
+from snakegym.network.traces.formats.text import read_head, shown
 
 FORMATS: Final[dict[str, Format]] = {
     module.FORMAT.name: module.FORMAT

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from snakegym.errors import SnakegymError
-from snakegym.network.formats import tidy
-from snakegym.network.mend import compute_trace, link_trace
+from snakegym.network.traces.formats import tidy
+from snakegym.network.traces.mend import compute_trace, link_trace
 from snakegym.scenario import TraceConfig
 
 

@@ -8,10 +8,10 @@ from typing import Final
 
 import numpy as np
 
-from snakegym.network.formats.base import Floats, Kind, Recording
-from snakegym.network.mend import DOWN, UP, gaps_s, measured_directions
-from snakegym.network.splits import SHARES, split_of
-from snakegym.network.traces import Origin
+from snakegym.network.traces.formats.base import Floats, Kind, Recording
+from snakegym.network.traces.mend import DOWN, UP, gaps_s, measured_directions
+from snakegym.network.traces.splits import SHARES, split_of
+from snakegym.network.traces.trace import Origin
 from snakegym.scenario import Split
 
 SOUND_STEPS_S: Final[dict[Kind, tuple[float, float]]] = {"link": (0.05, 60.0), "compute": (0.5, 3600.0)}

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snakegym.network.bank import TraceBank
-from snakegym.network.traces import Trace
+from snakegym.network.traces.trace import Trace
 
 
 def random_bank(rng, n):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from snakegym.errors import SnakegymError
 from snakegym.network.advance import advance
-from snakegym.network.traces import LinkTrace, Trace, TraceLibrary
+from snakegym.network.traces.trace import LinkTrace, Trace, TraceLibrary
 
 SPLITS = ("train", "validation", "test")
 

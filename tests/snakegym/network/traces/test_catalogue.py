@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 
 from snakegym.control.service import load_service
 from snakegym.errors import SnakegymError
-from snakegym.network import catalogue as catalogue_module
-from snakegym.network import reader
-from snakegym.network.cache import Store
-from snakegym.network.catalogue import scan
-from snakegym.network.library import load_library
-from snakegym.network.splits import content_key, split_of
-from snakegym.network.summary import summarise
+from snakegym.network.traces import catalogue as catalogue_module
+from snakegym.network.traces import reader
+from snakegym.network.traces.cache import Store
+from snakegym.network.traces.catalogue import scan
+from snakegym.network.traces.library import load_library
+from snakegym.network.traces.splits import content_key, split_of
+from snakegym.network.traces.summary import summarise
 from snakegym.scenario import TraceConfig
 
 SPLITS = ("train", "validation", "test")
@@ -395,7 +395,7 @@ def test_summaries_agree_with_the_manifests(shared_data, kind):
 
 LOAD = """
 import sys
-from snakegym.network.library import load_library
+from snakegym.network.traces.library import load_library
 from snakegym.scenario import TraceConfig
 library = load_library(TraceConfig(source=sys.argv[1]))
 for split in ("train", "validation", "test"):

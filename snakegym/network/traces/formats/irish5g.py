@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from snakegym.network.formats.base import Format, Head, Recording, folder_words, in_order
-from snakegym.network.formats.table import Table
-from snakegym.network.formats.text import shown
+from snakegym.network.traces.formats.base import Format, Head, Recording, folder_words, in_order
+from snakegym.network.traces.formats.table import Table
+from snakegym.network.traces.formats.text import shown
 
 _FOLDERS = ("download", "netflix", "amazon-prime", "driving", "static")
 _STAMP = "%Y.%m.%d_%H.%M.%S"

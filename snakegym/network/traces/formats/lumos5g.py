@@ -15,9 +15,18 @@ from pathlib import Path
 
 import numpy as np
 
-from snakegym.network.formats.base import Column, Floats, Format, Head, Recording, in_order, rising, word
-from snakegym.network.formats.table import Table
-from snakegym.network.formats.text import read_head
+from snakegym.network.traces.formats.base import (
+    Column,
+    Floats,
+    Format,
+    Head,
+    Recording,
+    in_order,
+    rising,
+    word,
+)
+from snakegym.network.traces.formats.table import Table
+from snakegym.network.traces.formats.text import read_head
 
 _ARTIFACT = r"(4g|5g)_trace_([a-z]+)"
 _RUN = ("run_num", "mobility_mode", "trajectory_direction")

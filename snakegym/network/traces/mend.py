@@ -23,8 +23,8 @@ from typing import Final
 import numpy as np
 
 from snakegym.errors import SnakegymError
-from snakegym.network.formats.base import Column, Recording
-from snakegym.network.traces import Floats, LinkTrace, Origin, Trace
+from snakegym.network.traces.formats.base import Column, Recording
+from snakegym.network.traces.trace import Floats, LinkTrace, Origin, Trace
 from snakegym.scenario import MendRules
 
 ACK_SHARE: Final = 0.02

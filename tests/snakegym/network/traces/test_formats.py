@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snakegym.errors import SnakegymError
-from snakegym.network.formats import FORMATS, find_format, sniff, tidy
+from snakegym.network.traces.formats import FORMATS, find_format, sniff, tidy
 
 FORMAT_OF = {
     "irish-5g": "irish-5g",

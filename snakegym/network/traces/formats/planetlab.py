@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from snakegym.network.formats.base import Format, Head, Recording
-from snakegym.network.formats.utilisation import free_share, mostly_percentages
+from snakegym.network.traces.formats.base import Format, Head, Recording
+from snakegym.network.traces.formats.utilisation import free_share, mostly_percentages
 
 
 def read(path: Path) -> list[Recording]:
