@@ -15,7 +15,7 @@ from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 
 from snakegym.control.controller import ProcessController
-from snakegym.control.executor import SimulatedExecutor
+from snakegym.control.execution.executor import SimulatedExecutor
 from snakegym.control.records import Job, Outcome
 from snakegym.control.service import load_service
 from snakegym.control.view import ProcessView

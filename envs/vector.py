@@ -14,7 +14,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers import TimeLimit
 from numpy.typing import ArrayLike, NDArray
 
-from snakegym.control.executor import run_together
+from snakegym.control.execution.executor import run_together
 from snakegym.control.records import Outcome
 from snakegym.envs.arguments import checked_count, plain_spec
 from snakegym.envs.serpentine import Observation, SerpentineEnv, StepResult

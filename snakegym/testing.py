@@ -26,7 +26,7 @@ import numpy as np
 import torch
 
 from snakegym.control.controller import ProcessController
-from snakegym.control.executor import Executor
+from snakegym.control.execution.executor import Executor
 from snakegym.control.records import Assignment, Job, Outcome
 from snakegym.control.service import load_service
 from snakegym.control.view import ProcessView

@@ -14,19 +14,19 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
-from snakegym.control.caches import LayerCaches
-from snakegym.control.checkpoint import ProcessCheckpoint, Shelf, reading
-from snakegym.control.cycle import CycleProgress
 from snakegym.control.dispatch import make_job, why_over
 from snakegym.control.forecast import companions
-from snakegym.control.holdings import NodeData
 from snakegym.control.look import RECENT_GAINS, fixed_part, look_at_layers, look_at_nodes, with_legal
-from snakegym.control.managers import LocalManagers
-from snakegym.control.plain import keep, keep_records, kept, records_of
-from snakegym.control.pool import NodePool
+from snakegym.control.nodes.holdings import NodeData
+from snakegym.control.nodes.managers import LocalManagers
+from snakegym.control.nodes.pool import NodePool
+from snakegym.control.progress.caches import LayerCaches
+from snakegym.control.progress.checkpoint import ProcessCheckpoint, Shelf, reading
+from snakegym.control.progress.cycle import CycleProgress
+from snakegym.control.progress.plain import keep, keep_records, kept, records_of
+from snakegym.control.progress.whereabouts import Progress, Whereabouts
 from snakegym.control.records import Assignment, Hop, Job, Outcome, Recovery, finished_hop
 from snakegym.control.view import Bools, ProcessView
-from snakegym.control.whereabouts import Progress, Whereabouts
 from snakegym.errors import SnakegymError
 from snakegym.models.profile import ModelProfile
 from snakegym.models.state import ModelState

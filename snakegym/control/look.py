@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from snakegym.arrays import read_only
-from snakegym.control.caches import LayerCaches
-from snakegym.control.cycle import CycleProgress
 from snakegym.control.forecast import forecast
-from snakegym.control.managers import LocalManagers
-from snakegym.control.pool import NodePool
+from snakegym.control.nodes.managers import LocalManagers
+from snakegym.control.nodes.pool import NodePool
+from snakegym.control.progress.caches import LayerCaches
+from snakegym.control.progress.cycle import CycleProgress
 from snakegym.control.view import Floats, LayersView, NodesView, ProcessView
 from snakegym.network.network import Measurement, Network
 from snakegym.scenario import Scenario

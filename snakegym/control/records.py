@@ -63,7 +63,7 @@ class Job:
     teacher_flops: float = 0.0
     """Those of `flops` that come before the first batch: the teacher's, where the node distils."""
     silence: Silence | None = None
-    """Where somebody has this training interrupted (`control.interrupting`)."""
+    """Where somebody has this training interrupted (`snakegym.control.execution.interrupting`)."""
 
     @property
     def work(self) -> Work:

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from snakegym.control.controller import ProcessController
-from snakegym.control.executor import SimulatedExecutor
+from snakegym.control.execution.executor import SimulatedExecutor
 from snakegym.control.feasible import check_feasible
-from snakegym.control.holdings import node_data
+from snakegym.control.nodes.holdings import node_data
 from snakegym.data.datasets import DataParts, load_data
 from snakegym.data.partition import partition
 from snakegym.errors import SnakegymError

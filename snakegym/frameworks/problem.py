@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import torch
 
-from snakegym.control.holdings import NodeData, node_data
+from snakegym.control.nodes.holdings import NodeData, node_data
 from snakegym.control.service import load_service
 from snakegym.data.datasets import DataParts, Dataset
 from snakegym.data.partition import partition

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from snakegym.control.checkpoint import ProcessCheckpoint
 from snakegym.control.controller import ProcessController
-from snakegym.control.executor import Executor, SimulatedExecutor
-from snakegym.control.interrupting import InterruptingExecutor
+from snakegym.control.execution.executor import Executor, SimulatedExecutor
+from snakegym.control.execution.interrupting import InterruptingExecutor
+from snakegym.control.progress.checkpoint import ProcessCheckpoint
 from snakegym.control.records import Assignment, Hop
 from snakegym.errors import SnakegymError
 from snakegym.frameworks.base import Framework, check_like

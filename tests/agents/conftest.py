@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from snakegym.control.controller import ProcessController
-from snakegym.control.executor import SimulatedExecutor
-from snakegym.control.holdings import node_data
+from snakegym.control.execution.executor import SimulatedExecutor
+from snakegym.control.nodes.holdings import node_data
 from snakegym.control.service import load_service
 from snakegym.control.view import ProcessView
 from snakegym.data.partition import partition

@@ -13,8 +13,8 @@ from matplotlib.ticker import PercentFormatter
 
 from snakegym import __version__
 from snakegym.agents.registry import make_scheduler
-from snakegym.control.executor import Executor
-from snakegym.control.interrupting import InterruptingExecutor
+from snakegym.control.execution.executor import Executor
+from snakegym.control.execution.interrupting import InterruptingExecutor
 from snakegym.envs.serpentine import SerpentineEnv
 from snakegym.errors import SnakegymError
 from snakegym.scenario import Scenario, load_scenario

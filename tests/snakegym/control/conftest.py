@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from snakegym.control.controller import ProcessController
-from snakegym.control.executor import SimulatedExecutor
+from snakegym.control.execution.executor import SimulatedExecutor
 from snakegym.control.records import Assignment, Hop
 from snakegym.control.service import load_service
 from snakegym.network.network import Network, NodeProfile, constant_network

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from snakegym.control.controller import ProcessController
-from snakegym.control.executor import SimulatedExecutor
+from snakegym.control.execution.executor import SimulatedExecutor
 from snakegym.control.forecast import forecast
-from snakegym.control.holdings import NodeData
+from snakegym.control.nodes.holdings import NodeData
 from snakegym.control.records import Assignment
 from snakegym.control.service import load_service
 from snakegym.errors import SnakegymError

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from snakegym.control.controller import ProcessController
-from snakegym.control.executor import SimulatedExecutor
+from snakegym.control.execution.executor import SimulatedExecutor
+from snakegym.control.execution.interrupting import InterruptingExecutor
 from snakegym.control.forecast import forecast
-from snakegym.control.interrupting import InterruptingExecutor
 from snakegym.control.records import Assignment
 from snakegym.control.service import load_service
 from snakegym.data.divergence import divergence

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from snakegym.control.execution.interrupting import InterruptingExecutor
 from snakegym.control.forecast import forecast, upload_bytes
-from snakegym.control.interrupting import InterruptingExecutor
 from snakegym.control.records import Assignment
 from snakegym.control.service import load_service
 from snakegym.network.network import Network, NodeProfile

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from snakegym.control.execution.interrupting import InterruptingExecutor
 from snakegym.control.forecast import companions, forecast
-from snakegym.control.interrupting import InterruptingExecutor
 from snakegym.control.records import Assignment
 from snakegym.errors import SnakegymError
 from snakegym.learning.aggregation import average

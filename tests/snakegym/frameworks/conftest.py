@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from snakegym.control.holdings import node_data
+from snakegym.control.nodes.holdings import node_data
 from snakegym.data.datasets import DataParts, Dataset
 from snakegym.frameworks.problem import Problem
 from snakegym.learning.jobs import LocalTraining

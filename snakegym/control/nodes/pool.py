@@ -8,7 +8,7 @@ from functools import reduce
 import numpy as np
 
 from snakegym.arrays import read_only
-from snakegym.control.plain import Plain, keep, keep_records, put_back, records_of
+from snakegym.control.progress.plain import Plain, keep, keep_records, put_back, records_of
 from snakegym.control.records import Ground, Hop, PoolEvent
 from snakegym.control.view import Bools, Floats
 from snakegym.network.network import Measurement, Network

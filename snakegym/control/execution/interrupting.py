@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from snakegym.control.executor import Executor
+from snakegym.control.execution.executor import Executor
 from snakegym.control.records import Job, Outcome
 from snakegym.network.records import Silence
 

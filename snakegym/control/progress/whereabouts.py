@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from snakegym.control.checkpoint import Shelf
-from snakegym.control.cycle import CycleProgress
-from snakegym.control.plain import Plain, keep, keep_records, kept, put_back, records_of
+from snakegym.control.progress.checkpoint import Shelf
+from snakegym.control.progress.cycle import CycleProgress
+from snakegym.control.progress.plain import Plain, keep, keep_records, kept, put_back, records_of
 from snakegym.control.records import Hop, Recovery
 from snakegym.control.view import Bools, Floats, Ints
 from snakegym.models.state import ModelState

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from snakegym.control.interrupting import InterruptingExecutor
+from snakegym.control.execution.interrupting import InterruptingExecutor
 from snakegym.control.records import Recovery
 from snakegym.network.network import Network, NodeProfile
 from snakegym.network.records import PCE

@@ -11,7 +11,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from snakegym.control.checkpoint import ProcessCheckpoint
+from snakegym.control.progress.checkpoint import ProcessCheckpoint
 from snakegym.control.records import Assignment
 from snakegym.errors import SnakegymError
 

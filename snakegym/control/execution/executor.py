@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from snakegym.control.engines import LocalComputationEngine, ProcessComputationEngine
+from snakegym.control.execution.engines import LocalComputationEngine, ProcessComputationEngine
 from snakegym.control.records import Job, Outcome, Part
 from snakegym.data.datasets import Dataset
 from snakegym.learning.jobs import Engine, TrainingResult

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from snakegym.arrays import read_only
-from snakegym.control.plain import Plain, keep, put_back
+from snakegym.control.progress.plain import Plain, keep, put_back
 from snakegym.control.records import Part
 from snakegym.control.view import Bools, Floats, Ints
 from snakegym.network.records import PCE

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from snakegym.control.plain import Plain
+from snakegym.control.progress.plain import Plain
 from snakegym.errors import SnakegymError
 from snakegym.models.state import LayerState, ModelState
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from snakegym.arrays import read_only
-from snakegym.control.holdings import NodeData, RecentLabels
+from snakegym.control.nodes.holdings import NodeData, RecentLabels
 from snakegym.control.records import Part
 from snakegym.control.view import Bools, Floats
 from snakegym.learning.jobs import LocalTraining

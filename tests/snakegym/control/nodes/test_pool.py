@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
-from snakegym.control.interrupting import InterruptingExecutor
+from snakegym.control.execution.interrupting import InterruptingExecutor
 from snakegym.control.records import Assignment, Outcome
 from snakegym.errors import SnakegymError
 from snakegym.network.network import Network, NodeProfile, constant_network

@@ -1,0 +1,1 @@
+"""Where and by which engines a job is carried out."""
