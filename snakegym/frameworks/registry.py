@@ -6,16 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from snakegym.frameworks.accelerated import AcceleratedFL
 from snakegym.frameworks.base import Framework
 from snakegym.frameworks.centralised import Centralised
+from snakegym.frameworks.cut.accelerated import AcceleratedFL
+from snakegym.frameworks.cut.split import SplitLearning
+from snakegym.frameworks.cut.splitfed import SplitFed
+from snakegym.frameworks.cut.walking import RandomWalkingSnakes
 from snakegym.frameworks.fedavg import FedAvg
 from snakegym.frameworks.memory import check_hop_memory
 from snakegym.frameworks.problem import Problem
 from snakegym.frameworks.snake import SnakeLearning
-from snakegym.frameworks.split import SplitLearning
-from snakegym.frameworks.splitfed import SplitFed
-from snakegym.frameworks.walking import RandomWalkingSnakes
 from snakegym.plugins import load_plugin, make_plugin
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from snakegym.frameworks.base import Framework
+from snakegym.frameworks.cut.pipeline import train_pipeline
 from snakegym.frameworks.ledger import Ledger, batch_sizes
-from snakegym.frameworks.pipeline import train_pipeline
 from snakegym.frameworks.problem import Problem, balanced_cuts, output_bytes, runs
 from snakegym.models.state import LayerState
 from snakegym.network import costs

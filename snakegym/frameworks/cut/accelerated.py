@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from snakegym.frameworks.cut import CUT, CutFramework
+from snakegym.frameworks.cut.base import CUT, CutFramework
+from snakegym.frameworks.cut.pipeline import train_with_local_loss
 from snakegym.frameworks.ledger import Ledger, batch_sizes
-from snakegym.frameworks.pipeline import train_with_local_loss
 from snakegym.frameworks.problem import Problem
 from snakegym.learning.aggregation import average
 from snakegym.models.state import LayerState, ModelState

@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from snakegym.frameworks.accelerated import AcceleratedFL
+from snakegym.frameworks.cut.accelerated import AcceleratedFL
+from snakegym.frameworks.cut.pipeline import forward_backward, train_pipeline
+from snakegym.frameworks.cut.split import SplitLearning
+from snakegym.frameworks.cut.splitfed import SplitFed
+from snakegym.frameworks.cut.walking import RandomWalkingSnakes
 from snakegym.frameworks.fedavg import FedAvg
 from snakegym.frameworks.ledger import batch_sizes
-from snakegym.frameworks.pipeline import forward_backward, train_pipeline
 from snakegym.frameworks.problem import balanced_cuts, output_bytes, runs
-from snakegym.frameworks.split import SplitLearning
-from snakegym.frameworks.splitfed import SplitFed
-from snakegym.frameworks.walking import RandomWalkingSnakes
 from snakegym.models.state import ModelState
 from snakegym.network.costs import training_flops
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from snakegym.frameworks.cut import CUT, CutFramework
+from snakegym.frameworks.cut.base import CUT, CutFramework
+from snakegym.frameworks.cut.pipeline import train_pipeline
 from snakegym.frameworks.ledger import Ledger
-from snakegym.frameworks.pipeline import train_pipeline
 from snakegym.frameworks.problem import Problem
 from snakegym.models.state import LayerState
 from snakegym.network.records import PCE

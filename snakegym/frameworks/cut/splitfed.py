@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from snakegym.frameworks.cut import CUT, CutFramework
+from snakegym.frameworks.cut.base import CUT, CutFramework
+from snakegym.frameworks.cut.pipeline import train_pipeline
 from snakegym.frameworks.ledger import Ledger
-from snakegym.frameworks.pipeline import train_pipeline
 from snakegym.frameworks.problem import Problem
 from snakegym.learning.aggregation import average
 from snakegym.models.state import ModelState
