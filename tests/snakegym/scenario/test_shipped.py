@@ -25,7 +25,7 @@ def test_each_is_documented_and_survives_serialisation(name):
     assert scenario.name == name
     assert scenario.summary
     assert Scenario.model_validate_json(scenario.model_dump_json()) == scenario
-    page = (Path(__file__).parents[2] / "docs" / "scenarios.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[3] / "docs" / "scenarios.md").read_text(encoding="utf-8")
     assert f"`{name}`" in page
 
 

@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 from snakegym.scenario import Scenario, Section
 from snakegym.training.scenarios.reference import OPTIONS, _section_in, _unwrapped, reference
 
-PAGE = Path(__file__).parents[2] / "docs" / "scenarios.md"
+PAGE = Path(__file__).parents[3] / "docs" / "scenarios.md"
 
 
 def fields(section: type[Section], path: str) -> list[tuple[str, FieldInfo]]:
