@@ -1,7 +1,7 @@
 """Hops a second: sixteen plain PyTorch loops one after the other, and the same hops by the engines.
 
-Run as `python benchmarks/stacked.py [--rounds N] [--model mlp|vgg] [--gpu] [--json FILE]`. A hop is the
-local training of one node of the default scenario and the evaluation of its result. In every round
+Run as `python benchmarks/stacked.py [--rounds N] [--model mlp|blocks|vgg] [--gpu] [--json FILE]`. A
+hop is the local training of one node of the default scenario and the evaluation of its result. In every round
 everybody takes a turn, so that ratios hold on a noisy machine; times are CPU time of one thread,
 which with `--gpu` drives a GPU (it waits actively, so that the GPU's time counts too); the plain
 loops then run on the GPU as well.
@@ -130,7 +130,7 @@ def summary(own: list[tuple[float, float]], plain: list[tuple[float, float]]) ->
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--model", default="mlp", choices=("mlp", "vgg"))
+    parser.add_argument("--model", default="mlp", choices=("mlp", "blocks", "vgg"))
     parser.add_argument("--gpu", action="store_true")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     args = parser.parse_args()

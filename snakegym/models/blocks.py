@@ -32,6 +32,30 @@ class ResidualLinear(nn.Module):
             self.linear.weight.mul_(self.scale)
 
 
+class ResidualBlock(nn.Module):
+    """x + V relu(U x + b) + c: features [n, width] to [n, width], by way of `hidden` others.
+
+    What it holds, moves and computes grows with `hidden`, while the trunk between the blocks stays as
+    narrow as it is. Weights of the way back are scaled down at the start, as in `ResidualLinear`.
+    """
+
+    def __init__(self, width: int, hidden: int, scale: float) -> None:
+        super().__init__()
+        self.widen = nn.Linear(width, hidden)
+        self.narrow = nn.Linear(hidden, width)
+        self.scale = scale
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Features of the same shape."""
+        branch: Tensor = self.narrow(self.widen(inputs).relu())
+        return inputs + branch
+
+    def reset_parameters(self) -> None:
+        """Scales the fresh weights of the way back down."""
+        with torch.no_grad():
+            self.narrow.weight.mul_(self.scale)
+
+
 def convolution(inputs: int, outputs: int, norm: str, pool: bool) -> nn.Sequential:
     """A 3x3 convolution with its normalisation, 2x2 max-pooling if wanted, and activation.
 

@@ -67,7 +67,8 @@ class ModelProfile:
     def backward_flops(self) -> tuple[Floats, Floats]:
         """Of one sample, [n_layers] each: for the gradient of the layer's weights, and of its inputs.
 
-        Nobody asks for the gradient of the model's inputs, so the first layer has none.
+        Nobody asks for the gradient of the model's inputs, so the first layer has none. What passes
+        between the products of one layer (a residual block has two) counts with the gradient of its inputs.
         """
         forward = self.forward_flops.tolist()
         return self.forward_flops, np.array([0.0, *forward[1:]])

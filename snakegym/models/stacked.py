@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from snakegym.errors import SnakegymError
 from snakegym.models import stacked_ops as ops
-from snakegym.models.blocks import ResidualLinear
+from snakegym.models.blocks import ResidualBlock, ResidualLinear
 from snakegym.models.layered import LayeredModel
 from snakegym.models.stacked_gradients import GradientPlan
 
@@ -140,7 +140,14 @@ class _Translation:
             for name, child in module.named_children():
                 yield from self.operations(child, f"{prefix}{name}.")
         elif type(module) is not nn.Identity:
-            yield self._operation(module, tuple(prefix + name for name, _ in module.named_parameters()))
+            yield from self._steps(module, tuple(prefix + name for name, _ in module.named_parameters()))
+
+    def _steps(self, module: nn.Module, names: tuple[str, ...]) -> Iterator[ops.Operation]:
+        if type(module) is ResidualBlock and self._expect(dense=True):
+            yield ops.Widen(names[:2])
+            yield ops.Narrow(names[2:])
+        else:
+            yield self._operation(module, names)
 
     def _operation(self, module: nn.Module, names: tuple[str, ...]) -> ops.Operation:
         kind = type(module)  # exactly: a subclass may compute something else

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from snakegym.models.stacked_ops import Operation, Trainable
+from snakegym.models.stacked_ops import Operation, Signal, Trainable
 
 
 class GradientPlan:
@@ -36,7 +36,7 @@ class GradientPlan:
         columns: Mapping[int, slice],
         flat: Tensor,
     ) -> None:
-        self._users: dict[int, tuple[_Family, Sequence[int], Tensor]] = {}
+        self._users: dict[int, tuple[Trainable, _Family, Sequence[int], Tensor]] = {}
         """Per operation who trains it, also as a tensor."""
         families: dict[Hashable, _Family] = {}
         used = dict.fromkeys(columns, 0)
@@ -47,7 +47,8 @@ class GradientPlan:
             used[layer] += sum(w[0].numel() for w in own)
             key = (-1 if op.joint else i, start, tuple(w.shape for w in own))
             family = families.setdefault(key, _Family(op, own, flat, start))
-            self._users[i] = (family, members[layer], torch.tensor(members[layer], device=flat.device))
+            places = torch.tensor(members[layer], device=flat.device)
+            self._users[i] = (op, family, members[layer], places)
         self.lowest = min(self._users, default=len(operations))
         """Nobody needs a gradient below this operation."""
         self.narrow(len(flat))
@@ -55,21 +56,21 @@ class GradientPlan:
     def narrow(self, n: int) -> None:
         """From now on there are only the first n members."""
         self._families: dict[_Family, list[Tensor]] = {}
-        self._wanted: dict[int, tuple[_Family, Tensor | None]] = {}
+        self._wanted: dict[int, tuple[Trainable, _Family, Tensor | None]] = {}
         for i in sorted(self._users, reverse=True):  # as the backward pass meets them
-            family, users, places = self._users[i]
+            op, family, users, places = self._users[i]
             left = bisect_left(users, n)
             if left:
                 self._families.setdefault(family, []).append(places[:left])
-                self._wanted[i] = (family, None if left == n else places[:left])
+                self._wanted[i] = (op, family, None if left == n else places[:left])
         for family, rows in self._families.items():
             family.narrow(n, torch.cat(rows))
 
-    def collect(self, operation: int, grad: Tensor, saved: Any) -> None:
+    def collect(self, operation: int, grad: Signal, saved: Any) -> None:
         """Takes what the gradients of an operation are made from, if they are wanted."""
         if operation in self._wanted:
-            family, rows = self._wanted[operation]
-            family.collect(rows, grad, saved)
+            op, family, rows = self._wanted[operation]
+            family.collect(rows, op.product(grad), op.evidence(saved))
 
     def finish(self) -> None:
         """Forms the gradients for which all has been collected by now."""
@@ -92,11 +93,11 @@ class _Family:
         """From now on these of the first n members train one, in the order in which they are collected."""
         self._targets, self._rows = [t[:n] for t in self._targets], rows
 
-    def collect(self, rows: Tensor | None, grad: Tensor, saved: Any) -> None:
-        evidence, axis = self._op.evidence(saved), self._op.axis
+    def collect(self, rows: Tensor | None, grad: Tensor, evidence: Tensor) -> None:
         if rows is None:
             self._op.gradients(grad, evidence, self._targets)
         else:  # copies, as the backward pass goes on to write into its gradient
+            axis = self._op.axis
             self._pending.append((grad.index_select(axis, rows), evidence.index_select(axis, rows)))
 
     def finish(self) -> None:

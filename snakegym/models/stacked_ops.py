@@ -18,6 +18,8 @@ from torch.nn import functional
 
 Bound = Any
 """An operation's parameters in the form in which it uses them."""
+Signal = Any
+"""What goes from one operation to the next: a tensor; within a residual block two, trunk and branch."""
 _aten = torch.ops.aten
 
 
@@ -36,11 +38,11 @@ class Operation(ABC):
         return None
 
     @abstractmethod
-    def forward(self, x: Tensor, bound: Bound) -> tuple[Tensor, Any]:
+    def forward(self, x: Signal, bound: Bound) -> tuple[Signal, Any]:
         """Output, and what `backward` and `evidence` need to know."""
 
     @abstractmethod
-    def backward(self, grad: Tensor, saved: Any, bound: Bound) -> Tensor:
+    def backward(self, grad: Signal, saved: Any, bound: Bound) -> Signal:
         """Gradient with respect to the input, from that with respect to the output."""
 
 
@@ -51,6 +53,11 @@ class Trainable(Operation):
     """Of the members, in inputs and outputs."""
     joint: bool
     """Whether gradients of several such operations, with parameters of one shape, fit into one call."""
+
+    def product(self, grad: Signal) -> Tensor:
+        """Of the gradient of the output the part that the parameters' gradients are made from."""
+        tensor: Tensor = grad
+        return tensor
 
     @abstractmethod
     def evidence(self, saved: Any) -> Tensor:
@@ -87,8 +94,8 @@ class Flatten(Operation):
         return (grad.transpose(0, 1) if self.images else grad).reshape(saved)
 
 
-class Linear(Trainable):
-    """W x + b."""
+class Product(Trainable):
+    """An operation with the parameters of W x + b."""
 
     axis = 0
     joint = True
@@ -101,13 +108,6 @@ class Linear(Trainable):
         bias = weights[1].unsqueeze(1) if len(weights) > 1 else None
         return weights[0], weights[0].transpose(1, 2), bias
 
-    def forward(self, x: Tensor, bound: Bound) -> tuple[Tensor, Tensor]:
-        _, transposed, bias = bound
-        return (torch.bmm(x, transposed) if bias is None else torch.baddbmm(bias, x, transposed)), x
-
-    def backward(self, grad: Tensor, saved: Tensor, bound: Bound) -> Tensor:
-        return torch.bmm(grad, bound[0])
-
     def evidence(self, saved: Tensor) -> Tensor:
         return saved
 
@@ -117,7 +117,18 @@ class Linear(Trainable):
             out[1].copy_(grad.sum(1))
 
 
-class ResidualLinear(Linear):
+class Linear(Product):
+    """W x + b."""
+
+    def forward(self, x: Tensor, bound: Bound) -> tuple[Tensor, Tensor]:
+        _, transposed, bias = bound
+        return (torch.bmm(x, transposed) if bias is None else torch.baddbmm(bias, x, transposed)), x
+
+    def backward(self, grad: Tensor, saved: Tensor, bound: Bound) -> Tensor:
+        return torch.bmm(grad, bound[0])
+
+
+class ResidualLinear(Product):
     """x + W relu(x) + b."""
 
     def forward(self, x: Tensor, bound: Bound) -> tuple[Tensor, Tensor]:
@@ -128,6 +139,33 @@ class ResidualLinear(Linear):
     def backward(self, grad: Tensor, saved: Tensor, bound: Bound) -> Tensor:
         # Half the time of `threshold_backward`; nobody needs the features themselves any more.
         return grad.addcmul_(torch.bmm(grad, bound[0]), saved.sign_())
+
+
+class Widen(Product):
+    """First half of a residual block: x to the pair of x, the trunk, and U x + b, the branch."""
+
+    def forward(self, x: Tensor, bound: Bound) -> tuple[tuple[Tensor, Tensor], Tensor]:
+        return (x, torch.baddbmm(bound[2], x, bound[1])), x
+
+    def backward(self, grad: tuple[Tensor, Tensor], saved: Tensor, bound: Bound) -> Tensor:
+        trunk, branch = grad
+        return trunk.baddbmm_(branch, bound[0])
+
+    def product(self, grad: tuple[Tensor, Tensor]) -> Tensor:
+        return grad[1]
+
+
+class Narrow(Product):
+    """Second half of a residual block: trunk and branch to trunk + V relu(branch) + c."""
+
+    def forward(self, x: tuple[Tensor, Tensor], bound: Bound) -> tuple[Tensor, Tensor]:
+        trunk, features = x[0], x[1].relu_()
+        return (trunk + bound[2]).baddbmm_(features, bound[1]), features  # the trunk is needed again
+
+    def backward(self, grad: Tensor, saved: Tensor, bound: Bound) -> tuple[Tensor, Tensor]:
+        branch = torch.bmm(grad, bound[0])
+        _aten.threshold_backward.grad_input(branch, saved, 0, grad_input=branch)
+        return grad, branch
 
 
 class Convolution(Trainable):

@@ -8,13 +8,14 @@ from contextlib import contextmanager
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import torch
 from pydantic import Field, ValidationError
 from torch import nn
 
 from snakegym.data.torchvision_shim import import_torchvision
 from snakegym.errors import SnakegymError
-from snakegym.models.blocks import ResidualLinear, convolution, dense
+from snakegym.models.blocks import ResidualBlock, ResidualLinear, convolution, dense
 from snakegym.models.layered import LayeredModel
 from snakegym.plugins import load_plugin, make_plugin
 from snakegym.scenario import ModelConfig, Section, describe_faults
@@ -32,6 +33,19 @@ class MlpOptions(Section):
     """Features between the layers."""
     middle: Annotated[int, Field(ge=1, le=1024)] = 7
     """Middle layers."""
+
+
+class BlocksOptions(Section):
+    """Options of `blocks`."""
+
+    width: Annotated[int, Field(ge=1, le=2**16)] = 16
+    """Features between the layers: the narrower, the more the layers' own sizes tell."""
+    middle: Annotated[int, Field(ge=1, le=1024)] = 7
+    """Middle layers."""
+    smallest: Annotated[int, Field(ge=1, le=2**16)] = 8
+    """Hidden features of the first middle layer; from layer to layer they grow by one factor."""
+    largest: Annotated[int, Field(ge=1, le=2**16)] = 512
+    """Hidden features of the last middle layer, `smallest` or more."""
 
 
 class VggOptions(Section):
@@ -149,6 +163,20 @@ def _mlp(options: MlpOptions, input_shape: Shape, n_classes: int) -> list[nn.Mod
     return [first, *(ResidualLinear(width, scale) for _ in range(options.middle)), last]
 
 
+def _blocks(options: BlocksOptions, input_shape: Shape, n_classes: int) -> list[nn.Module]:
+    """Residual blocks on a narrow trunk, larger from layer to layer, for samples of any shape."""
+    if options.smallest > options.largest:
+        raise SnakegymError(
+            f"field 'model.options.smallest': found {options.smallest}, expected at most {options.largest}, "
+            "which is 'model.options.largest'"
+        )
+    width, scale = options.width, (2 * options.middle) ** -0.5
+    hidden = np.geomspace(options.smallest, options.largest, options.middle).round().astype(int).tolist()
+    first = nn.Sequential(nn.Flatten(), nn.Linear(math.prod(input_shape), width))
+    last = nn.Sequential(nn.ReLU(), nn.Linear(width, n_classes))
+    return [first, *(ResidualBlock(width, h, scale) for h in hidden), last]
+
+
 def _vgg(options: VggOptions, input_shape: Shape, n_classes: int) -> list[nn.Module]:
     """VGG-style network for small images: 7 convolutions (the 3rd and 6th pool), 2 dense layers."""
     _require_images("vgg", input_shape, 8)
@@ -223,6 +251,7 @@ def _describe(error: ValidationError, name: str, options: type[Section]) -> str:
 
 
 _ZOO: dict[str, tuple[type[Section], Callable[[Any, Shape, int], list[nn.Module]]]] = {
+    "blocks": (BlocksOptions, _blocks),
     "mlp": (MlpOptions, _mlp),
     "torchvision-vgg11": (TorchvisionVgg11Options, _torchvision_vgg11),
     "vgg": (VggOptions, _vgg),

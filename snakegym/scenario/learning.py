@@ -48,7 +48,8 @@ class ModelConfig(Section):
     """A layered model from the zoo (`snakegym.models.zoo`)."""
 
     name: PathText = "mlp"
-    """`mlp`, `vgg`, `vgg11`, `torchvision-vgg11`; or your own, `module:attribute` or `file.py:attribute`."""
+    """`mlp`, `blocks`, `vgg`, `vgg11`, `torchvision-vgg11`; or your own, `module:attribute`
+    or `file.py:attribute`."""
     options: dict[Line, Setting] = Field(default_factory=dict, max_length=32)
     """What the model takes; each has options of its own."""
 

@@ -39,6 +39,7 @@ def test_registered_schedulers(name: str) -> None:
     ("name", "shape", "options"),
     [
         ("mlp", (1, 8, 8), {"width": 8, "middle": 3}),
+        ("blocks", (1, 8, 8), {"width": 8, "middle": 3, "largest": 32}),
         ("vgg", (1, 8, 8), {"width": 8}),
         ("vgg11", (3, 32, 32), {"width": 0.1, "hidden": 64}),
     ],

@@ -10,7 +10,13 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 
-from snakegym.models.zoo import MlpOptions, TorchvisionVgg11Options, Vgg11Options, VggOptions
+from snakegym.models.zoo import (
+    BlocksOptions,
+    MlpOptions,
+    TorchvisionVgg11Options,
+    Vgg11Options,
+    VggOptions,
+)
 from snakegym.network.traces.generator import GeneratorConfig
 from snakegym.scenario import Scenario, Section
 
@@ -19,6 +25,7 @@ UNITS = {"_s": "s", "_bps": "bit/s", "_j": "J", "_w": "W", "_bytes": "B", "_flop
 OPTIONS: dict[str, type[Section]] = {
     "network.traces.generator": GeneratorConfig,
     "model.options` of `mlp": MlpOptions,
+    "model.options` of `blocks": BlocksOptions,
     "model.options` of `vgg": VggOptions,
     "model.options` of `vgg11": Vgg11Options,
     "model.options` of `torchvision-vgg11": TorchvisionVgg11Options,

@@ -23,7 +23,11 @@ from snakegym.models.zoo import build_model
 from snakegym.network.costs import hop_memory
 from snakegym.scenario import LearningConfig, ModelConfig
 
-MODELS = [("mlp", {"width": 16, "middle": 3}, (1, 8, 8)), ("vgg", {"width": 4}, (1, 8, 8))]
+MODELS = [
+    ("mlp", {"width": 16, "middle": 3}, (1, 8, 8)),
+    ("blocks", {"middle": 3, "largest": 32}, (1, 8, 8)),
+    ("vgg", {"width": 4}, (1, 8, 8)),
+]
 
 
 @pytest.fixture(params=MODELS, ids=[m[0] for m in MODELS])

@@ -23,6 +23,8 @@ MIDDLE = 4
 SHAPE = (1, 3, 2)
 ZOO = [
     ("mlp", {"width": 16, "middle": 3}, (2, 5)),
+    ("blocks", {"width": 5, "middle": 4, "smallest": 3, "largest": 24}, (2, 5)),
+    ("blocks", {"width": 6, "middle": 3, "smallest": 6, "largest": 6}, (10,)),
     ("vgg", {"width": 8}, (1, 8, 8)),
     ("vgg", {"width": 4, "norm": "none"}, (3, 20, 17)),
     ("vgg11", {"width": 0.125}, (3, 32, 32)),

@@ -152,7 +152,12 @@ def test_buffers_that_were_drawn_are_part_of_the_architecture():
 
 def test_global_generator_untouched_by_building_and_initialising():
     before = torch.get_rng_state()
-    for name, shape in (("mlp", (1, 8, 8)), ("vgg", (1, 8, 8)), ("vgg11", (3, 32, 32))):
+    for name, shape in (
+        ("mlp", (1, 8, 8)),
+        ("blocks", (1, 8, 8)),
+        ("vgg", (1, 8, 8)),
+        ("vgg11", (3, 32, 32)),
+    ):
         build_model(ModelConfig(name=name, options={"width": 1}), shape, 10).initial_state(3)
     assert torch.equal(torch.get_rng_state(), before)
 

@@ -9,7 +9,12 @@ from snakegym.models.profile import profile_model
 from snakegym.models.zoo import build_model
 from snakegym.scenario import LearningConfig, ModelConfig
 
-MODELS = [("mlp", {}, (1, 8, 8)), ("vgg", {}, (1, 8, 8)), ("vgg11", {"width": 0.125}, (3, 32, 32))]
+MODELS = [
+    ("mlp", {}, (1, 8, 8)),
+    ("blocks", {}, (1, 8, 8)),
+    ("vgg", {}, (1, 8, 8)),
+    ("vgg11", {"width": 0.125}, (3, 32, 32)),
+]
 
 
 @pytest.fixture(params=MODELS, ids=[m[0] for m in MODELS])
@@ -26,6 +31,30 @@ def test_figures_of_the_perceptron_by_hand():
     assert profile.activation_bytes.tolist() == [256] * 9  # the sample, and each ReLU's output once
     per_sample = 8192 * 8 + 1280 + 8192 * 7 + 1280 + 8192 * 2 + 1280
     assert profile.training_flops().tolist() == [per_sample] * 7
+
+
+def test_figures_of_the_blocks_by_hand():
+    profile = profile_model(build_model(ModelConfig(name="blocks"), (1, 8, 8), 10), (1, 8, 8))
+    hidden = 8 * 2.0 ** np.arange(7)
+    np.testing.assert_array_equal(profile.n_parameters[1:-1], 2 * 16 * hidden + hidden + 16)
+    np.testing.assert_array_equal(profile.n_bytes[1:-1], 4 * (2 * 16 * hidden + hidden + 16))
+    np.testing.assert_array_equal(profile.forward_flops[1:-1], 2 * 2 * 16 * hidden)
+    # The trunk as it comes in (64 B) and the branch after its ReLU; frozen, the mask of the ReLU alone.
+    np.testing.assert_array_equal(profile.activation_bytes[1:-1], 64 + 4 * hidden)
+    np.testing.assert_array_equal(profile.frozen_activation_bytes[1:-1], 4 * hidden)
+    ends = 2 * 16 * (64 + 10)
+    everything = ends + 4 * 16 * hidden.sum()
+    both_ways = everything + (everything - 2 * 16 * 64)  # no gradient of the samples
+    np.testing.assert_array_equal(profile.training_flops(), both_ways + ends + 4 * 16 * hidden)
+
+
+def test_blocks_differ_in_bytes_work_and_memory():
+    profile = profile_model(build_model(ModelConfig(name="blocks"), (1, 8, 8), 10), (1, 8, 8))
+    memory = profile.hop_memory(LearningConfig())
+    for figures in (profile.n_bytes[1:-1], profile.forward_flops[1:-1], profile.training_flops(), memory):
+        assert (np.diff(figures) > 0).all()
+    assert profile.n_bytes[-2] > 30 * profile.n_bytes[1]
+    assert memory[-1] > 1.2 * memory[0]
 
 
 def test_shapes_and_signs(case):
@@ -61,7 +90,10 @@ def test_backward_flops_are_those_of_each_layer_alone(case):
     weights, inputs = profile.backward_flops()
     x = torch.zeros(4, *shape)
     for i, layer in enumerate(model.layers):
-        for wanted, by_weights, by_inputs in [(layer.parameters, 1, 0), (lambda x=x: [x], 0, 1)]:
+        cases = [(0, 1), (1, 1)]
+        if sum(isinstance(m, nn.Linear | nn.Conv2d) for m in layer.modules()) == 1:
+            cases.append((1, 0))  # else on their way through the layer they need more
+        for by_weights, by_inputs in cases:
             if by_inputs and i == 0:
                 assert inputs[0] == 0
                 continue
@@ -69,8 +101,8 @@ def test_backward_flops_are_those_of_each_layer_alone(case):
             x = x.detach().requires_grad_(bool(by_inputs))
             y = layer(x)
             with FlopCounterMode(display=False) as counter:
-                torch.autograd.grad(y.sum(), list(wanted()) if by_weights else [x])
-            expected = weights[i] if by_weights else inputs[i]
+                torch.autograd.grad(y.sum(), [*([x] * by_inputs), *(by_weights * [*layer.parameters()])])
+            expected = by_weights * weights[i] + by_inputs * inputs[i]
             assert counter.get_total_flops() / 4 == pytest.approx(expected)
         x = y.detach()
 

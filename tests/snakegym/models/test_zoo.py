@@ -8,6 +8,9 @@ from snakegym.scenario import ModelConfig
 CASES = [
     ("mlp", {}, (1, 8, 8), 7),
     ("mlp", {"width": 16, "middle": 1}, (3, 5), 1),
+    ("blocks", {}, (1, 8, 8), 7),
+    ("blocks", {"width": 8, "middle": 30, "smallest": 16, "largest": 40}, (3, 5), 30),
+    ("blocks", {"middle": 1}, (12,), 1),
     ("vgg", {}, (1, 8, 8), 7),
     ("vgg", {"norm": "none", "width": 4}, (3, 20, 17), 7),
     ("vgg11", {"width": 0.125}, (3, 32, 32), 9),
@@ -67,6 +70,33 @@ def test_torchvisions_vgg11_takes_colour_images_alone():
         build_model(ModelConfig(name="torchvision-vgg11"), (1, 32, 32), 10)
 
 
+@pytest.mark.parametrize(
+    ("options", "hidden"),
+    [
+        ({}, [8, 16, 32, 64, 128, 256, 512]),
+        ({"middle": 1}, [8]),
+        ({"middle": 4, "smallest": 2, "largest": 3}, [2, 2, 3, 3]),
+        ({"middle": 3, "smallest": 5, "largest": 5}, [5, 5, 5]),
+    ],
+)
+def test_blocks_grow_by_one_factor_from_the_smallest_to_the_largest(options, hidden):
+    model = build_model(ModelConfig(name="blocks", options=options), (1, 8, 8), 10)
+    assert [layer.widen.out_features for layer in model.layers[1:-1]] == hidden
+
+
+@pytest.mark.parametrize("options", [{}, {"middle": 200}, {"width": 64}, {"smallest": 1, "largest": 2048}])
+def test_depth_and_size_of_blocks_neither_inflate_nor_kill_the_signal(options):
+    model = build_model(ModelConfig(name="blocks", options=options), (100,), 10)
+    x = torch.randn(200, 100, generator=torch.Generator().manual_seed(0))
+    for seed in range(3):
+        model.load(model.initial_state(seed))
+        signal = model.layers[0](x)
+        start = signal.std().item()
+        for layer in model.layers[1:-1]:
+            signal = layer(signal)
+        assert 1 < signal.std().item() / start < 4  # exp(1/2) on average
+
+
 def test_vgg11_at_width_1_is_vgg11():
     model = build_model(ModelConfig(name="vgg11", options={"norm": "none"}), (3, 32, 32), 10)
     weights = [t for layer in model.initial_state(0).layers for t in layer.values() if t.ndim > 1]
@@ -80,6 +110,15 @@ def test_vgg11_at_width_1_is_vgg11():
         ("mlp", {"depth": 3}, (1, 8, 8), ["model.options.depth", "3", "width", "middle"]),
         ("mlp", {"width": 0}, (1, 8, 8), ["model.options.width", "0"]),
         ("mlp", {"width": 1.5}, (1, 8, 8), ["model.options.width", "1.5"]),
+        ("blocks", {"depth": 3}, (1, 8, 8), ["model.options.depth", "3", "smallest", "largest"]),
+        ("blocks", {"largest": 0}, (1, 8, 8), ["model.options.largest", "0"]),
+        (
+            "blocks",
+            {"smallest": 64, "largest": 32},
+            (1, 8, 8),
+            ["model.options.smallest", "found 64", "at most 32", "model.options.largest"],
+        ),
+        ("blocks", {"width": 2**16, "largest": 2**16}, (1, 8, 8), ["model.options", "bytes of parameters"]),
         ("vgg", {"norm": "batch"}, (1, 8, 8), ["model.options.norm", "batch", "group"]),
         ("vgg11", {"width": -1.0}, (3, 32, 32), ["model.options.width", "-1"]),
         ("vgg", {}, (1, 7, 8), ["vgg", "(1, 7, 8)", "8x8"]),
