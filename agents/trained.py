@@ -13,10 +13,10 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from torch import Tensor
 
 from snakegym.agents.hyperparameters import Policy, Width
@@ -33,6 +33,8 @@ MOST_CONFIG_BYTES = 2**22
 MOST_STAMP_BYTES = 2**28
 SPARE_BYTES = 2**17
 """What a file of tensors may hold beside them: names, shapes, alignment."""
+
+Shape = TypeVar("Shape")
 
 TENSOR_PARTS = (
     "collections OrderedDict",
@@ -175,6 +177,17 @@ class Checkpoint:
             raise self.error(f"{type(loaded).__name__} in {member}")
         return loaded
 
+    def stamp(self, shape: type[Shape]) -> Shape:
+        """What the stamp says, checked by pydantic. Raises SnakegymError as `open_checkpoint`."""
+        text = self.read(STAMP, MOST_STAMP_BYTES)
+        try:
+            parse_json(text, STAMP, finite=False)  # pydantic takes a name that is given twice
+            return TypeAdapter(shape).validate_json(text)
+        except SnakegymError as error:
+            raise self.error(f"another shape of {STAMP} ({error})") from None
+        except ValidationError as error:
+            raise self.error(f"another shape of {STAMP} ({one_line(error)})") from None
+
     def error(self, found: str) -> SnakegymError:
         """That something else was found than a checkpoint."""
         return SnakegymError(f"{self.path}: found {found}, expected a checkpoint of a training run")
@@ -245,10 +258,7 @@ def check_stamp(checkpoint: Checkpoint, algo: str) -> None:
     """Whether the checkpoint, if it says so, is one of that algorithm. Raises SnakegymError if not."""
     if STAMP not in checkpoint:
         return
-    try:
-        found = _Stamp.model_validate_json(checkpoint.read(STAMP, MOST_STAMP_BYTES)).algo
-    except ValidationError as error:
-        raise checkpoint.error(f"another shape of {STAMP} ({one_line(error)})") from None
+    found = checkpoint.stamp(_Stamp).algo
     if found != algo:
         raise SnakegymError(f"{checkpoint.path}: holds a policy of '{found}', expected one of '{algo}'")
 

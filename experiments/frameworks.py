@@ -10,7 +10,6 @@ have trained is the same, and counted once.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import numpy as np
 
 from snakegym.frameworks.registry import FRAMEWORKS
 from snakegym.training.analysis.intervals import mean_and_half
+from snakegym.training.runs.folder import read_json
 
 BASELINES = ("fedavg", "snake-p2p")
 COSTS = {
@@ -68,7 +68,7 @@ def load(paths: Sequence[Path], rounds: int | None) -> list[Comparison]:
     """What the files hold, by partition and rounds (default: all of a file's)."""
     found: dict[tuple[str, int], Comparison] = {}
     for path in paths:
-        stored = json.loads(path.read_text())
+        stored = read_json(path)
         data = stored["comparison"]["scenario"]["data"]
         title = data["partition"] + ("" if data["partition"] == "iid" else f" {data['alpha']:g}")
         key = title, rounds or stored["comparison"]["cycles"]

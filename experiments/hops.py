@@ -12,7 +12,6 @@ two are the same.
 from __future__ import annotations
 
 import argparse
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -22,6 +21,7 @@ import numpy as np
 from scipy import stats
 
 from snakegym.frameworks.registry import FRAMEWORKS
+from snakegym.training.runs.folder import read_json
 
 Change = tuple[int, dict[str, Any], float]
 """Seed, hop, and the change of validation accuracy that came with it, in points."""
@@ -48,7 +48,7 @@ def table(pieces: Iterable[Path]) -> str:
     """A row a framework."""
     found: dict[str, list[Change]] = defaultdict(list)
     for path in pieces:
-        result = json.loads(path.read_text())
+        result = read_json(path)
         found[result["framework"]].extend(changes(result))
     rows = ["| framework | hops | sd of the change, points | by node | by layer |", "|---|---|---|---|---|"]
     for name, own in found.items():

@@ -5,12 +5,37 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from snakegym.errors import SnakegymError
 
 MOST_BYTES: Final = 2**20
 """Of a file that a person writes: a thousand times a scenario of ours."""
+
+
+TEMPORARY: Final = ".snakegym-"
+"""With this begin the names of our temporary files and folders, and of nobody else's."""
+
+
+class Owned(NamedTuple):
+    """What a temporary file is for."""
+
+    process: int
+    """That writes it, or did."""
+    name: str
+    """That it is to bear."""
+
+
+def temporary_name(name: str) -> str:
+    """Where this process writes what is to bear that name; it ends alike, as some writers go by it."""
+    return f"{TEMPORARY}{os.getpid()}-{name}"
+
+
+def owner_of(name: str) -> Owned | None:
+    """What `temporary_name` was given in some process; None if the name is none of its names."""
+    process, _, rest = name.removeprefix(TEMPORARY).partition("-")
+    ours = name.startswith(TEMPORARY) and process.isascii() and process.isdecimal() and rest
+    return Owned(int(process), rest) if ours else None
 
 
 def user_path(path: str | Path) -> Path:

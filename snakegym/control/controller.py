@@ -209,7 +209,7 @@ class ProcessController:
         model, caches = copy.copy(self._model), copy.copy(self.caches)  # all or nothing
         pool, rng = copy.deepcopy((self.pool, self._rng))
         with reading():
-            model.restore(plain["model"], shelf)
+            model.restore(plain["model"], shelf, self.network.n_nodes)
             pool.restore(plain["pool"])
             caches.restore(plain["caches"])
             rng.bit_generator.state = plain["rng"]

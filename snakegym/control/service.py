@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from snakegym.control.feasible import check_feasible
 from snakegym.control.nodes.holdings import node_data
 from snakegym.data.datasets import DataParts, load_data
 from snakegym.data.partition import partition
+from snakegym.documents import parse_json
 from snakegym.errors import SnakegymError
 from snakegym.learning.jobs import Engine
 from snakegym.learning.stacked import EngineKind, make_engine
@@ -123,7 +123,8 @@ def _trace_folder(scenario: Scenario, traces: str | None) -> str | None:
 
 @lru_cache(maxsize=16)
 def _load(scenario_json: str, split: Split, traces: str | None, engine: EngineKind) -> Service:
-    scenario = load_scenario(json.loads(scenario_json))  # whoever copied and changed one may have erred
+    # Whoever copied and changed one may have erred.
+    scenario = load_scenario(parse_json(scenario_json, "the scenario"))
     data = load_data(scenario.data)
     model = build_model(scenario.model, data.input_shape, data.n_classes)
     profile = profile_model(model, data.input_shape)

@@ -7,11 +7,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
-from snakegym.errors import SnakegymError
+from snakegym.control.progress.checkpoint import reading
+from snakegym.control.progress.plain import count, number
 from snakegym.frameworks.ledger import Ledger
 from snakegym.frameworks.problem import Problem, state_on
 from snakegym.frameworks.records import Checkpoint, RoundRecord
-from snakegym.models.state import LayerState, ModelState
+from snakegym.models.state import LayerState, ModelState, check_like
 
 
 class Framework(ABC):
@@ -61,12 +62,14 @@ class Framework(ABC):
         """Go on from a checkpoint of the same framework on the same problem.
 
         Raises:
-            SnakegymError: it is of another one.
+            SnakegymError: it is of another one, or damaged; then nothing has changed.
         """
         journal, device = checkpoint.journal, str(self.problem.data.train.inputs.device)
-        self._take_up(state_on(device, ModelState(checkpoint.layers)).layers, journal)
-        self.rounds, self.clock_s = int(journal["rounds"]), float(journal["clock_s"])
-        self._trained_samples = float(journal["trained_samples"])
+        with reading():
+            rounds = count("rounds", journal["rounds"])
+            clock_s, trained = (number(name, journal[name]) for name in ("clock_s", "trained_samples"))
+            self._take_up(state_on(device, ModelState(checkpoint.layers)).layers, journal)
+        self.rounds, self.clock_s, self._trained_samples = rounds, clock_s, trained
 
     def log(self) -> dict[str, Any]:
         """What happened in the rounds so far beside their records, as plain JSON data."""
@@ -85,7 +88,7 @@ class Framework(ABC):
         return self.state.layers, {}
 
     def _take_up(self, layers: Sequence[LayerState], journal: dict[str, Any]) -> None:
-        """Take up what `_carried` gave."""
+        """Take up what `_carried` gave, all or nothing."""
         check_like(layers, self.state.layers)
         self.state = ModelState(tuple(layers))
 
@@ -116,17 +119,3 @@ class Framework(ABC):
             validation_accuracy=validation,
             test_accuracy=test,
         )
-
-
-def check_like(found: Sequence[LayerState], expected: Sequence[LayerState]) -> None:
-    """Raise SnakegymError unless these are tensors of the same names, shapes and types."""
-    ours, theirs = (
-        [{name: (tuple(t.shape), t.dtype) for name, t in layer.items()} for layer in layers]
-        for layers in (found, expected)
-    )
-    if ours != theirs:
-        place = next(
-            (i for i, pair in enumerate(zip(ours, theirs, strict=False)) if pair[0] != pair[1]), None
-        )
-        what = f"{len(ours)} layers, not {len(theirs)}" if place is None else f"another layer {place}"
-        raise SnakegymError(f"checkpoint: found {what}")

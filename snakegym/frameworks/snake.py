@@ -19,7 +19,7 @@ from snakegym.control.execution.interrupting import InterruptingExecutor
 from snakegym.control.progress.checkpoint import ProcessCheckpoint
 from snakegym.control.records import Assignment, Hop
 from snakegym.errors import SnakegymError
-from snakegym.frameworks.base import Framework, check_like
+from snakegym.frameworks.base import Framework
 from snakegym.frameworks.ledger import Ledger
 from snakegym.frameworks.problem import Problem
 from snakegym.models.state import LayerState
@@ -154,7 +154,6 @@ class SnakeLearning(Framework):
 
     def _take_up(self, layers: Sequence[LayerState], journal: dict[str, Any]) -> None:
         self._controller.restore(ProcessCheckpoint(tuple(layers), journal["process"]))
-        check_like(self._controller.state.layers, self.state.layers)
         self.state = self._controller.state
 
 

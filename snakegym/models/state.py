@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
+
+from snakegym.errors import SnakegymError
 
 LayerState = Mapping[str, Tensor]
 """Name to parameter or buffer of one layer."""
@@ -28,3 +30,17 @@ class ModelState:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> ModelState:
         return self  # immutable, so a copy may share it
+
+
+def check_like(found: Sequence[LayerState], expected: Sequence[LayerState]) -> None:
+    """Raise SnakegymError unless these are tensors of the same names, shapes and types."""
+    ours, theirs = (
+        [{name: (tuple(t.shape), t.dtype) for name, t in layer.items()} for layer in layers]
+        for layers in (found, expected)
+    )
+    if ours != theirs:
+        place = next(
+            (i for i, pair in enumerate(zip(ours, theirs, strict=False)) if pair[0] != pair[1]), None
+        )
+        what = f"{len(ours)} layers, not {len(theirs)}" if place is None else f"another layer {place}"
+        raise SnakegymError(f"checkpoint: found {what}")

@@ -26,6 +26,10 @@ EVALUATE = ("evaluate", "--scheduler", "random", "--out", "out")
         ((*COMPARE, "model.options.width=1000000000"), "model.options.width"),
         ((*COMPARE, "network.nodes=011"), "found '011'"),
         ((*COMPARE, "network.nodes=[1"), "not valid YAML"),
+        ((*COMPARE, "learning.epochs=1", "--set", "learning.epochs=1"), "'learning.epochs=1' after another"),
+        ((*COMPARE, "learning.epochs=1", "--set", "learning={epochs: 2}"), "expected each field once"),
+        ((*COMPARE, "network.devices.0.share=1", "--set", "network.devices.00.share=2"), "each field once"),
+        ((*COMPARE, "data.root=/a", "--data", "/b"), "expected each field once"),
     ],
 )
 def test_refused_in_one_line_and_leaves_nothing(

@@ -20,15 +20,22 @@ def changed(scenario: Scenario, changes: Sequence[str]) -> Scenario:
         changes: `FIELD=VALUE` each: sections, and places in lists, have dots between them; values are YAML.
 
     Raises:
-        SnakegymError: a change of another form, an unknown field, or a value
-            that the field cannot have.
+        SnakegymError: a change of another form, an unknown field, one that is given twice (a section
+            after a field of it, too), or a value that the field cannot have.
     """
     fields = scenario.model_dump(mode="json")
+    done: list[list[str]] = []
     for change in changes:
         name, equals, text = change.partition("=")
         path = name.strip().split(".")
         if not equals or not all(path):
             raise SnakegymError(f"--set: found '{change}', expected FIELD=VALUE, like learning.epochs=2")
+        place = [str(int(key)) if key.isdecimal() else key for key in path]
+        if any(earlier[: len(place)] == place for earlier in done):
+            raise SnakegymError(
+                f"--set: found '{change}' after another value of it, expected each field once"
+            )
+        done.append(place)
         _put(fields, path, _value(change, text), change)
     return parse_scenario(yaml.safe_dump(fields), "--set") if changes else scenario
 

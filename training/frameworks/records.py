@@ -10,6 +10,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor
 
+from snakegym.documents import parse_json
 from snakegym.errors import SnakegymError
 from snakegym.frameworks.records import RoundRecord
 from snakegym.training.runs.folder import replacing
@@ -124,7 +125,10 @@ def _is_layer(found: Any) -> bool:
 
 def _parse(kind: type[Model], text: str, path: Path, way_out: str) -> Model:
     try:
+        parse_json(text, str(path), finite=False)  # pydantic takes a name that is given twice
         return kind.model_validate_json(text)
+    except SnakegymError as error:
+        raise SnakegymError(f"{error}: delete the file to {way_out}") from None
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         field = ".".join(str(part) for part in first["loc"])

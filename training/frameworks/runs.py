@@ -132,6 +132,10 @@ class Runner:
             return [], 0.0
         try:
             framework.restore(Checkpoint(tuple(saved.layers), saved.journal))
+            if framework.rounds != len(saved.records):
+                raise SnakegymError(
+                    f"field 'journal.rounds': found {framework.rounds}, but {len(saved.records)} records"
+                )
             json.dumps(framework.log(), allow_nan=False)  # whatever no result could hold is found out now
         except (SnakegymError, LookupError, ArithmeticError, TypeError, ValueError) as error:
             raise SnakegymError(

@@ -14,15 +14,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field
 
 from snakegym.agents.trained import (
-    MOST_STAMP_BYTES,
     STAMP,
     Checkpoint,
     check_stamp,
     check_weights,
-    one_line,
     open_checkpoint,
     size_of,
 )
@@ -81,7 +79,7 @@ def save_checkpoint(path: Path, model: BaseAlgorithm, state: TrainingState) -> N
 def read_state(path: Path) -> TrainingState:
     """The training state in a checkpoint. Raises SnakegymError if the file is damaged or another."""
     with open_checkpoint(path) as checkpoint:
-        return _state(checkpoint)
+        return checkpoint.stamp(TrainingState)
 
 
 def load_checkpoint(path: Path, model: BaseAlgorithm, algo: str) -> TrainingState:
@@ -102,7 +100,7 @@ def load_checkpoint(path: Path, model: BaseAlgorithm, algo: str) -> TrainingStat
     bytes_of_weights = size_of(fresh["policy"])
     with open_checkpoint(path) as checkpoint:
         check_stamp(checkpoint, algo)
-        state = _state(checkpoint)
+        state = checkpoint.stamp(TrainingState)
         weights = checkpoint.tensors("policy.pth", bytes_of_weights)
         check_weights(checkpoint, weights, fresh["policy"])
         optimizer = checkpoint.tensors("policy.optimizer.pth", MOST_STATE_BYTES * bytes_of_weights)
@@ -115,13 +113,6 @@ def load_checkpoint(path: Path, model: BaseAlgorithm, algo: str) -> TrainingStat
     model.num_timesteps = state.timesteps
     model._n_updates = state.updates
     return state
-
-
-def _state(checkpoint: Checkpoint) -> TrainingState:
-    try:
-        return TypeAdapter(TrainingState).validate_json(checkpoint.read(STAMP, MOST_STAMP_BYTES))
-    except ValidationError as error:
-        raise checkpoint.error(f"another shape of {STAMP} ({one_line(error)})") from None
 
 
 def _check_optimizer(checkpoint: Checkpoint, found: Mapping[str, Any], model: BaseAlgorithm) -> None:

@@ -24,9 +24,10 @@ from pydantic import TypeAdapter, ValidationError
 from snakegym.differences import brief, differences
 from snakegym.documents import parse_json
 from snakegym.errors import SnakegymError
-from snakegym.files import read_text
+from snakegym.files import TEMPORARY as PREFIX
+from snakegym.files import owner_of, read_text, temporary_name
 
-HIDDEN = ".lock"
+HIDDEN = ".snakegym.lock"
 MOST_BYTES = 2**31
 """Of a file of ours that is read: more than any evaluation leaves."""
 LOCK_S = 1.0
@@ -62,10 +63,11 @@ def temporary_path(path: Path) -> Path:
     """
     with contextlib.suppress(OSError):
         for other in path.parent.iterdir():
-            if _is_temporary(other.name) and other.name.split(".", 2)[2] == path.name and not _lives(other):
+            owned = owner_of(other.name)
+            if owned and owned.name == path.name and not _lives(owned.process):
                 _remove(other)
     # Same suffix: some writers (SB3, matplotlib) go by it.
-    return path.with_name(f".{os.getpid()}.{path.name}")
+    return path.with_name(temporary_name(path.name))
 
 
 def append_text(path: Path, text: str) -> None:
@@ -148,7 +150,7 @@ def existing_files(folder: Path) -> list[str]:
         return []
     except OSError as error:
         raise SnakegymError(f"{folder}: {error.strerror or error}, expected a folder to write to") from None
-    return sorted(n for n in names if n != HIDDEN and not _is_temporary(n))
+    return sorted(n for n in names if n != HIDDEN and owner_of(n) is None)
 
 
 def check_results(out: Path, what: str, files: Sequence[str], request: Mapping[str, Any]) -> None:
@@ -213,8 +215,8 @@ def remove_leftovers(folder: Path) -> None:
 
     Whoever holds the folder's lock may: nobody else is writing.
     """
-    for path in [*folder.rglob(".[0-9]*")]:
-        if _is_temporary(path.name):
+    for path in [*folder.rglob(f"{PREFIX}*")]:
+        if owner_of(path.name):
             _remove(path)
 
 
@@ -234,17 +236,12 @@ def to_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
     return text.getvalue()
 
 
-def _is_temporary(name: str) -> bool:
-    owner, _, rest = name.removeprefix(".").partition(".")
-    return name.startswith(".") and owner.isdecimal() and bool(rest)
-
-
-def _lives(temporary: Path) -> bool:
-    """Whether the process that a temporary file belongs to may still run."""
+def _lives(process: int) -> bool:
+    """Whether this process may still run."""
     if sys.platform == "win32":
         return True  # a signal 0 is a Ctrl-C there
     try:
-        os.kill(int(temporary.name.split(".")[1]), 0)
+        os.kill(process, 0)
     except ProcessLookupError:
         return False
     except (OSError, OverflowError):

@@ -8,6 +8,8 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from snakegym.documents import parse_json
+from snakegym.errors import SnakegymError
 from snakegym.training.runs.folder import append_text, read_lines, write_text
 
 Record = TypeVar("Record")
@@ -53,8 +55,9 @@ class PartialResults(Generic[Record]):
         if lines and _parse(lines[0]) == header:
             for line in lines[1:]:
                 try:
+                    parse_json(line, str(path), finite=False)  # pydantic takes a name that is given twice
                     row = self._row.model_validate_json(line)
-                except ValidationError:
+                except (SnakegymError, ValidationError):
                     continue
                 self.records[Task(row.scheduler, row.episode)] = row.record
         rows = [self._line(task, record) for task, record in self.records.items()]
@@ -72,6 +75,6 @@ class PartialResults(Generic[Record]):
 
 def _parse(line: str) -> Any:
     try:
-        return json.loads(line)
-    except ValueError:
+        return parse_json(line, "the header", finite=False)
+    except SnakegymError:
         return None

@@ -8,7 +8,7 @@ from functools import reduce
 import numpy as np
 
 from snakegym.arrays import read_only
-from snakegym.control.progress.plain import Plain, keep, keep_records, put_back, records_of
+from snakegym.control.progress.plain import Plain, count, keep, keep_records, put_back, records_of
 from snakegym.control.records import Ground, Hop, PoolEvent
 from snakegym.control.view import Bools, Floats
 from snakegym.network.network import Measurement, Network
@@ -40,6 +40,8 @@ _CHANGING = (
     "_speed",
     "_request_at",
 )
+_OPEN_ENDED = ("_free_at", "_speed", "_request_at")
+"""Of them those that are infinite for never, and nan for unknown."""
 
 
 class NodePool:
@@ -158,8 +160,10 @@ class NodePool:
 
     def restore(self, kept: Plain) -> None:
         """Take up what `checkpoint` gave."""
-        put_back(self, _CHANGING, {**kept, "_left": dict(kept["_left"])})
-        self.battery = read_only(self.battery)
+        left = {str(reason): count(f"left.{reason}", n) for reason, n in kept["_left"].items()}
+        put_back(self, _CHANGING, {**kept, "_left": left}, open_ended=_OPEN_ENDED)
+        self._n_members = int(self._members.sum())
+        self.battery = read_only(self.battery)  # a deep copy of one may be written to
         self.events = records_of(PoolEvent, kept["events"])
         for rng, state in zip(self._rngs, kept["rngs"], strict=True):
             rng.bit_generator.state = state

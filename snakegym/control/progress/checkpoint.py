@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from snakegym.control.progress.plain import Plain
+from snakegym.control.progress.plain import Plain, count
 from snakegym.errors import SnakegymError
-from snakegym.models.state import LayerState, ModelState
+from snakegym.models.state import LayerState, ModelState, check_like
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,11 @@ class Shelf:
         """The numbers of the model's layers, which are here from now on."""
         return [self._place(layer) for layer in state.layers]
 
-    def take(self, places: Sequence[int]) -> ModelState:
-        """The model whose layers have these numbers."""
-        return ModelState(tuple(self.layers[place] for place in places))
+    def take(self, places: Sequence[int], like: ModelState) -> ModelState:
+        """The model whose layers have these numbers. Raises SnakegymError if it is not like that one."""
+        taken = [self.layers[count("state", place, below=len(self.layers))] for place in places]
+        check_like(taken, like.layers)
+        return ModelState(tuple(taken))
 
     def _place(self, layer: LayerState) -> int:
         if id(layer) not in self._places:
@@ -53,7 +55,7 @@ def reading() -> Iterator[None]:
         yield
     except SnakegymError:
         raise
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, ArithmeticError, TypeError, ValueError, AttributeError) as error:
         raise SnakegymError(
             f"checkpoint: found {type(error).__name__} at {error}, expected one of a process"
         ) from None

@@ -8,6 +8,7 @@ import numpy as np
 
 from snakegym.arrays import read_only
 from snakegym.control.view import Bools, Floats, Ints
+from snakegym.errors import SnakegymError
 from snakegym.scenario import LayerOrder, ProcessConfig
 
 
@@ -40,6 +41,15 @@ class CycleProgress:
             read_only(np.zeros(n_middle, dtype=np.int64)),
             read_only(np.zeros(n_middle)),
         )
+
+    def check(self) -> None:
+        """Raise SnakegymError if this is no state that a process can be in: for what comes from a file."""
+        if not np.array_equal(np.sort(self.order), np.arange(len(self.order))):
+            raise SnakegymError(f"checkpoint, field 'order': found {self.order}, expected every layer once")
+        if self.trained_in_cycle.all():
+            raise SnakegymError(
+                "checkpoint, field 'trained_in_cycle': found every layer, expected one that is not"
+            )
 
     def open_layers(self) -> Bools:
         """[n_middle]: layers that may be trained next."""

@@ -8,9 +8,10 @@ import numpy as np
 
 from snakegym.control.progress.checkpoint import Shelf
 from snakegym.control.progress.cycle import CycleProgress
-from snakegym.control.progress.plain import Plain, keep, keep_records, kept, put_back, records_of
+from snakegym.control.progress.plain import Plain, count, keep, keep_records, kept, number, records_of
 from snakegym.control.records import Hop, Recovery
 from snakegym.control.view import Bools, Floats, Ints
+from snakegym.errors import SnakegymError
 from snakegym.models.state import ModelState
 from snakegym.network.records import PCE
 
@@ -45,11 +46,13 @@ class Progress:
 
     def restored(self, plain: Plain, shelf: Shelf) -> Progress:
         """What `checkpoint` was called on, in the process that this is of."""
+        cycle = replace(self.cycle, **kept(self.cycle, _PLAIN_CYCLE, plain["cycle"]))
+        cycle.check()
         return Progress(
             **kept(self, _PLAIN, plain),
-            cycle=replace(self.cycle, **kept(self.cycle, _PLAIN_CYCLE, plain["cycle"])),
-            hops=tuple(plain["hops"]),
-            state=shelf.take(plain["state"]),
+            cycle=cycle,
+            hops=tuple(count("hops", hop) for hop in plain["hops"]),
+            state=shelf.take(plain["state"], self.state),
         )
 
 
@@ -138,12 +141,21 @@ class Whereabouts:
             **keep(self, ("holder", "out_since")),
         }
 
-    def restore(self, plain: Plain, shelf: Shelf) -> None:
-        """Take up what `checkpoint` gave."""
+    def restore(self, plain: Plain, shelf: Shelf, n_nodes: int) -> None:
+        """Take up what `checkpoint` gave, in a process of so many nodes."""
         copies = [
-            Copy(c["node"], c["hop"], self.progress.restored(c["progress"], shelf)) for c in plain["copies"]
+            Copy(
+                count("node", c["node"], PCE, n_nodes),
+                count("hop", c["hop"], -1),
+                self.progress.restored(c["progress"], shelf),
+            )
+            for c in plain["copies"]
         ]
         self._copies = {copy.node: copy for copy in copies}
+        if PCE not in self._copies:
+            raise SnakegymError("checkpoint, field 'copies': found none of the PCE, expected it among them")
         self.progress = self.progress.restored(plain["progress"], shelf)
         self.recoveries = records_of(Recovery, plain["recoveries"])
-        put_back(self, ("holder", "out_since"), plain)
+        self.holder = count("holder", plain["holder"], PCE, n_nodes)
+        since = plain["out_since"]
+        self.out_since = None if since is None else number("out_since", since)

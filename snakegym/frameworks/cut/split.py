@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from snakegym.control.progress.plain import count
 from snakegym.frameworks.cut.base import CUT, CutFramework
 from snakegym.frameworks.cut.pipeline import train_pipeline
 from snakegym.frameworks.ledger import Ledger
@@ -46,5 +47,6 @@ class SplitLearning(CutFramework):
         return self.state.layers, {"holder": self._holder}
 
     def _take_up(self, layers: Sequence[LayerState], journal: dict[str, Any]) -> None:
+        holder = count("holder", journal["holder"], PCE, self.problem.n_nodes)
         super()._take_up(layers, journal)
-        self._holder = int(journal["holder"])
+        self._holder = holder

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from snakegym.control.progress.plain import count
+from snakegym.errors import SnakegymError
 from snakegym.frameworks.base import Framework
 from snakegym.frameworks.cut.pipeline import train_pipeline
 from snakegym.frameworks.ledger import Ledger, batch_sizes
@@ -122,5 +124,10 @@ class RandomWalkingSnakes(Framework):
         return self.state.layers, {"snake": self._snake}
 
     def _take_up(self, layers: Sequence[LayerState], journal: dict[str, Any]) -> None:
+        snake = [count("snake", node, below=self.problem.n_nodes) for node in journal["snake"]]
+        if len(snake) not in (0, len(self.parts)) or len({*snake}) < len(snake):
+            raise SnakegymError(
+                f"checkpoint, field 'snake': found {snake!r:.80}, expected a node for each part"
+            )
         super()._take_up(layers, journal)
-        self._snake = [int(node) for node in journal["snake"]]
+        self._snake = snake

@@ -26,7 +26,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from snakegym.documents import parse_json
 from snakegym.errors import SnakegymError
+from snakegym.files import TEMPORARY, owner_of, temporary_name
 from snakegym.network.traces.formats.base import Floats
 from snakegym.network.traces.formats.text import read_bytes
 
@@ -72,7 +74,7 @@ class Store:
         digest, _, text = (content or b"").partition(b"\n")
         if not content or digest.decode(errors="replace") != _digest(text):
             return None
-        index: dict[str, Any] = json.loads(text)
+        index: dict[str, Any] = parse_json(text, self._name, finite=False)
         return index
 
     def open(self, index: Mapping[str, Any], split: str) -> Floats | None:
@@ -119,7 +121,7 @@ class Store:
     def _write(self, name: str, content: bytes) -> None:
         """A whole file in one step, on the disk before it has its name."""
         assert self._folder is not None
-        temporary = self._folder / f".{os.getpid()}.{name}"
+        temporary = self._folder / temporary_name(name)
         try:
             with temporary.open("wb") as file:
                 file.write(content)
@@ -132,9 +134,9 @@ class Store:
     def _clear(self) -> None:
         """Delete what killed programs left half-written: nobody writes for an hour."""
         assert self._folder is not None
-        for left in self._folder.glob(".*.*"):
+        for left in self._folder.glob(f"{TEMPORARY}*"):
             with contextlib.suppress(OSError):
-                if time.time() - left.stat().st_mtime > _STALE_S:
+                if owner_of(left.name) and time.time() - left.stat().st_mtime > _STALE_S:
                     left.unlink()
 
     def _forget(self, before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> None:

@@ -134,3 +134,20 @@ def test_nothing_to_send_takes_no_time():
     assert ledger.send(0, -1, 0, 12.0) == 12.0
     assert ledger.send(0, 0, 7, 12.0) == 12.0
     assert ledger.messages == 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("value", [None, math.nan, "x", True, -7])
+def test_a_damaged_checkpoint_changes_nothing(problem, name, value):
+    framework = make_framework(name, problem)
+    framework.round()
+    checkpoint = framework.checkpoint()
+    fresh = make_framework(name, problem)
+    before, state = json.dumps(fresh.checkpoint().journal), fresh.state
+    for field in checkpoint.journal:
+        if field in ("clock_s", "trained_samples") and value == -7:
+            continue
+        with pytest.raises(SnakegymError, match="checkpoint"):
+            fresh.restore(Checkpoint(checkpoint.layers, {**checkpoint.journal, field: value}))
+        assert json.dumps(fresh.checkpoint().journal) == before, field
+        assert fresh.state is state

@@ -49,9 +49,9 @@ def test_what_a_kill_left_is_no_result_and_goes(tmp_path, content, config):
     before = (tmp_path / "compare.json").read_bytes()
     finished = (tmp_path / "runs" / "fedavg-0.json").read_bytes()
     left = [
-        tmp_path / "runs" / ".4711.fedavg-0.json",
-        tmp_path / "runs" / ".4711.fedavg-0.pt",
-        tmp_path / ".4711.compare.json",
+        tmp_path / "runs" / ".snakegym-4711-fedavg-0.json",
+        tmp_path / "runs" / ".snakegym-4711-fedavg-0.pt",
+        tmp_path / ".snakegym-4711-compare.json",
     ]
     for path in left:
         path.write_bytes(finished if content is None else content)
@@ -65,7 +65,8 @@ def test_what_a_kill_left_is_no_result_and_goes(tmp_path, content, config):
 
 def spoil(result):
     result = json.loads(result)
-    yield "no JSON", "{", "Invalid JSON"
+    yield "no JSON", "{", "not valid JSON"
+    yield "a name twice", json.dumps(result)[:-1] + ', "seed": 0}', "found 'seed' twice"
     yield "a list", "[]", "should be an object"
     yield "no rounds", json.dumps({k: v for k, v in result.items() if k != "rounds"}), "field 'rounds'"
     yield "a field more", json.dumps(result | {"more": 1}), "field 'more'"
@@ -123,6 +124,11 @@ def damaged(content):
         {"text": json.dumps(text | {"journal": text["journal"] | {"process": {}}})},
         {"text": json.dumps(text | {"journal": text["journal"] | {"rounds": "two"}})},
         {"text": json.dumps(text | {"journal": text["journal"] | {"rounds": math.inf}})},
+        {"text": saved["text"].replace('"wall_s"', '"wall_s": 1, "wall_s"')},
+        {"text": json.dumps(text | {"journal": text["journal"] | {"rounds": 2}})},
+        {"text": json.dumps(text | {"journal": text["journal"] | {"rounds": None}})},
+        {"text": json.dumps(text | {"journal": text["journal"] | {"clock_s": math.nan}})},
+        {"text": re.sub(r'"waits": [0-9]+', '"waits": null', saved["text"])},
         {"text": re.sub(r'"metric": [0-9.]+', '"metric": NaN', saved["text"])},
     ):
         buffer = io.BytesIO()

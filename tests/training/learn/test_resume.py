@@ -118,15 +118,15 @@ STATE = {"algo": "maskable-ppo", "timesteps": 32, "episodes": 6, "curve": [{"tim
         ({**STATE, "curve": [{"timesteps": 32, "episodes": None}]}, "'curve.0.episodes"),
         ({**STATE, "more": 1}, "'more'"),
         ({**STATE, "algo": "ppo"}, "holds a policy of 'ppo'"),
+        ('{"algo": "ppo", ' + json.dumps(STATE)[1:], "found 'algo' twice"),
     ],
 )
 def test_a_state_of_another_shape_is_refused(
     train: Run, tmp_path: Path, state: object, named: str, contents: Contents
 ) -> None:
     train()
-    replace_member(
-        tmp_path / "run" / "checkpoints" / "latest.zip", "snakegym.json", json.dumps(state).encode()
-    )
+    text = state if isinstance(state, str) else json.dumps(state)
+    replace_member(tmp_path / "run" / "checkpoints" / "latest.zip", "snakegym.json", text.encode())
     before = contents(tmp_path / "run")
     status, _, err = train("--resume", timesteps=64)
     assert status == 2

@@ -31,8 +31,8 @@ def dead_process() -> int:
 
 
 def test_leftovers_of_a_killed_write_do_not_count_as_content(tmp_path: Path) -> None:
-    (tmp_path / ".123.config.json").write_text("half")
-    (tmp_path / ".lock").touch()
+    (tmp_path / ".snakegym-123-config.json").write_text("half")
+    (tmp_path / ".snakegym.lock").touch()
     assert runfolder.existing_files(tmp_path) == []
     (tmp_path / ".profile").touch()
     assert runfolder.existing_files(tmp_path) == [".profile"]
@@ -41,28 +41,36 @@ def test_leftovers_of_a_killed_write_do_not_count_as_content(tmp_path: Path) -> 
 
 def test_leftovers_are_removed_by_whoever_holds_the_folder_next(tmp_path: Path) -> None:
     (tmp_path / "runs").mkdir()
-    for leftover in (".123.config.json", f".{os.getppid()}.config.json", "runs/.4711.fedavg-0.json"):
+    for leftover in (
+        ".snakegym-123-config.json",
+        f".snakegym-{os.getppid()}-config.json",
+        "runs/.snakegym-4711-fedavg-0.json",
+    ):
         (tmp_path / leftover).write_text("half")
-    for content in ("config.json", ".profile", "runs/fedavg-0.json", ".5"):
+    whole = [".2024.x", ".4711.config.json", ".5", ".lock", ".profile", ".snakegym-", ".snakegym-mine-x"]
+    whole += ["config.json", "runs/.2024.x", "runs/fedavg-0.json"]
+    for content in whole:
         (tmp_path / content).write_text("whole")
     with runfolder.locked(tmp_path):
         pass
-    left = sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file())
-    assert left == [".5", ".profile", "config.json", "runs/fedavg-0.json"]
+    left = {str(p.relative_to(tmp_path)): p.read_text() for p in tmp_path.rglob("*") if p.is_file()}
+    assert left == dict.fromkeys(whole, "whole"), "hidden files of the user's are none of ours"
 
 
 def test_a_write_removes_what_dead_processes_left_of_the_same_file(tmp_path: Path) -> None:
     dead, alive = dead_process(), os.getppid()
     for owner in (dead, alive):
-        (tmp_path / f".{owner}.a.json").write_text("half")
-        (tmp_path / f".{owner}.b.json").write_text("half")
-    (tmp_path / f".{dead}.a").mkdir()
+        (tmp_path / f".snakegym-{owner}-a.json").write_text("half")
+        (tmp_path / f".snakegym-{owner}-b.json").write_text("half")
+    (tmp_path / f".snakegym-{dead}-a").mkdir()
     runfolder.write_json(tmp_path / "a.json", 1)
     left = {p.name for p in tmp_path.iterdir()}
-    others = {f".{dead}.b.json", f".{alive}.b.json"}
-    assert left == {"a.json", f".{alive}.a.json", f".{dead}.a", *others}, "the living may be writing"
-    assert runfolder.temporary_path(tmp_path / "a").name == f".{os.getpid()}.a"
-    assert not (tmp_path / f".{dead}.a").exists(), "a folder as well"
+    others = {f".snakegym-{dead}-b.json", f".snakegym-{alive}-b.json"}
+    assert left == {"a.json", f".snakegym-{alive}-a.json", f".snakegym-{dead}-a", *others}, (
+        "the living may be writing"
+    )
+    assert runfolder.temporary_path(tmp_path / "a").name == f".snakegym-{os.getpid()}-a"
+    assert not (tmp_path / f".snakegym-{dead}-a").exists(), "a folder as well"
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
@@ -126,7 +134,7 @@ def test_a_killed_command_holds_no_folder(tmp_path: Path) -> None:
         "with locked(Path('.')): os.kill(os.getpid(), 9)"
     )
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path)
-    assert (tmp_path / ".lock").exists()
+    assert (tmp_path / ".snakegym.lock").exists()
     with runfolder.locked(tmp_path):
         pass
     assert list(tmp_path.iterdir()) == []

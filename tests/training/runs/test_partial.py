@@ -53,6 +53,8 @@ def test_what_another_evaluation_left_is_dropped(path: Path) -> None:
         '{"scheduler": "a", "episode": 0, "record": {"accuracy": "high", "hops": []}}',
         '{"scheduler": ["a"], "episode": 0, "record": {"accuracy": 0.5, "hops": []}}',
         '{"scheduler": "a", "episode": 0, "record": {"accuracy": 0.5',
+        '{"scheduler": "b", "scheduler": "a", "episode": 0, "record": {"accuracy": 0.5, "hops": []}}',
+        '{"scheduler": "a", "episode": 0, "record": {"accuracy": 0.5, "accuracy": 0.1, "hops": []}}',
         "\x00\x00\x00",
     ],
 )
@@ -65,7 +67,10 @@ def test_a_line_of_another_shape_is_done_again(path: Path, line: str) -> None:
     assert len(rows) == 1, "what is of no use is gone"
 
 
-@pytest.mark.parametrize("header", ["[]", "5", "{", ""])
+TWICE = '{"snakegym": "2", "snakegym": "1", "request": {"seed": 0}}'
+
+
+@pytest.mark.parametrize("header", ["[]", "5", "{", "", TWICE])
 def test_a_file_without_our_header_is_dropped(path: Path, header: str) -> None:
     path.write_text("\n".join([header, *path.read_text().splitlines()[1:]]))
     assert opened(path).records == {}

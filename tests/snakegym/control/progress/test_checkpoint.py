@@ -125,3 +125,73 @@ def test_a_checkpoint_of_another_process_is_refused(start, hop):
             controller.restore(broken)
     with pytest.raises(SnakegymError, match=r"checkpoint: found KeyError at 'model'"):
         start()[0].restore(ProcessCheckpoint((), {}))
+
+
+def leaves(plain, place=()):
+    """Where in a journal every value stands that is neither list nor dictionary; of a list the first."""
+    if not isinstance(plain, dict | list):
+        yield place
+        return
+    for key in plain if isinstance(plain, dict) else range(min(len(plain), 1)):
+        yield from leaves(plain[key], (*place, key))
+
+
+def spoilt(checkpoint, place, value):
+    """The checkpoint with another value there."""
+    broken = through_a_file(checkpoint)
+    section = broken.journal
+    for key in place[:-1]:
+        section = section[key]
+    section[place[-1]] = value
+    return broken
+
+
+@pytest.mark.parametrize("value", [None, float("nan"), "x", True, -7, 2.5, 10**30, []])
+def test_whatever_is_wrong_with_a_checkpoint_is_one_error_at_restore(start, hop, strict_pool, value):
+    controller, executor = start(pool=strict_pool, **RANDOM)
+    for layer in range(3):
+        hop(controller, executor, layer, int(np.flatnonzero(controller.view().legal[layer])[0]))
+    checkpoint = through_a_file(controller.checkpoint())
+    places = list(leaves(checkpoint.journal))
+    refused = 0
+    other, _ = start(pool=strict_pool, **RANDOM)
+    for place in places:
+        before = json.dumps(other.checkpoint().journal)
+        try:
+            other.restore(spoilt(checkpoint, place, value))
+        except SnakegymError as error:
+            message = str(error)
+        else:  # it is a value that a process may have
+            other.view()
+            other.restore(checkpoint)
+            continue
+        refused += 1
+        assert message.startswith("checkpoint"), place
+        assert "\n" not in message, place
+        assert json.dumps(other.checkpoint().journal) == before, "all or nothing"
+    assert refused >= 20, "of some hundred values"
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        (("waits",), None, "field 'waits': found None, expected a whole number, 0 or more"),
+        (("clock_s",), True, "field 'clock_s': found True, expected a finite number"),
+        (("caches", "_latest"), 1.5, "field 'latest': found 1.5, expected a whole number"),
+        (("model", "holder"), 9, "field 'holder': found 9, expected a whole number, -1 or more, less than 4"),
+        (("model", "out_since"), "noon", "field 'out_since': found 'noon', expected a finite number"),
+        (("model", "progress", "cycle", "order"), [0, 0, 1], "expected every layer once"),
+        (("model", "progress", "labels"), [None] * 10, "field 'labels': found [None, "),
+        (("pool", "visits"), [0, 1, 2, 0.5], "field 'visits': found [0, 1, 2, 0.5], expected whole numbers"),
+        (("pool", "last_gain"), [0, 1, 2, float("nan")], "field 'last_gain': found [0, 1, 2, nan], expected"),
+        (("pool", "visits"), [[0], 1], "field 'visits': found [[0], 1], expected numbers of shape [4]"),
+        (("history", 0, "metric"), float("nan"), "field 'Hop.0.metric': found nan, expected a finite number"),
+        (("history", 0, "batches"), "3", "field 'Hop.0.batches'"),
+    ],
+)
+def test_a_wrong_value_in_a_checkpoint_is_named(start, hop, place, value, message):
+    controller, executor = start()
+    hop(controller, executor, 0, 0)
+    with pytest.raises(SnakegymError) as error:
+        start()[0].restore(spoilt(controller.checkpoint(), place, value))
+    assert message in str(error.value)

@@ -212,11 +212,11 @@ def test_a_damaged_cache_is_made_again(tmp_path, harm, suffix):
 def test_leftovers_of_killed_programs_go(tmp_path):
     root, folder = make_folder(tmp_path / "t"), tmp_path / "cache" / "traces"
     folder.mkdir(parents=True)
-    (folder / ".4711.old.npy").write_bytes(b"half")
-    (folder / ".4712.new.npy").write_bytes(b"half")
-    os.utime(folder / ".4711.old.npy", (0, 0))
+    (folder / ".snakegym-4711-old.npy").write_bytes(b"half")
+    (folder / ".snakegym-4712-new.npy").write_bytes(b"half")
+    os.utime(folder / ".snakegym-4711-old.npy", (0, 0))
     load_library(TraceConfig(source=str(root)))
-    assert [f.name for f in folder.glob(".*")] == [".4712.new.npy"]
+    assert [f.name for f in folder.glob(".*")] == [".snakegym-4712-new.npy"]
 
 
 def test_a_file_changed_under_its_old_time_is_read_again(tmp_path):
