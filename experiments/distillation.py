@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from snakegym.control.controller import LABEL_MEMORY
+from snakegym.control.nodes.holdings import LABEL_MEMORY
 from snakegym.data.datasets import load_data
 from snakegym.data.divergence import js_distance
 from snakegym.data.partition import label_counts, partition

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import pkgutil
 import re
 from collections import defaultdict
 from graphlib import CycleError, TopologicalSorter
@@ -145,3 +146,15 @@ def lenient(root: Path = ROOT) -> list[str]:
 def test_documents_are_read_strictly() -> None:
     """Two modules read what they have written themselves a moment before."""
     assert [Path(path).name for path in lenient()] == ["plain.py", "quantisation.py"]
+
+
+SCRIPTS = [path for name in ("benchmarks", "examples", "experiments") for path in (ROOT / name).glob("*.py")]
+
+
+@pytest.mark.parametrize("path", sorted(SCRIPTS), ids=lambda path: path.stem)
+def test_scripts_name_what_there_is(path: Path) -> None:
+    """No test runs all of them, and mypy does not read them."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and str(node.module).split(".")[0] == "snakegym":
+            for alias in node.names:
+                pkgutil.resolve_name(f"{node.module}.{alias.name}")
