@@ -1,30 +1,28 @@
 """`snakegym scenarios check`: is a scenario worth solving?
 
-Three questions, answered by measuring: can it be learned at all, do the decisions matter, and is
-the reward of one decision more than the noise of its training?
+Four questions, answered by measuring: can it be learned at all, do the decisions matter, is the
+reward of one decision more than the noise of its training, and does the layer matter beside the node?
 """
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from rich.markup import escape
 
 from snakegym.agents.registry import make_scheduler
 from snakegym.envs.serpentine import SerpentineEnv
 from snakegym.training.analysis.groups import Records
 from snakegym.training.analysis.intervals import LEVEL, estimate
-from snakegym.training.analysis.statistics import Spread, spread
+from snakegym.training.analysis.variance import Shares
 from snakegym.training.episodes.play import EpisodeRecord, episode_seed, play_scheduler
 from snakegym.training.runs.manifest import scenario_of
 from snakegym.training.runs.progress import progress
-from snakegym.training.runs.seeding import derive_seed
 from snakegym.training.scenarios.config import CheckScenario
+from snakegym.training.scenarios.probes import Probe, print_probes, probe, shares
 from snakegym.training.show.evaluation import measures_table
 from snakegym.training.show.tables import console, plain_table, print_tables
 
@@ -33,14 +31,12 @@ REACHES = 0.85
 """Validation accuracy that round robin should see before its budget ends."""
 DIFFERENCE = 0.05
 """Accuracy by which the best and the worst rule should differ, beyond their intervals."""
-SHARE = 0.5
-"""Share of a hop's variance of gain that should lie between actions."""
+NOISE = 0.1
+"""Share of the variance of a hop's reward that may lie between repetitions."""
+LAYERS_MATTER = 0.3
+"""Share that that should come from the layer, and from which node trains which."""
 FACTOR = 2.0
 """How far a nominal cost may be off."""
-PROBE_HOPS = (0, 4, 9, 16, 25)
-"""Hops of a round-robin episode before which the spread is measured."""
-PROBE_ACTIONS = 8
-PROBE_SEEDS = 4
 
 
 @dataclass(frozen=True)
@@ -57,8 +53,10 @@ class CheckResult:
 
     records: Records
     """Episodes of each fixed rule."""
-    probes: Mapping[int, Spread]
-    """Spread of one hop's gain after so many hops."""
+    probes: Sequence[Probe]
+    """Rewards of single hops from the same states."""
+    shares: Shares
+    """What these rewards depend on."""
     verdicts: Sequence[Verdict]
 
 
@@ -71,14 +69,15 @@ def check(config: CheckScenario) -> CheckResult:
     records = play_rules(env, config)
     probes = probe(env, config.seed)
     _print_rules(env, config, records)
-    _print_probes(probes)
+    print_probes(probes)
     _print_nominal(env, records)
     out = console()
-    found = verdicts(env, records, probes)
+    parts = shares(probes)
+    found = verdicts(env, records, parts)
     for verdict in found:
         mark = "[green]yes[/]" if verdict.good else "[red]NO [/]"
         out.print(f"{mark}  {escape(verdict.text)}")
-    return CheckResult(records, probes, found)
+    return CheckResult(records, probes, parts, found)
 
 
 def play_rules(env: SerpentineEnv, config: CheckScenario) -> dict[str, list[EpisodeRecord]]:
@@ -94,46 +93,13 @@ def play_rules(env: SerpentineEnv, config: CheckScenario) -> dict[str, list[Epis
     return records
 
 
-def probe(env: SerpentineEnv, seed: int) -> dict[int, Spread]:
-    """Spread of one hop's gain over actions and over training seeds, at states of a round-robin episode."""
-    rng = np.random.default_rng(derive_seed(seed, "probe"))
-    scheduler = make_scheduler("serpentine", env.scenario)
-    scheduler.reset(0)
-    env.reset(seed=episode_seed(seed, 0, "probe"))
-    found: dict[int, Spread] = {}
-    with progress(len(PROBE_HOPS), "probes", "state", leave=False) as bar:
-        while not env.controller.ended and len(found) < len(PROBE_HOPS):
-            hops = len(env.controller.history)
-            if hops in PROBE_HOPS and hops not in found and np.count_nonzero(env.action_masks()) > 2:
-                found[hops] = spread(gains(env, rng))
-                bar.update()
-            env.step(env.codec.encode(scheduler.schedule(env.view())))
-    return found
-
-
-def gains(env: SerpentineEnv, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Gain of one hop [actions, seeds] from the present state, which is left as it is."""
-    legal = np.flatnonzero(env.action_masks()[: env.codec.wait])
-    actions = rng.choice(legal, size=min(PROBE_ACTIONS, len(legal)), replace=False)
-    seeds = rng.integers(2**31, size=PROBE_SEEDS)
-    return np.array([[_gain(env, int(action), int(seed)) for seed in seeds] for action in actions])
-
-
-def _gain(env: SerpentineEnv, action: int, seed: int) -> float:
-    trial = copy.deepcopy(env)
-    trial.controller.reseed(seed)
-    trial.step(action)
-    return trial.controller.history[-1].gain
-
-
-def verdicts(
-    env: SerpentineEnv, records: dict[str, list[EpisodeRecord]], probes: dict[int, Spread]
-) -> list[Verdict]:
+def verdicts(env: SerpentineEnv, records: dict[str, list[EpisodeRecord]], parts: Shares) -> list[Verdict]:
     """What the measurements say."""
     return [
         _learnable(records["serpentine"]),
         _decisions_matter(records),
-        _signal(probes),
+        _signal(parts),
+        _layers_matter(parts),
         *_nominal_verdicts(env, records),
     ]
 
@@ -172,14 +138,21 @@ def _accuracy(episodes: Sequence[EpisodeRecord]) -> float:
     return estimate([e["validation_accuracy"] for e in episodes]).value
 
 
-def _signal(probes: dict[int, Spread]) -> Verdict:
-    between = sum(p.between**2 for p in probes.values())
-    total = between + sum(p.within**2 for p in probes.values())
-    share = between / total if total > 0 else 0.0
+def _signal(found: Shares) -> Verdict:
     return Verdict(
-        share >= SHARE,
-        f"a hop's gain is more than noise: {share:.0%} of its variance lies between actions, "
-        f"the rest between training seeds (expected {SHARE:.0%} or more)",
+        found.variance > 0 and found.repetition <= NOISE,
+        f"a hop's reward is more than noise: {found.repetition:.1%} of its variance lies between repetitions "
+        f"(expected {NOISE:.0%} or less)",
+    )
+
+
+def _layers_matter(found: Shares) -> Verdict:
+    share = found.layer + found.both
+    return Verdict(
+        share >= LAYERS_MATTER,
+        f"layers matter: {share:.1%} of the variance of a hop's reward comes from the layer "
+        f"({found.layer:.1%}) and from which node trains which ({found.both:.1%}) (expected "
+        f"{LAYERS_MATTER:.0%} or more)",
     )
 
 
@@ -221,21 +194,6 @@ def _print_rules(env: SerpentineEnv, config: CheckScenario, records: dict[str, l
 
     title = f"Fixed rules on {config.episodes} {config.split} episodes of scenario '{env.scenario.name}'"
     print_tables(console(), [measures_table(title, summarise(group(records)))])
-
-
-def _print_probes(probes: dict[int, Spread]) -> None:
-    table = plain_table("Gain of one hop, in points of accuracy")
-    for title in ("State: after", "Spread over actions", "Spread over seeds", "Share of actions"):
-        table.add_column(title, justify="right")
-    for hops, s in probes.items():
-        table.add_row(
-            f"{hops} hops", f"{100 * s.between:.2f}", f"{100 * s.within:.2f}", f"{s.share_between:.0%}"
-        )
-    out = console()
-    out.print(table)
-    out.print(
-        f"[dim]standard deviations; {PROBE_ACTIONS} actions with {PROBE_SEEDS} training seeds each[/dim]\n"
-    )
 
 
 def _print_nominal(env: SerpentineEnv, records: dict[str, list[EpisodeRecord]]) -> None:

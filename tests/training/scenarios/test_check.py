@@ -4,9 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from snakegym.envs.serpentine import SerpentineEnv
 from snakegym.errors import SnakegymError
-from snakegym.training.scenarios.check import RULES, check, gains
+from snakegym.training.scenarios.check import RULES, check
 from snakegym.training.scenarios.config import CheckScenario
 
 Run = Callable[..., tuple[int, str, str]]
@@ -18,9 +17,11 @@ def test_a_check_measures_and_judges(snakegym: Run, tiny: str) -> None:
     for text in (
         "serpentine",
         "same-node",
-        "Spread over actions",
+        "Node x layer",
+        "Repetition",
         "objective.nominal.time_s",
         "decisions matter",
+        "layers matter",
     ):
         assert text in out
     # Five hops are too few to learn anything: the check says so.
@@ -40,17 +41,9 @@ def test_a_check_takes_traces_of_ones_own(snakegym: Run, tiny: str, tmp_path: Pa
 def test_from_python_the_result_comes_back(tiny: str) -> None:
     result = check(CheckScenario(tiny, episodes=1))
     assert set(result.records) == set(RULES)
-    assert len(result.verdicts) == 6
+    assert len(result.verdicts) == 7
+    found = result.shares
+    assert found.node + found.layer + found.both + found.repetition == pytest.approx(1)
+    assert found.pairs == sum(np.isfinite(p.rewards).all(axis=2).sum() for p in result.probes)
     with pytest.raises(SnakegymError, match="--episodes: found 0"):
         check(CheckScenario(tiny, episodes=0))
-
-
-def test_probing_leaves_the_state_as_it_was(tiny: str) -> None:
-    env = SerpentineEnv(tiny)
-    env.reset(seed=0)
-    view = env.view()
-    table = gains(env, np.random.default_rng(0))
-    assert table.shape[1] == 4
-    assert np.isfinite(table).all()
-    assert env.view() is view
-    np.testing.assert_array_equal(table, gains(env, np.random.default_rng(0)))
