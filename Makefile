@@ -28,7 +28,7 @@ kills: $(READY)
 
 # Ten thousand hostile scenarios, traces, command lines and files; about ten minutes.
 fuzz: $(READY)
-	SNAKEGYM_FUZZ=850 $(BIN)/python -m pytest -n 2 --dist worksteal tests/training/test_fuzz.py
+	SNAKEGYM_FUZZ=210 $(BIN)/python -m pytest -n 2 --dist worksteal tests/training/test_fuzz.py
 
 lint: $(READY)
 	$(BIN)/ruff check .

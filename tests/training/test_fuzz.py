@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from snakegym.envs.serpentine import SerpentineEnv
@@ -24,15 +24,20 @@ from snakegym.network.traces.catalogue import scan
 from snakegym.scenario import load_scenario, parse_scenario
 from snakegym.training.cli import main
 
-CASES = int(os.environ.get("SNAKEGYM_FUZZ", "15"))
-"""Of each kind."""
+CASES = int(os.environ.get("SNAKEGYM_FUZZ", "8"))
+"""Files of runs of each kind; twice as many command lines, eight times as many scenarios and traces."""
 pytestmark = pytest.mark.slow
-fuzz = settings(
-    max_examples=CASES,
-    deadline=timedelta(seconds=20),
-    suppress_health_check=list(HealthCheck),
-    print_blob=True,
-)
+
+
+def fuzz(times: int) -> settings:
+    """So many times CASES, each in time."""
+    return settings(
+        max_examples=times * CASES,
+        deadline=timedelta(seconds=20),
+        suppress_health_check=list(HealthCheck),
+        print_blob=True,
+    )
+
 
 ATOMS = st.one_of(
     st.none(),
@@ -108,6 +113,18 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return found
 
 
+def near(value: Any) -> st.SearchStrategy[Any]:
+    """What might well be accepted: another size of a number, another of a few words."""
+    if isinstance(value, bool):
+        return st.just(not value)
+    if isinstance(value, int | float):
+        factors = st.sampled_from([0, 0.01, 0.1, 0.5, 2, 3, 10, 100, 1e4])
+        return factors.map(lambda factor: type(value)(value * factor))
+    return st.sampled_from(
+        ["cs", "p2p", "free", "reverse", "random", "iid", "sgd", "vgg", "pce", "observer", 1, None]
+    )
+
+
 @st.composite
 def scenarios(draw: st.DrawFn) -> str:
     data = load_scenario(draw(st.sampled_from(["default", "tidal", "flaky", "crowd"]))).model_dump(
@@ -119,19 +136,19 @@ def scenarios(draw: st.DrawFn) -> str:
         try:
             for key in path:
                 parent = parent[key]
-            parent[last] = draw(VALUES)
+            parent[last] = draw(st.one_of(VALUES, *[near(parent[last])] * 3))
         except (TypeError, KeyError, IndexError):  # what was there has been replaced
             continue
     return yaml.safe_dump(data, allow_unicode=True)
 
 
-@fuzz
+@fuzz(8)
 @given(text=scenarios(), seed=st.integers(0, 2**31))
 def test_scenarios(text: str, seed: int) -> None:
     play(text, seed)
 
 
-@fuzz
+@fuzz(8)
 @given(
     data=mutated(yaml.safe_dump(load_scenario("flaky").model_dump(mode="json")).encode()),
     seed=st.integers(0, 99),
@@ -145,6 +162,7 @@ def play(text: str, seed: int) -> None:
         env = SerpentineEnv(parse_scenario(text, "fuzzed.yaml"))
     except SnakegymError as error:
         return one_line(error)
+    event("plays")
     observation, info = env.reset(seed=seed)
     rng = np.random.default_rng(seed)
     for _ in range(3):
@@ -168,7 +186,7 @@ MAHIMAHI = "".join(f"{12 * t}\n" for t in range(40))
 @pytest.mark.parametrize(
     ("name", "text"), [("link/a.csv", LINK), ("compute/a.csv", COMPUTE), ("a.up", MAHIMAHI)]
 )
-@fuzz
+@fuzz(8)
 @given(data=st.data())
 def test_traces(name: str, text: str, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     folder = tmp_path_factory.mktemp("trace")
@@ -268,7 +286,7 @@ def answer(args: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert status == 0 or error.strip(), args
 
 
-@fuzz
+@fuzz(2)
 @given(words=command_lines())
 def test_command_lines(
     words: list[str],
@@ -328,7 +346,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ),
     ],
 )
-@fuzz
+@fuzz(1)
 @given(data=st.data())
 def test_files_of_runs(
     name: str,
