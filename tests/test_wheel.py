@@ -3,7 +3,6 @@
 import shutil
 import subprocess
 import sys
-import sysconfig
 import venv
 import zipfile
 from pathlib import Path
@@ -64,7 +63,8 @@ def test_it_lives_beside_packages_and_folders_of_common_names(wheel: Path, tmp_p
     python = tmp_path / "venv" / ("Scripts" if sys.platform == "win32" else "bin") / "python"
     (site,) = (tmp_path / "venv").rglob("site-packages")
     # Torch and the others come from here; the paths of an editable install do not.
-    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
+    ours = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
+    (site / "dependencies.pth").write_text("\n".join(ours))
     theirs = site / "agents" / "__init__.py"
     theirs.parent.mkdir()
     theirs.write_text("MINE = False\n")
