@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from io import TextIOWrapper
 from typing import Annotated
 
 import tyro
@@ -73,6 +74,7 @@ Start with `snakegym scenarios`. Each command explains itself: `snakegym train -
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point. Exits with 2 on bad input, 130 on Ctrl-C; never with a traceback for either."""
+    _print_anything()
     try:
         with plain_warnings():
             arguments = sys.argv[1:] if argv is None else argv
@@ -95,6 +97,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         where = f"{error.filename}: " if error.filename else ""
         print(f"error: {where}{error.strerror or error}", file=sys.stderr)
         sys.exit(2)
+
+
+def _print_anything() -> None:
+    """A file may be called what no encoding has letters for: such a name is printed as well as it can be."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _forget_output() -> None:

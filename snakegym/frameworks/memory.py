@@ -28,9 +28,24 @@ def check_hop_memory(problem: Problem, *, originals: bool = True) -> None:
     lacking = np.argwhere(network.memory_bytes[:, None] < needed)
     if len(lacking):
         node, layer = (int(i) for i in lacking[0])
-        name = network.profiles[node].name
-        raise SnakegymError(
-            f"scenario '{scenario.name}', field 'network.devices': node {node} ({name}) "
-            f"has {network.memory_bytes[node]:.0f} bytes of memory, but a hop on middle layer {layer} needs "
-            f"{needed[node, layer]:.0f}"
-        )
+        raise _lacking(problem, node, f"a hop on middle layer {layer}", float(needed[node, layer]))
+
+
+def check_node_memory(problem: Problem, needed: float, framework: str) -> None:
+    """Whether every node has the bytes that a framework needs of each, by formula.
+
+    Raises:
+        SnakegymError: a node has not.
+    """
+    node = int(problem.network.memory_bytes.argmin())
+    if problem.network.memory_bytes[node] < needed:
+        raise _lacking(problem, node, framework, needed)
+
+
+def _lacking(problem: Problem, node: int, what: str, needed: float) -> SnakegymError:
+    network = problem.network
+    return SnakegymError(
+        f"scenario '{problem.scenario.name}', field 'network.devices': node {node} "
+        f"({network.profiles[node].name}) has {network.memory_bytes[node]:.0f} bytes of memory, but {what} "
+        f"needs {needed:.0f}"
+    )

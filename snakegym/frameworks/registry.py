@@ -13,7 +13,7 @@ from snakegym.frameworks.cut.split import SplitLearning
 from snakegym.frameworks.cut.splitfed import SplitFed
 from snakegym.frameworks.cut.walking import RandomWalkingSnakes
 from snakegym.frameworks.fedavg import FedAvg
-from snakegym.frameworks.memory import check_hop_memory
+from snakegym.frameworks.memory import check_hop_memory, check_node_memory
 from snakegym.frameworks.problem import Problem
 from snakegym.frameworks.snake import SnakeLearning
 from snakegym.plugins import load_plugin, make_plugin
@@ -26,8 +26,15 @@ class Entry:
     title: str
     """In tables and pictures."""
     make: Callable[[Problem], Framework]
-    check: Callable[[Problem], None] = lambda _: None
-    """Raises SnakegymError where the framework is bound to fail on the problem; trains nothing."""
+    hops: Callable[[Problem], None] | None = None
+    """Raises SnakegymError where a node lacks the memory for a hop; None: all nodes need the same."""
+
+    def check(self, problem: Problem) -> None:
+        """Raise SnakegymError where a node lacks the memory that the framework needs; trains nothing."""
+        if self.hops is not None:
+            self.hops(problem)
+        else:
+            check_node_memory(problem, self.make(problem).node_memory(), self.title)
 
 
 FRAMEWORKS: dict[str, Entry] = {

@@ -27,7 +27,7 @@ class DeviceConfig(Section):
     profile: Line | None = None
     """A key of `snakegym.scenario.devices.DEVICES`: fills in whatever is not given here."""
     name: Line
-    """Default: the profile's."""
+    """For people; default: the profile's. Several kinds may bear one name."""
     share: Ratio = 1.0
     """How common it is among the nodes, relative to the others."""
     peak_flops: Flops

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 import warnings
@@ -150,3 +151,14 @@ def test_our_own_warnings_name_no_place_in_the_code() -> None:
         theirs = warnings.formatwarning("odd", UserWarning, "x.py", 7)
     assert warnings.formatwarning is usual
     assert theirs == usual("odd", UserWarning, "x.py", 7)
+
+
+def test_a_name_that_no_encoding_has_letters_for_is_printed_somehow(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "snakegym.training.cli", "traces", "generate", "--links", "1"]
+    strict = os.environ | {"PYTHONIOENCODING": "utf-8:strict"}
+    run = subprocess.run(
+        [*command, "--out", b"o\xff"], cwd=tmp_path, env=strict, capture_output=True, text=True
+    )
+    assert (run.returncode, run.stderr) == (0, "")
+    assert "written to o\\udcff" in run.stdout
+    assert [os.fsencode(p.name) for p in tmp_path.iterdir()] == [b"o\xff"]

@@ -16,6 +16,7 @@ EVALUATE = ("evaluate", "--scheduler", "random", "--out", "out")
     ("command", "named"),
     [
         ((*EVALUATE, "--episodes", "1000000000"), "--episodes: found 1000000000, expected at most 100,000"),
+        ((*EVALUATE, "--scheduler", "runs/p\udcff"), "--scheduler: found 'runs/p\\udcff', expected a name"),
         ((*EVALUATE, "--jobs", "1000000"), "--jobs: found 1000000, expected at most 1,024"),
         ((*EVALUATE, "--seed", str(2**64)), "--seed: found 18446744073709551616, expected less than 2^63"),
         (("train", "--out", "out", "--timesteps", "9" * 30), "--timesteps: found"),

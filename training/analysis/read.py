@@ -77,6 +77,7 @@ class _Document(_Part):
     scenario: _Scenario
     trained: dict[str, Training] = {}
     weights: dict[str, str] = {}
+    baseline: str | None = None
     episodes: dict[str, list[EpisodeRecord]]
 
 
@@ -98,6 +99,8 @@ class Evaluation:
     """SHA-256 of the weights of those that were trained."""
     traces: Sequence[Mapping[str, Any]]
     """Which ones the episodes were drawn from; empty if that was not recorded."""
+    baseline: str | None
+    """Whom the others were compared with: a scheduler as it was asked for; None: it is not said."""
 
 
 def read_evaluation(folder: Path) -> Evaluation:
@@ -128,6 +131,7 @@ def read_evaluation(folder: Path) -> Evaluation:
         trained=document.trained,
         weights=document.weights,
         traces=[trace.model_dump() for trace in traces],
+        baseline=document.baseline if document.baseline in document.request.scheduler else None,
     )
 
 
@@ -147,6 +151,7 @@ def merge(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
                     records={**other.records, **evaluation.records},
                     trained={**other.trained, **evaluation.trained},
                     weights={**other.weights, **evaluation.weights},
+                    baseline=other.baseline if other.baseline == evaluation.baseline else None,
                 )
                 break
         else:

@@ -61,6 +61,9 @@ class EvaluateConfig:
         twice = sorted({s for s in self.scheduler if self.scheduler.count(s) > 1})
         if twice:
             raise SnakegymError(f"--scheduler: found {', '.join(twice)} twice, expected each once")
+        odd = [s for s in self.scheduler if any("\ud800" <= letter <= "\udfff" for letter in s)]
+        if odd:
+            raise SnakegymError(f"--scheduler: found {odd[0]!r}, expected a name that can be written as text")
         if self.baseline is not None and self.baseline not in self.scheduler:
             raise SnakegymError(
                 f"--baseline: found '{self.baseline}', expected one of {', '.join(self.scheduler)}"

@@ -12,7 +12,7 @@ from snakegym.errors import SnakegymError
 from snakegym.frameworks.registry import entry, place
 from snakegym.training.frameworks.config import CompareConfig, Comparison
 from snakegym.training.frameworks.pool import n_jobs, train_pieces
-from snakegym.training.frameworks.results import report
+from snakegym.training.frameworks.results import ComparisonResult, report
 from snakegym.training.frameworks.runs import Piece, Runner, use_device
 from snakegym.training.runs.folder import (
     existing_files,
@@ -29,7 +29,7 @@ IDENTITY = "comparison.json"
 """Says what a folder compares."""
 
 
-def compare(config: CompareConfig) -> None:
+def compare(config: CompareConfig) -> ComparisonResult:
     """Train what is missing, then print the table and draw the pictures.
 
     Raises:
@@ -52,7 +52,7 @@ def compare(config: CompareConfig) -> None:
             _train(runner, pieces, config)
         except KeyboardInterrupt:
             raise KeyboardInterrupt("what was trained is kept: repeat the command to go on") from None
-        report(config.out, comparison, _finished(runner))
+        return report(config.out, comparison, _finished(runner))
 
 
 def _check(runner: Runner, pieces: list[Piece]) -> None:

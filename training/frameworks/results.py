@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,21 @@ MEASURES = (
 )
 
 
-def report(out: Path, comparison: Comparison, results: Sequence[Result]) -> None:
+@dataclass(frozen=True)
+class ComparisonResult:
+    """What came out of a comparison."""
+
+    folder: Path
+    """Where its files lie."""
+    summary: Summary
+    """Of every framework its MEASURES, over seeds."""
+    relative: Summary
+    """The same as shares of FedAvg's; empty without FedAvg."""
+    results: Sequence[Result]
+    """Every framework on every seed, with all its rounds."""
+
+
+def report(out: Path, comparison: Comparison, results: Sequence[Result]) -> ComparisonResult:
     """Summarise finished pieces: compare.json, table.txt, pictures, and the table on the screen."""
     groups = _groups(results)
     summary = {name: _summary(pieces) for name, pieces in groups.items()}
@@ -63,6 +77,7 @@ def report(out: Path, comparison: Comparison, results: Sequence[Result]) -> None
     for name in draw(out, groups):
         screen.print(f"[dim]{escape(str(out / name))}[/dim]")
     screen.print(f"[dim]{escape(str(out / 'compare.json'))}[/dim]")
+    return ComparisonResult(out, summary, relative, results)
 
 
 def final(result: Result) -> dict[str, float]:

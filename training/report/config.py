@@ -9,6 +9,7 @@ from typing import Annotated
 import tyro
 
 from snakegym.errors import SnakegymError
+from snakegym.training.options import Text
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,10 @@ class ReportConfig:
     target: Annotated[float | None, tyro.conf.arg(metavar="FLOAT")] = None
     """Validation accuracy whose time is shown, 0 to 1; default: the scenario's, else what the baseline
     reaches."""
+
+    baseline: Text = None
+    """The scheduler that the others are compared with, as it was asked for; default: that of the
+    evaluations, if they agree, else the first that was not trained."""
 
     def validate(self) -> None:
         """Raise SnakegymError for the first option whose value is impossible."""

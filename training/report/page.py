@@ -37,27 +37,50 @@ class Section:
     trace_names: Sequence[str]
 
 
-def report(config: ReportConfig) -> None:
+@dataclass(frozen=True)
+class ReportResult:
+    """What a report shows."""
+
+    page: Path
+    """The file."""
+    evaluations: Sequence[Evaluation]
+    """One a section: those of the very same episodes are together."""
+    analyses: Sequence[Analysis]
+    """Of each of them: means, intervals and comparisons."""
+
+
+def report(config: ReportConfig) -> ReportResult:
     """Print the tables and write the page.
 
     Raises:
-        SnakegymError: a folder holds no evaluation, or --out something else than a report.
+        SnakegymError: a folder holds no evaluation, no evaluation holds the baseline, or --out is something
+            else than a report.
     """
+    config.validate()
     check_out(config.out)
     evaluations = merge([read_evaluation(folder) for folder in config.results])
-    analyses = [analyse(e.records, e.trained, e.scenario, config.target) for e in evaluations]
+    asked = config.baseline
+    found = list(dict.fromkeys(name for e in evaluations for name in e.records))
+    if asked is not None and asked not in found:
+        raise SnakegymError(f"--baseline: found '{asked}', expected one of {', '.join(found)}")
+    baselines = [asked if asked in e.records else e.baseline for e in evaluations]
+    analyses = [
+        analyse(e.records, e.trained, e.scenario, config.target, baseline)
+        for e, baseline in zip(evaluations, baselines, strict=True)
+    ]
     make_folder(config.out.parent)
     write_text(config.out, render(evaluations, analyses))
     for evaluation, analysis in zip(evaluations, analyses, strict=True):
         print_evaluation(_title(evaluation), analysis)
     print(f"written to {config.out}")
+    return ReportResult(config.out, evaluations, analyses)
 
 
 def check_out(path: Path) -> None:
     """Whether the report may be written there. Raises SnakegymError if it is something else's place."""
-    if not path.exists():
-        return
     try:
+        if not path.exists():
+            return
         with path.open(encoding="utf-8", errors="replace") as file:
             start = file.read(500)
     except OSError as error:

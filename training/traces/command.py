@@ -5,17 +5,21 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
+from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
 
+from snakegym.differences import brief
 from snakegym.errors import SnakegymError
-from snakegym.network.traces.catalogue import Catalogue, scan
+from snakegym.network.traces.catalogue import Catalogue, Refused, scan
 from snakegym.network.traces.formats.base import KINDS, Recording
 from snakegym.network.traces.library import Loaded, complain, folder_of, load_library
 from snakegym.network.traces.mend import DOWN, UP, measured_directions
 from snakegym.network.traces.splits import split_of
-from snakegym.network.traces.summary import doubts, summarise
+from snakegym.network.traces.summary import Items, doubts, summarise
 from snakegym.network.traces.trace import Origin
 from snakegym.scenario import Split, TraceConfig, load_scenario
 from snakegym.training.show.tables import console, plain_table
@@ -33,22 +37,35 @@ from snakegym.training.traces.tables import print_kind
 from snakegym.training.traces.tidy import tidy_paths, write_folder
 
 
-def run(command: Traces) -> None:
+@dataclass(frozen=True)
+class TracesResult:
+    """What a command on traces was about."""
+
+    recordings: tuple[Recording, ...]
+    """That were listed, inspected, drawn or written."""
+    refused: tuple[Refused, ...] = ()
+    """Files that cannot be used, and why."""
+    written: Path | None = None
+    """The picture or folder that the command left."""
+
+
+def run(command: Traces) -> TracesResult:
     """Carry out a command; raises SnakegymError for bad input."""
     match command:
         case ListTraces():
-            list_traces(command)
+            return list_traces(command)
         case InspectTraces():
-            inspect(command)
+            return inspect(command)
         case ConvertTraces():
-            convert(command)
+            return convert(command)
         case PlotTraces():
-            plot(command)
+            return plot(command)
         case GenerateTraces():
-            generate(command)
+            return generate(command)
+    raise TypeError(f"found {type(command).__name__}, expected a command of `snakegym traces`")
 
 
-def list_traces(command: ListTraces) -> None:
+def list_traces(command: ListTraces) -> TracesResult:
     """Print one line a trace."""
     _, loaded = _load(command)
     table = plain_table("")
@@ -56,18 +73,19 @@ def list_traces(command: ListTraces) -> None:
         table.add_column(title, overflow="fold")
     for title in ("Hours", "Samples", "Mean", "Longest gap s"):
         table.add_column(title, justify="right", no_wrap=True)
-    for origin, recording in loaded.recordings:
-        if command.split in (None, split_of(origin.key)):
-            table.add_row(*_cells(origin, recording))
+    listed = [(o, r) for o, r in loaded.recordings if command.split in (None, split_of(o.key))]
+    for origin, recording in listed:
+        table.add_row(*_cells(origin, recording))
     _warn_of_refused(loaded)
     _at_least_one(command, table.row_count, command.split)
     out = console()
     if not out.is_terminal:  # a file is read by machines as well
         out.width = table.__rich_measure__(out, out.options.update(max_width=1000)).maximum
     out.print(table)
+    return _result(loaded, listed)
 
 
-def inspect(command: InspectTraces) -> None:
+def inspect(command: InspectTraces) -> TracesResult:
     """Print what a folder holds, and what would be refused."""
     catalogue, loaded = _load(command, command)
     _at_least_one(command, len(loaded.recordings) + len(loaded.refused))
@@ -92,9 +110,10 @@ def inspect(command: InspectTraces) -> None:
             out.print(f"  {escape(refused.reason)}", soft_wrap=True)
     else:
         out.print("No file would be refused.")
+    return _result(loaded, loaded.recordings)
 
 
-def convert(command: ConvertTraces) -> None:
+def convert(command: ConvertTraces) -> TracesResult:
     """Write the recordings of a folder as tidy CSV."""
     catalogue, loaded = _load(command)
     if loaded.refused:
@@ -102,9 +121,10 @@ def convert(command: ConvertTraces) -> None:
     _at_least_one(command, len(loaded.recordings))
     write_folder(command.out, tidy_paths(loaded.recordings))
     print(f"{len(loaded.recordings)} traces written to {command.out}")
+    return _result(loaded, loaded.recordings, command.out)
 
 
-def plot(command: PlotTraces) -> None:
+def plot(command: PlotTraces) -> TracesResult:
     """Draw the traces of a folder as one picture."""
     from snakegym.training.show.figures import save
     from snakegym.training.traces.plots import distributions, over_time
@@ -118,9 +138,10 @@ def plot(command: PlotTraces) -> None:
     figure = over_time(loaded.links, loaded.computes) if few else distributions(loaded.recordings)
     save(figure, command.out)
     print(f"{len(loaded.recordings)} traces drawn in {command.out}")
+    return _result(loaded, loaded.recordings, command.out)
 
 
-def generate(command: GenerateTraces) -> None:
+def generate(command: GenerateTraces) -> TracesResult:
     """Write the generator's traces as tidy CSV."""
     config = load_scenario(command.scenario).network.traces
     asked = {k: v for k in ("links", "computes", "seed") if (v := getattr(command, k)) is not None}
@@ -141,15 +162,31 @@ def generate(command: GenerateTraces) -> None:
             )
     write_folder(command.out, files)
     print(f"{len(library.links)} link and {len(library.computes)} compute traces written to {command.out}")
+    return TracesResult(tuple(files.values()), written=command.out)
+
+
+def _result(loaded: Loaded, items: Items, written: Path | None = None) -> TracesResult:
+    return TracesResult(tuple(recording for _, recording in items), tuple(loaded.refused), written)
 
 
 def _load(command: FolderCommand, rules: Rules | None = None) -> tuple[Catalogue, Loaded]:
     options = {"link": command.match, "compute": command.match, "format": command.format}
     if rules is not None:
         options |= {k: getattr(rules, k) for k in ("gap_s", "missing_direction", "uplink_ratio")}
-    config = TraceConfig.model_validate(options)
+    try:
+        config = TraceConfig.model_validate(options)
+    except ValidationError as error:
+        raise SnakegymError(_bad_option(error)) from None
     catalogue = scan(folder_of(command.folder), command.format)
     return catalogue, Loaded(catalogue, config)
+
+
+def _bad_option(error: ValidationError) -> str:
+    """Which option has a value that no scenario could have."""
+    first = error.errors()[0]
+    field = str(first["loc"][0])
+    option = "match" if field in ("link", "compute") else field.replace("_", "-")
+    return f"--{option}: found {brief(first['input'])}, {first['msg'][0].lower()}{first['msg'][1:]}"
 
 
 def _at_least_one(command: FolderCommand, found: int, split: Split | None = None) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from snakegym.frameworks.ledger import Ledger
 from snakegym.frameworks.problem import load_problem
 from snakegym.frameworks.records import Checkpoint
 from snakegym.frameworks.registry import FRAMEWORKS, framework_name, make_framework
-from snakegym.network.network import Network, NodeProfile
+from snakegym.network.network import Network, NodeProfile, constant_network
 from snakegym.network.traces.trace import LinkTrace, Trace
 from snakegym.scenario import load_scenario
 
@@ -151,3 +151,18 @@ def test_a_damaged_checkpoint_changes_nothing(problem, name, value):
             fresh.restore(Checkpoint(checkpoint.layers, {**checkpoint.journal, field: value}))
         assert json.dumps(fresh.checkpoint().journal) == before, field
         assert fresh.state is state
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if n != "centralised"])
+def test_a_node_without_the_memory_is_named_before_anything_is_trained(problem, name):
+    needed = make_framework(name, problem).node_memory()
+    for room, fits in ((needed, True), (needed - 1, False)):
+        profiles = [NodeProfile(f"n{i}", 1e3, room if i == 2 else 1e7, 1.0, 1.0) for i in range(len(SAMPLES))]
+        tight = replace(problem, network=constant_network(profiles, 0.5, 8e3, 16e3))
+        if fits:
+            FRAMEWORKS[name].check(tight)
+            continue
+        with pytest.raises(SnakegymError) as error:
+            FRAMEWORKS[name].check(tight)
+        assert f"node 2 (n2) has {room:.0f} bytes of memory" in str(error.value)
+        assert f"needs {needed:.0f}" in str(error.value)

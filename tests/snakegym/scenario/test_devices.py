@@ -22,6 +22,12 @@ def test_a_scenario_may_replace_some_of_a_profiles_numbers():
     assert DeviceConfig.model_validate_json(device.model_dump_json()) == device
 
 
+def test_several_kinds_of_devices_may_bear_one_name():
+    fields = load_scenario("default").model_dump()
+    fields["network"]["devices"] = [{"profile": "phone", "battery_j": j} for j in (10.0, None)]
+    assert [d.name for d in load_scenario(fields).network.devices] == ["phone", "phone"]
+
+
 def test_an_unknown_profile_is_named_with_the_known_ones():
     text = """
 name: x

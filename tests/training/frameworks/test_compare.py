@@ -34,9 +34,16 @@ def test_compare_leaves_table_pictures_and_everything_in_json(tmp_path, capsys):
 
 def test_nodes_may_hold_different_amounts_of_data(tmp_path, capsys, config, results):
     skewed = {"data.partition": "quantity", "data.alpha": 0.5}
-    compare(config(tmp_path, skewed, frameworks="fedavg", cycles=1))
+    found = compare(config(tmp_path, skewed, frameworks="fedavg", cycles=1))
     assert "(quantity, alpha 0.5)" in capsys.readouterr().out
     (result,) = results(tmp_path)
+    assert found.folder == tmp_path
+    assert [(r["framework"], r["seed"], r["samples"]) for r in found.results] == [
+        ("fedavg", 0, result["samples"])
+    ]
+    assert found.summary["fedavg"]["test_accuracy"].value == pytest.approx(
+        result["rounds"]["test_accuracy"][-1]
+    )
     assert max(result["samples"]) > 2 * min(result["samples"])
 
 
@@ -61,9 +68,11 @@ def test_a_folder_of_something_else_is_refused(tmp_path, config):
 
 
 def test_a_node_without_the_memory_is_named_before_anything_starts(tmp_path, config):
-    for frameworks in ("fedavg,snake", "snake-rotating"):
+    hop = r"node 0 \(medium\) has 2000000 bytes .* layer 0 needs \d+$"
+    whole = r"node 1 \(small\) has 1000000 bytes of memory, but FedAvg needs \d+$"
+    for frameworks, message in (("snake,fedavg", hop), ("snake-rotating", hop), ("fedavg,snake", whole)):
         bad = config(tmp_path / "out", {"model.options.width": 256}, frameworks=frameworks)
-        with pytest.raises(SnakegymError, match=r"node 0 \(medium\) has 2000000 bytes .* layer 0 needs \d+$"):
+        with pytest.raises(SnakegymError, match=message):
             compare(bad)
         assert not bad.out.exists()
 

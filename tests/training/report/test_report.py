@@ -12,9 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from snakegym.errors import SnakegymError
 from snakegym.training.analysis.read import merge, read_evaluation
 from snakegym.training.evaluate import results
 from snakegym.training.report import page as html
+from snakegym.training.report.config import ReportConfig
+from snakegym.training.report.page import report
 
 Run = Callable[..., tuple[int, str, str]]
 VOID = {"meta", "img", "link", "br"}
@@ -58,7 +61,7 @@ def folder(snakegym: Run, tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
     text = Path(tiny).read_text().replace("budget: {time_s: 600, hops: 5}", "budget: {time_s: 20}")
     Path(tiny).write_text(text)
 
-    def write(name: str, *schedulers: str, seed: int = 0) -> Path:
+    def write(name: str, *schedulers: str, seed: int = 0, baseline: str | None = None) -> Path:
         asked = [part for s in schedulers for part in ("--scheduler", s)]
         status, _, err = snakegym(
             "evaluate",
@@ -73,6 +76,7 @@ def folder(snakegym: Run, tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
             1,
             "--out",
             name,
+            *(() if baseline is None else ("--baseline", baseline)),
         )
         assert status == 0, err
         return tmp_path / name
@@ -359,3 +363,26 @@ class TestRefused:
         self.check(snakegym("report", "one", "--out", "thesis.html"), "thesis.html: found another file")
         self.check(snakegym("report", "one", "--out", "one"), "one: ")
         assert (tmp_path / "thesis.html").read_text() == "precious"
+
+
+def test_a_report_compares_with_whom_it_is_told(folder: Callable[..., Path], tmp_path: Path) -> None:
+    rules = ("serpentine", "random", "greedy")
+    found = report(ReportConfig((folder("e", *rules),), tmp_path / "a.html"))
+    assert (found.page, found.analyses[0].baseline) == (tmp_path / "a.html", "serpentine")
+    assert list(found.evaluations[0].records) == [*rules]
+    told = report(ReportConfig((tmp_path / "e",), tmp_path / "b.html", baseline="greedy"))
+    assert told.analyses[0].baseline == "greedy"
+    assert {*told.analyses[0].difference} == {"serpentine", "random"}
+    assert "Compared with greedy" in told.page.read_text()
+    with pytest.raises(SnakegymError, match="--baseline: found 'milp', expected one of serpentine, random"):
+        report(ReportConfig((tmp_path / "e",), tmp_path / "c.html", baseline="milp"))
+    assert not (tmp_path / "c.html").exists()
+
+
+def test_a_report_compares_with_whom_the_evaluations_did(folder: Callable[..., Path], tmp_path: Path) -> None:
+    first = folder("e", "serpentine", "random", "greedy", baseline="random")
+    (analysis,) = report(ReportConfig((first,), tmp_path / "a.html")).analyses
+    assert analysis.baseline == "random"
+    other = folder("f", "serpentine", "random")
+    (analysis,) = report(ReportConfig((first, other), tmp_path / "b.html")).analyses
+    assert analysis.baseline == "serpentine", "they do not agree"

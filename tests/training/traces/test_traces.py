@@ -8,6 +8,14 @@ from matplotlib.image import imread
 
 from snakegym.network.traces.library import load_library
 from snakegym.scenario import TraceConfig
+from snakegym.training.traces.command import run
+from snakegym.training.traces.config import (
+    ConvertTraces,
+    GenerateTraces,
+    InspectTraces,
+    ListTraces,
+    PlotTraces,
+)
 
 
 @pytest.fixture
@@ -284,3 +292,24 @@ def test_converted_folders_move_as_one(snakegym, folder, tmp_path):
     assert snakegym("traces", "convert", folder / "link", "--out", "empty")[0] == 0
     assert sorted(p.name for p in (tmp_path / "empty").iterdir()) == ["link"]
     shutil.rmtree(tmp_path / "empty")
+
+
+def test_commands_on_traces_give_back_what_they_were_about(tmp_path, capsys):
+    (tmp_path / "t").mkdir()
+    (tmp_path / "t" / "a.csv").write_text("time_s,downlink_mbps\n0,1\n1,2\n2,3\n")
+    (tmp_path / "t" / "b.csv").write_text("time_s,downlink_mbps\n0,x\n")
+    folder, png, out = str(tmp_path / "t"), tmp_path / "a.png", tmp_path / "out"
+    for command, written in [
+        (ListTraces(folder), None),
+        (InspectTraces(folder), None),
+        (PlotTraces(folder, out=png), png),
+        (ConvertTraces(folder, match="a*", out=out, skip_bad_traces=True), out),
+    ]:
+        found = run(command)
+        assert [r.name for r in found.recordings] == ["a"]
+        assert [r.path for r in found.refused] == ([] if written == out else ["b.csv"])
+        assert found.written == written
+        assert written is None or written.exists()
+    made = run(GenerateTraces(tmp_path / "g", links=2, computes=3))
+    assert [r.kind for r in made.recordings] == ["link"] * 2 + ["compute"] * 3
+    assert made.written == tmp_path / "g"

@@ -107,10 +107,17 @@ class Head:
 def _numbers(line: str) -> list[float]:
     """The finite numbers in a line, parted by blanks; none if anything else is in it."""
     try:
-        values = [float(field) for field in line.split()]
+        values = [decimal(field) for field in line.split()]
     except ValueError:
         return []
     return values if all(map(math.isfinite, values)) else []
+
+
+def decimal(text: str) -> float:
+    """The number in a text. Raises ValueError for what Python alone reads: `1_000`, other scripts' digits."""
+    if not text.isascii() or "_" in text:
+        raise ValueError(f"found {text!r:.60}, expected a decimal number")
+    return float(text)
 
 
 @dataclass(frozen=True)

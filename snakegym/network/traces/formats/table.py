@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from snakegym.errors import SnakegymError
-from snakegym.network.traces.formats.base import Bools, Floats
+from snakegym.network.traces.formats.base import Bools, Floats, decimal
 from snakegym.network.traces.formats.text import read_lines, shown
 
 
@@ -78,6 +78,9 @@ class Table:
         """A column as finite floats for which `legal` holds; raises SnakegymError for the first other."""
         texts = self.column(name)
         try:
+            together = "".join(texts)
+            if not together.isascii() or "_" in together:
+                raise ValueError
             values = np.array([float(t) for t in texts])
         except ValueError:
             values = np.array([self.number(name, i, t) for i, t in enumerate(texts)])
@@ -103,7 +106,7 @@ class Table:
     def number(self, name: str, row: int, text: str) -> float:
         """One field as a float; raises SnakegymError."""
         try:
-            return float(text)
+            return decimal(text)
         except ValueError:
             raise self.error(row, f"{name} is {shown(text)}, expected a number") from None
 

@@ -183,6 +183,24 @@ WILD = "timestamp,Throughput,provider,radio_type_used,direction"
             6,
             "found 5 fields",
         ),
+        # Numbers that Python alone would read.
+        ("time_s,downlink_mbps\n0,1\n1,1_000\n", "a.csv", 3, "downlink_mbps is '1_000', expected a number"),
+        (
+            "time_s,downlink_mbps\n0,\uff11\uff12\n1,2\n",
+            "a.csv",
+            2,
+            "downlink_mbps is '\uff11\uff12', expected a number",
+        ),
+        ("time_s,downlink_mbps\n0,0x1\n1,2\n", "a.csv", 2, "downlink_mbps is '0x1', expected a number"),
+        ("time_s,downlink_mbps\n0,infinity\n", "a.csv", 2, "downlink_mbps is 'infinity', expected a finite"),
+        (
+            "time_s,dl_mbps,rtt_ms\n0,1,5\n".replace("dl", "downlink") + "1,2,1_0\n",
+            "a.csv",
+            3,
+            "rtt_ms is '1_0'",
+        ),
+        ("0 5\n1 6\n2 1_0\n3 7\n4 7\n5 8\n", "5g_trace_driving_2", 3, "mbps is '1_0', expected a number"),
+        ("0\n7\n\u0663\u0660\n400\n900\n1200\n", "a", 3, "stamp is '\u0663\u0660', expected a number"),
         # Rows longer than the header, as with a decimal comma.
         ("time_s,downlink_mbps\n0,0,52\n", "a.csv", 2, "found 3 fields, expected 2"),
         (f"{IRISH}\n2019.12.14_10.16.30,5G,7,1,D,-,8\n", "a.csv", 2, "found 7 fields, expected 6"),
