@@ -23,7 +23,7 @@ from snakegym.agents.trained import (
     read_config,
     size_of,
 )
-from snakegym.control.records import Assignment
+from snakegym.control.records import Decision
 from snakegym.control.service import load_service
 from snakegym.control.view import ProcessView
 from snakegym.differences import brief, differences
@@ -76,7 +76,7 @@ class LearnedScheduler:
         """Seed the draws; there is nothing to forget, as the policy sees the view alone."""
         self._seeds = np.random.default_rng(seed)
 
-    def schedule(self, view: ProcessView) -> Assignment | None:
+    def schedule(self, view: ProcessView) -> Decision:
         """The action, as it is."""
         masks = {"action_masks": self._codec.mask(view)} if self._masked else {}
         with torch.random.fork_rng(devices=[], enabled=self.stochastic):  # SB3 draws from torch's own
@@ -112,7 +112,9 @@ def _warn_of_changes(folder: Path, trained_on: dict[str, Any], scenario: Scenari
 
 def _check_sizes(path: Path, found: Sizes, expected: Sizes) -> None:
     if found != expected:
-        raise SnakegymError(f"{path}: trained for {found}, expected {expected} by this scenario")
+        older = found.model_copy(update={"actions": found.actions + 1}) == expected
+        why = ": it knows no action to finish, so it is of an older version; train it again" if older else ""
+        raise SnakegymError(f"{path}: trained for {found}, expected {expected} by this scenario{why}")
 
 
 def _load_policy(path: Path, config: RunConfig, space: spaces.Dict) -> Any:

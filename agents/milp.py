@@ -8,10 +8,10 @@ import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 
 from snakegym.agents.gain import DEFAULT, GainModel
-from snakegym.agents.greedy import waiting_reward
+from snakegym.agents.greedy import otherwise
 from snakegym.agents.plan_model import ArcCosts, Arcs, arc_costs, build_arcs
 from snakegym.control.forecast import price
-from snakegym.control.records import Assignment
+from snakegym.control.records import Assignment, Decision
 from snakegym.control.view import Bools, Floats, Ints, ProcessView
 from snakegym.network.records import Costs
 from snakegym.scenario import Scenario
@@ -41,8 +41,9 @@ class MilpScheduler:
     Layers come in the order of the process, or from early to deep where that is free (the paper
     finds sequential order best); nodes are chosen to maximise priced expected gains (`snakegym.agents.gain`)
     minus priced time, energy and bytes. Rates are taken to stay as `control.forecast` expects them
-    from the view. A plan may stop short of the end of the cycle, or be empty, where further hops are
-    worth less than waiting. The model is in `snakegym.agents.plan_model`.
+    from the view. A plan ends within the time that is left, and may stop short of the end of the cycle, or
+    be empty, where further hops are not worth their price; see `greedy.otherwise` for what comes then. The
+    model is in `snakegym.agents.plan_model`.
     """
 
     def __init__(self, scenario: Scenario, gain: GainModel = DEFAULT) -> None:
@@ -51,23 +52,23 @@ class MilpScheduler:
     def reset(self, seed: int) -> None:
         """Nothing to forget: each view is planned afresh, and nothing is random."""
 
-    def schedule(self, view: ProcessView) -> Assignment | None:
+    def schedule(self, view: ProcessView) -> Decision:
         """The first hop of the best plan."""
         plan = self.plan(view)
-        return plan.assignments[0] if plan.assignments else None
+        return plan.assignments[0] if plan.assignments else otherwise(view, self._expected(view))
 
     def plan(self, view: ProcessView) -> Plan:
         """The best plan for the rest of the cycle; empty if nothing is legal now, or worth while."""
         layers, legal = _positions(view)
         if not len(layers):
             return Plan((), (), 0.0)
-        gain = view.objective.gain * self._gain.expected(view)
+        gain = self._expected(view)
         nodes = _candidates(view, layers, legal, gain)
         arcs = build_arcs(len(layers), len(nodes), view.mode == "p2p")
         costs = arc_costs(view, layers, arcs, nodes)
         value = self._arc_gains(gain[nodes[arcs.node]], arcs) - _price(view, costs)
         value = np.where(legal[nodes[arcs.node], arcs.position], value, -np.inf)
-        chosen = _solve(arcs, value - waiting_reward(view))
+        chosen = _solve(arcs, value, costs.time_s, view.left_s)
         return Plan(
             tuple(Assignment(int(nodes[arcs.node[a]]), int(layers[arcs.position[a]])) for a in chosen),
             tuple(
@@ -76,6 +77,10 @@ class MilpScheduler:
             ),
             float(value[chosen].sum()),
         )
+
+    def _expected(self, view: ProcessView) -> Floats:
+        """[n_nodes]: priced."""
+        return view.objective.gain * self._gain.expected(view)
 
     def _arc_gains(self, gain: Floats, arcs: Arcs) -> Floats:
         """[n_arcs] from the gain of each arc's node on its first visit."""
@@ -132,22 +137,39 @@ def _price(view: ProcessView, costs: ArcCosts) -> Floats:
     return price(view.objective, costs.time_s, costs.energy_j, costs.n_bytes)
 
 
-def _solve(arcs: Arcs, value: Floats) -> Ints:
-    """Indices of the arcs of the most valuable plan, by position; -inf forbids an arc.
+def _solve(arcs: Arcs, value: Floats, time_s: Floats, left_s: float) -> Ints:
+    """Indices of the arcs of the most valuable plan that ends in time, by position; -inf forbids an arc.
 
-    `value` is relative to waiting, so a plan of no arcs is worth 0.
+    A plan of no arcs is worth 0, as finishing is.
     """
-    allowed = np.flatnonzero(np.isfinite(value))
+    allowed = np.flatnonzero(np.isfinite(value) & (time_s <= left_s))
+    if not len(allowed):
+        return allowed
+    chosen = _best(arcs, value, allowed)
+    # Rarely; and only then, because the limit makes it a harder problem.
+    if chosen is not None and time_s[chosen].sum() > left_s:
+        chosen = _best(arcs, value, allowed, (time_s, left_s))
+    if chosen is None:  # the search gave up without a plan: the best next hop alone
+        first = allowed[arcs.position[allowed] == 0]
+        best: Ints = first[np.argsort(-value[first], kind="stable")[:1]]
+        return best[value[best] > 0]
+    return chosen
+
+
+def _best(arcs: Arcs, value: Floats, allowed: Ints, limit: tuple[Floats, float] | None = None) -> Ints | None:
+    """The best plan of `allowed` arcs, whose amounts sum up to at most the limit; None: none was found."""
+    constraints = [LinearConstraint(arcs.matrix[:, allowed], ub=arcs.upper)]
+    if limit is not None:
+        constraints.append(LinearConstraint(limit[0][allowed], ub=limit[1]))
     result = milp(
         -value[allowed],
         integrality=np.ones(len(allowed), dtype=np.int64),
         bounds=Bounds(0, 1),
-        constraints=LinearConstraint(arcs.matrix[:, allowed], ub=arcs.upper),
+        constraints=constraints,
         # The formulation is so tight that HiGHS's presolve takes 20 times longer than the solution.
         options={"presolve": False, "mip_rel_gap": 1e-9, "node_limit": MAX_BRANCHES},
     )
-    if result.x is None:  # the search gave up without a plan: the best next hop alone
-        first = np.where(arcs.position == 0, value, -np.inf)
-        return np.flatnonzero((first == first.max()) & (first > 0))[:1]
+    if result.x is None:
+        return None
     chosen = allowed[result.x > 0.5]
     return chosen[np.argsort(arcs.position[chosen])]

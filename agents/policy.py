@@ -28,6 +28,8 @@ from snakegym.envs.encoder import LAYER_FEATURES, NODE_FEATURES, PROCESS_FEATURE
 
 SEQUENTIAL = 2.0
 """First strength of the preference for low layers: an open one is e**2 times as likely as the next."""
+FINISHING = -3.0
+"""First logit of finishing: as likely as any pair it would end episodes before there is much to learn."""
 
 
 class SetExtractor(BaseFeaturesExtractor):
@@ -90,7 +92,7 @@ class ContextHead(nn.Module):
 
 
 class PairScorer(nn.Module):
-    """Logits of all actions from flattened embeddings: pairs (node, layer), then wait.
+    """Logits of all actions from flattened embeddings: pairs (node, layer), then wait, then finish.
 
     Where the process fixes the layer order, an action is a node alone; the number of actions tells.
     """
@@ -100,10 +102,11 @@ class PairScorer(nn.Module):
         n_nodes, n_layers, width = features.n_nodes, features.n_layers, features.width
         self.sizes = [n_nodes, n_layers, 1]
         self.width = width
-        self.pairs = n_actions == n_nodes * n_layers + 1
+        self.pairs = n_actions == n_nodes * n_layers + 2
         self.node, self.layer, self.context = (_linear(width, width) for _ in range(3))
         # Small first logits: the policy starts close to uniform.
-        self.score, self.wait = (_linear(width, 1, gain=0.01) for _ in range(2))
+        self.score, self.wait, self.finish = (_linear(width, 1, gain=0.01) for _ in range(3))
+        nn.init.constant_(self.finish.bias, FINISHING)
         self.sequential = nn.Parameter(torch.tensor(SEQUENTIAL))
 
     def forward(self, features: Tensor) -> Tensor:
@@ -116,7 +119,8 @@ class PairScorer(nn.Module):
         scores = self.score(torch.relu(hidden))[..., 0]
         if self.pairs:
             scores = scores + self.sequential * features[:, None, -n_layers:]
-        return torch.cat([scores.flatten(1), self.wait(context[:, 0])], dim=1)
+        ends = self.wait(context[:, 0]), self.finish(context[:, 0])
+        return torch.cat([scores.flatten(1), *ends], dim=1)
 
 
 SETTINGS: dict[str, Any] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from snakegym.control.records import Assignment
+    from snakegym.control.records import Decision
     from snakegym.control.view import ProcessView
 
 
@@ -19,6 +19,6 @@ class Scheduler(Protocol):
         """Forget the last episode and seed all randomness; called before each episode."""
         ...
 
-    def schedule(self, view: ProcessView) -> Assignment | None:
-        """The next assignment, or None to wait. Does not change the view."""
+    def schedule(self, view: ProcessView) -> Decision:
+        """The next assignment, None to wait, or FINISH to end the process. Does not change the view."""
         ...

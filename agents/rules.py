@@ -1,6 +1,7 @@
 """Fixed rules: yardsticks that look at one thing at most.
 
-All of them skip what is illegal, wait only if nothing is legal, and (except `random`) train the
+All of them skip what is illegal, wait only if nothing is legal, never finish (they do not look at prices: a
+budget ends their processes), and (except `random`) train the
 layers of a cycle from early to deep, unless the process itself fixes another order: sequential
 updates are the paper's choice for Non-IID data ("Snake Learning: A Communication- and
 Computation-Efficient Distributed Learning Framework for 6G", DOI 10.1109/MCOM.005.2400282).

@@ -1,4 +1,4 @@
-"""The action space: one integer for who trains which layer next, or for waiting."""
+"""The action space: one integer for who trains which layer next, for waiting, or for finishing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from snakegym.control.records import Assignment
+from snakegym.control.records import FINISH, Assignment, Decision
 from snakegym.control.view import ProcessView
 from snakegym.errors import SnakegymError
 from snakegym.scenario import LayerOrder
@@ -16,10 +16,10 @@ from snakegym.scenario import LayerOrder
 
 @dataclass(frozen=True)
 class ActionCodec:
-    """Translates between actions and assignments.
+    """Translates between actions and decisions.
 
     With layer order `free`, action = node * n_middle + layer; otherwise the process fixes the
-    layer and the action is the node. The last action is to wait.
+    layer and the action is the node. The last action but one is to wait, the last to finish.
     """
 
     n_nodes: int
@@ -28,50 +28,62 @@ class ActionCodec:
 
     @cached_property
     def n_actions(self) -> int:
-        """Size of the action space, waiting included."""
-        return self.n_nodes * (self.n_middle if self.layer_order == "free" else 1) + 1
+        """Size of the action space, waiting and finishing included."""
+        return self.n_nodes * (self.n_middle if self.layer_order == "free" else 1) + 2
 
     @property
     def wait(self) -> int:
-        """The action that waits."""
+        """The action that waits; those before it are assignments."""
+        return self.n_actions - 2
+
+    @property
+    def finish(self) -> int:
+        """The action that ends the process."""
         return self.n_actions - 1
 
-    def decode(self, action: int, view: ProcessView) -> Assignment | None:
-        """The assignment behind an action in [0, n_actions); None: wait.
+    def decode(self, action: int, view: ProcessView) -> Decision:
+        """The decision behind an action in [0, n_actions): an assignment, None (wait) or FINISH.
 
         With a fixed layer order the layer is the one that is open in `view`.
         """
         if action == self.wait:
             return None
+        if action == self.finish:
+            return FINISH
         if self.layer_order == "free":
             return Assignment(*divmod(action, self.n_middle))
         # Layers beside the one whose turn it is are illegal for all nodes; memory may forbid it for some.
         return Assignment(action, view.next_layer)
 
-    def encode(self, assignment: Assignment | None) -> int:
-        """The action for an assignment; None: wait.
+    def encode(self, decision: Decision) -> int:
+        """The action for a decision.
 
         Raises:
-            SnakegymError: it is no assignment, or its node or layer does not exist.
+            SnakegymError: it is none, or its node or layer does not exist.
         """
-        if assignment is None:
+        if decision is None:
             return self.wait
+        if decision is FINISH:
+            return self.finish
         if not (
-            isinstance(assignment, Assignment)
-            and 0 <= assignment.node < self.n_nodes
-            and 0 <= assignment.layer < self.n_middle
+            isinstance(decision, Assignment)
+            and 0 <= decision.node < self.n_nodes
+            and 0 <= decision.layer < self.n_middle
         ):
             raise SnakegymError(
-                f"scheduler: found {assignment!r}, expected None (wait) or an Assignment with node in "
+                f"scheduler: found {decision!r}, expected None (wait), FINISH or an Assignment with node in "
                 f"[0, {self.n_nodes}) and layer in [0, {self.n_middle})"
             )
         if self.layer_order == "free":
-            return assignment.node * self.n_middle + assignment.layer
-        return assignment.node
+            return decision.node * self.n_middle + decision.layer
+        return decision.node
 
     def mask(self, view: ProcessView) -> NDArray[np.bool_]:
-        """Bool [n_actions]: legal actions; waiting always is, so it is never all False."""
-        mask = np.empty(self.n_actions, dtype=np.bool_)
-        mask[:-1] = view.legal.ravel() if self.layer_order == "free" else view.legal.any(axis=1)
-        mask[-1] = True
+        """Bool [n_actions]: legal actions; never all False.
+
+        Waiting and finishing always are legal, the latter even before anything was trained: a process that
+        cannot pay for its first hop is best ended at once.
+        """
+        mask = np.ones(self.n_actions, dtype=np.bool_)
+        mask[: self.wait] = view.legal.ravel() if self.layer_order == "free" else view.legal.any(axis=1)
         return mask

@@ -12,7 +12,7 @@ from snakegym.control.records import Ground
 from snakegym.envs.action import ActionCodec
 from snakegym.envs.reward import TERMS
 
-ENDINGS = ("target", "time", "energy", "hops", "decisions")
+ENDINGS = ("finish", "target", "time", "energy", "hops", "decisions")
 """Why an episode ends (`ProcessController.ended`)."""
 LEAVES = tuple(ground for ground in get_args(Ground) if ground not in ("start", "ready"))
 """Why nodes leave the pool."""

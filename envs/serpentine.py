@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from snakegym.control.controller import ProcessController
 from snakegym.control.execution.executor import SimulatedExecutor
-from snakegym.control.records import Job, Outcome
+from snakegym.control.records import FINISH, Assignment, Job, Outcome
 from snakegym.control.service import load_service
 from snakegym.control.view import ProcessView
 from snakegym.envs.action import ActionCodec
@@ -41,7 +41,7 @@ StepResult = tuple[Observation, float, bool, bool, dict[str, Any]]
 
 
 class SerpentineEnv(gym.Env[Observation, np.int64]):
-    """Schedule Snake Learning: which node trains which middle layer next.
+    """Schedule Snake Learning: which node trains which middle layer next, and when that is enough.
 
     ## Description
     One model wanders over the nodes of a mobile network. At every step the agent, as the network's
@@ -51,12 +51,13 @@ class SerpentineEnv(gym.Env[Observation, np.int64]):
     replayed from traces and changes while the hop runs. The agent never sees the future.
 
     ## Action space
-    `Discrete(n_nodes * n_middle + 1)`: action = node * n_middle + layer; the last action waits
-    `wait_s` seconds. Where the scenario (or `layer_order`) fixes the order of layers, the action
-    is the node alone: `Discrete(n_nodes + 1)`. `action_masks()` (bool) and `info["action_mask"]`
-    (int8, for `action_space.sample`) tell which actions are legal: the node is in the pool and
-    reachable and has the memory and the battery, the layer is not yet trained in this cycle. Waiting is
-    always legal. An illegal action is a penalised wait, counted in `info["illegal"]`.
+    `Discrete(n_nodes * n_middle + 2)`: action = node * n_middle + layer; then one that waits `wait_s`
+    seconds, and last one that finishes the process as it is, at no cost. Where the scenario (or
+    `layer_order`) fixes the order of layers, the action is the node alone: `Discrete(n_nodes + 2)`.
+    `action_masks()` (bool) and `info["action_mask"]` (int8, for `action_space.sample`) tell which actions
+    are legal: the node is in the pool and reachable and has the memory and the battery, the layer is not
+    yet trained in this cycle. Waiting and finishing always are. An illegal action is a penalised wait,
+    counted in `info["illegal"]`.
 
     ## Observation space
     `Dict` of float32 boxes within [-1, 1]; the names of the columns are in `snakegym.envs.encoder`:
@@ -69,8 +70,8 @@ class SerpentineEnv(gym.Env[Observation, np.int64]):
 
     This is the form `dict`. `observation="flat"` gives the three in a row, one box [n], which many
     libraries and all DQNs want; `observation="masked"` a dict of the flat box under `observation_key` and
-    the mask, bool [n_actions], under `mask_key`. Both have ids of their own: `SerpentineFlat-v0`,
-    `SerpentineMasked-v0`. docs/other-libraries.md says who wants which.
+    the mask, bool [n_actions], under `mask_key`. Both have ids of their own: `SerpentineFlat-v1`,
+    `SerpentineMasked-v1`. docs/other-libraries.md says who wants which.
 
     ## Rewards
     `gain * (m_t - m_{t-1}) - time * dt/tau - energy * dE/eps - bytes * dB/beta - penalties`, with
@@ -89,8 +90,13 @@ class SerpentineEnv(gym.Env[Observation, np.int64]):
     from the seed; nothing is trained; the PCE holds the model.
 
     ## Episode end
-    *Terminated* when the validation accuracy reaches the scenario's target (if it has one);
-    *truncated* when the budget of time, energy, hops or decisions is used up. A hop under way is finished.
+    *Terminated* when the agent finishes, when the validation accuracy reaches the scenario's target (if it
+    has one), and when the budget of time, energy, hops or decisions is used up: budgets belong to the
+    problem, and what is left of them is in the observation. Never *truncated*; that is for `TimeLimit`.
+
+    The time budget is a deadline: the hop (or wait) under way stops there, and is charged until then. The
+    batches that fitted count where their update already is: on the node (P2P), in CS mode nowhere. m is
+    what was last measured: a hop that is to be rewarded has to be measured in time.
 
     ## Arguments
     * `scenario`: name of a scenario, path of a YAML or JSON file, its fields as plain data, or a `Scenario`.
@@ -118,9 +124,11 @@ class SerpentineEnv(gym.Env[Observation, np.int64]):
     | `recoveries` | times that a lost holder was given up |
     | `members` | nodes in the pool |
     | `left_connectivity`, `left_battery` … | nodes that left it so far for this reason (`envs.info.LEAVES`) |
-    | `ended_target`, `ended_time`, `ended_energy`, `ended_hops`, `ended_decisions` | 1 where this ended it |
+    | `ended_finish`, `ended_target`, `ended_time` … | 1 where this ended it (`envs.info.ENDINGS`) |
 
     ## Version history
+    * v1: the action `finish`; budgets terminate, and do not truncate; the time budget is a deadline, at which
+      hops and waits stop. Policies learned on v0 have one action less and are refused.
     * v0: first version.
     """
 
@@ -158,6 +166,7 @@ class SerpentineEnv(gym.Env[Observation, np.int64]):
         self._controller: ProcessController | None = None
         self._executor: SimulatedExecutor | None = None
         self._job: Job | None = None
+        self._finishing = False
         self._illegal = 0
         self._illegal_now = False
 
@@ -198,7 +207,7 @@ class SerpentineEnv(gym.Env[Observation, np.int64]):
         """Start a new process; `options` are ignored."""
         super().reset(seed=seed)
         self._controller, self._executor = self.service.start(self.np_random)
-        self._job, self._illegal, self._illegal_now = None, 0, False
+        self._job, self._finishing, self._illegal, self._illegal_now = None, False, 0, False
         return self.encoder.encode(self.view()), self._info(NO_REWARDS)
 
     def step(self, action: np.int64 | int) -> StepResult:
@@ -216,10 +225,11 @@ class SerpentineEnv(gym.Env[Observation, np.int64]):
         if self.controller.ended:
             raise ResetNeeded(f"the episode is over ({self.controller.ended}): call reset()")
         view = self.view()
-        assignment = self.codec.decode(self._checked(action), view)
-        self._illegal_now = assignment is not None and not view.legal[assignment.node, assignment.layer]
-        legal = assignment is not None and not self._illegal_now
-        self._job = self.controller.dispatch(assignment) if assignment is not None and legal else None
+        decision = self.codec.decode(self._checked(action), view)
+        hop = decision if isinstance(decision, Assignment) else None
+        self._illegal_now = hop is not None and not view.legal[hop.node, hop.layer]
+        self._job = self.controller.dispatch(hop) if hop is not None and not self._illegal_now else None
+        self._finishing = decision is FINISH
         return self._job
 
     def finish(self, outcome: Outcome | None) -> StepResult:
@@ -227,21 +237,16 @@ class SerpentineEnv(gym.Env[Observation, np.int64]):
         controller, before = self.controller, self.controller.metric
         if self._job is not None and outcome is not None:
             costs = controller.complete(self._job, outcome).costs
+        elif self._finishing:
+            costs = controller.finish()
         else:
             costs = controller.wait()
         gain = controller.metric - before  # not the hop's alone: a lost holder takes its gain with it
         self._job = None
         self._illegal += self._illegal_now
         rewards = reward_terms(self.scenario.objective, gain, costs, self._illegal_now)
-        ended = self.controller.ended
-        info = self._info(rewards)
-        return (
-            self.encoder.encode(self.view()),
-            sum(rewards.values()),
-            ended == "target",
-            ended not in ("", "target"),
-            info,
-        )
+        observation, info = self.encoder.encode(self.view()), self._info(rewards)
+        return observation, sum(rewards.values()), bool(controller.ended), False, info
 
     def render(self) -> str | NDArray[np.uint8] | None:
         """The network and the snake: text (`ansi`) or a picture [height, width, 3] (`rgb_array`)."""

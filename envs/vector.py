@@ -101,7 +101,7 @@ def checked_actions(members: Sequence[Member], actions: ArrayLike) -> list[int]:
 
 
 class SerpentineVectorEnv(SyncVectorEnv):
-    """`num_envs` processes at once: `gym.make_vec("snakegym/Serpentine-v0", num_envs=16)`.
+    """`num_envs` processes at once: `gym.make_vec("snakegym/Serpentine-v1", num_envs=16)`.
 
     What gymnasium's `SyncVectorEnv` of as many `SerpentineEnv` gives, step by step, but the
     hops of one step are trained and evaluated together by the stacked engine. Observations are

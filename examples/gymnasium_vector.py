@@ -12,7 +12,7 @@ from gymnasium.wrappers.vector import RecordEpisodeStatistics
 def main(steps: int, num_envs: int = 16) -> float:
     """Play; the mean return of the episodes that ended."""
     env = RecordEpisodeStatistics(
-        gym.make_vec("snakegym:snakegym/Serpentine-v0", num_envs=num_envs, max_episode_steps=30)
+        gym.make_vec("snakegym:snakegym/Serpentine-v1", num_envs=num_envs, max_episode_steps=30)
     )
     rng = np.random.default_rng(0)
     _, infos = env.reset(seed=0)

@@ -1,7 +1,7 @@
 """RLlib's PPO with action masks, on the masked form: `pip install 'ray[rllib]'`.
 
 RLlib's own module for masks wants a Dict of `observations` and `action_mask`, which is what
-`SerpentineMasked-v0` gives. RLlib makes environments in other processes, so the id starts with
+`SerpentineMasked-v1` gives. RLlib makes environments in other processes, so the id starts with
 `snakegym:`, the module that registers it.
 """
 
@@ -19,7 +19,7 @@ def main(iterations: int, steps: int) -> float:
     """Train; the mean return of the last iteration's episodes."""
     config = (
         PPOConfig()
-        .environment("snakegym:snakegym/SerpentineMasked-v0", env_config={"scenario": "default"})
+        .environment("snakegym:snakegym/SerpentineMasked-v1", env_config={"scenario": "default"})
         .env_runners(num_env_runners=0)  # more: each step trains a network, so a core each
         .training(train_batch_size_per_learner=steps, minibatch_size=min(64, steps), num_epochs=10, lr=3e-4)
         .rl_module(

@@ -20,7 +20,7 @@ from tianshou.utils.net.common import Net
 def make(split: str) -> gym.Env:
     """The masked form with tianshou's keys."""
     return gym.make(
-        "snakegym:snakegym/SerpentineMasked-v0", split=split, observation_key="obs", mask_key="mask"
+        "snakegym:snakegym/SerpentineMasked-v1", split=split, observation_key="obs", mask_key="mask"
     )
 
 

@@ -1,6 +1,6 @@
 """TorchRL's PPO with action masks, on the masked form: `pip install torchrl`.
 
-`SerpentineMasked-v0` gives the boolean `action_mask` that TorchRL's `MaskedCategorical` takes.
+`SerpentineMasked-v1` gives the boolean `action_mask` that TorchRL's `MaskedCategorical` takes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def main(iterations: int, steps: int) -> float:
     """Train; the mean return of the last iteration's episodes (NaN if none ended)."""
     torch.manual_seed(0)
     env = TransformedEnv(
-        GymEnv("snakegym:snakegym/SerpentineMasked-v0", categorical_action_encoding=True),
+        GymEnv("snakegym:snakegym/SerpentineMasked-v1", categorical_action_encoding=True),
         Compose(RewardSum(), StepCounter()),
     )
     env.set_seed(0)

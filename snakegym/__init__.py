@@ -3,7 +3,7 @@
 Importing it registers the environments by name, so that this floor imports nothing from above:
 
     import gymnasium as gym, snakegym
-    env = gym.make("snakegym/Serpentine-v0", scenario="default", split="train")
+    env = gym.make("snakegym/Serpentine-v1", scenario="default", split="train")
 """
 
 from contextlib import suppress
@@ -15,6 +15,7 @@ from snakegym.scenario import Scenario, list_scenarios, load_scenario
 
 __version__ = "0.1.0"
 _LATER = {
+    "FINISH": "snakegym.control.records",
     "Assignment": "snakegym.control.records",
     "ProcessView": "snakegym.control.view",
     "load_service": "snakegym.control.service",
@@ -43,7 +44,7 @@ with suppress(ModuleNotFoundError):  # learning itself does without: `snakegym c
     for _name in ("", "crowd", "flaky", "large", "tidal"):  # what needs no data; "" is the default
         for _form, _kwargs in _FORMS.items():  # ids of their own: many programs pass an id and nothing else
             register(
-                id=f"snakegym/Serpentine{_name.title()}{_form}-v0",
+                id=f"snakegym/Serpentine{_name.title()}{_form}-v1",
                 entry_point="snakegym.envs.serpentine:SerpentineEnv",
                 vector_entry_point="snakegym.envs.vector:SerpentineVectorEnv",
                 kwargs=({"scenario": _name} if _name else {}) | _kwargs,

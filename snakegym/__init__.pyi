@@ -1,5 +1,5 @@
 from snakegym.agents.registry import make_scheduler
-from snakegym.control.records import Assignment
+from snakegym.control.records import FINISH, Assignment
 from snakegym.control.service import load_service
 from snakegym.control.view import ProcessView
 from snakegym.errors import SnakegymError
@@ -7,6 +7,7 @@ from snakegym.scenario import Scenario, list_scenarios, load_scenario
 from snakegym.training.episodes.run import run_episode
 
 __all__ = [
+    "FINISH",
     "Assignment",
     "ProcessView",
     "Scenario",

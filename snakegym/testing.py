@@ -27,7 +27,7 @@ import torch
 
 from snakegym.control.controller import ProcessController
 from snakegym.control.execution.executor import Executor
-from snakegym.control.records import Assignment, Job, Outcome
+from snakegym.control.records import FINISH, Assignment, Decision, Job, Outcome
 from snakegym.control.service import load_service
 from snakegym.control.view import ProcessView
 from snakegym.data.datasets import Dataset
@@ -48,7 +48,7 @@ class Schedules(Protocol):
     """A scheduler: see `snakegym.agents.protocol.Scheduler`."""
 
     def reset(self, seed: int) -> None: ...
-    def schedule(self, view: ProcessView) -> Assignment | None: ...
+    def schedule(self, view: ProcessView) -> Decision: ...
 
 
 def check_scheduler(
@@ -56,9 +56,9 @@ def check_scheduler(
 ) -> None:
     """Play a process and see that the scheduler decides as it promises.
 
-    Every decision is None or an `Assignment` of a pair that is legal in that view; where nothing is legal
-    it is None. Views are not changed, the global random generators of numpy and torch not used, and the
-    same seed and views give the same decisions, for the same object and for another one.
+    Every decision is None, FINISH or an `Assignment` of a pair that is legal in that view; where nothing is
+    legal it is no assignment. Views are not changed, the global random generators of numpy and torch not
+    used, and the same seed and views give the same decisions, for the same object and for another one.
 
     Args:
         make: a class or function that takes the scenario, as `make_scheduler` and `--scheduler` call it.
@@ -85,17 +85,17 @@ def check_scheduler(
     )
     scheduler.reset(1)
     found = scheduler.schedule(nothing)
-    assert found is None, f"nothing is legal, but schedule() gave {found} instead of None"
+    assert found in (None, FINISH), f"nothing is legal, but schedule() gave {found} instead of None or FINISH"
 
 
 def _decide(
     scheduler: Schedules, scenario: Scenario, decisions: int
-) -> tuple[list[ProcessView], list[Assignment | None]]:
+) -> tuple[list[ProcessView], list[Decision]]:
     """Views of one process, and what the scheduler decided on each."""
     controller, executor = load_service(scenario).start(np.random.default_rng(0))
     scheduler.reset(1)
     views: list[ProcessView] = []
-    choices: list[Assignment | None] = []
+    choices: list[Decision] = []
     while len(views) < decisions and not controller.ended:
         view = controller.view()
         before = copy.deepcopy(view)
@@ -103,8 +103,11 @@ def _decide(
         assert _same(view, before), "schedule() changed the view"
         if choice is None:
             controller.wait()
+        elif choice is FINISH:
+            controller.finish()
         else:
-            assert isinstance(choice, Assignment), f"schedule() gave {choice!r}, expected Assignment or None"
+            expected = "an Assignment, None or FINISH"
+            assert isinstance(choice, Assignment), f"schedule() gave {choice!r}, expected {expected}"
             nodes, layers = view.legal.shape
             inside = 0 <= choice.node < nodes and 0 <= choice.layer < layers
             legal = inside and view.legal[choice.node, choice.layer]
@@ -274,7 +277,7 @@ def _global_generators_untouched(whose: str) -> Iterator[None]:
 
 def _numpy_state() -> Any:
     state: Any = np.random.get_state()  # noqa: NPY002 - the global one is meant
-    return state[1].copy()
+    return np.append(state[1], state[2])  # the second says how many of the first are used up
 
 
 def _alike(one: ModelState, other: ModelState) -> bool:

@@ -84,7 +84,7 @@ def test_it_lives_beside_packages_and_folders_of_common_names(wheel: Path, tmp_p
         import agents, snakegym, snakegym.agents, gymnasium as gym
         assert agents.MINE is False
         assert "project" not in snakegym.__file__ and "site-packages" in snakegym.__file__
-        env = gym.make("snakegym:snakegym/Serpentine-v0")
+        env = gym.make("snakegym:snakegym/Serpentine-v1")
         env.reset(seed=0)
         print(env.step(env.action_space.sample())[1])
     """

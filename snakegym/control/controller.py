@@ -9,6 +9,7 @@ decide (`view`), turns a decision into work (`dispatch`) and books what came of 
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
@@ -34,6 +35,8 @@ from snakegym.network.network import Network
 from snakegym.network.records import PCE, Costs
 from snakegym.scenario import Scenario
 
+_PLAIN = ("clock_s", "waits", "finished")
+
 
 class ProcessController:
     """One process: model, caches, cycle, pool, clock and accounts.
@@ -57,6 +60,7 @@ class ProcessController:
         clock_s: simulated time, s.
         spent: costs so far.
         waits: how often it waited.
+        finished: whether somebody ended it.
         history: the hops so far.
         pool, caches, managers: what is known of the nodes.
     """
@@ -74,7 +78,7 @@ class ProcessController:
         self.scenario = scenario
         self.network = network
         self.clock_s, self.spent = 0.0, Costs()
-        self.waits = 0
+        self.waits, self.finished = 0, False
         self.history: list[Hop] = []
         self._peer_to_peer = scenario.network.mode == "p2p"
         self.managers = LocalManagers(scenario, profile, network.memory_bytes, data)
@@ -124,14 +128,18 @@ class ProcessController:
 
     @property
     def ended(self) -> str:
-        """Why the process is over (`dispatch.why_over`); empty while it goes on."""
-        return why_over(
-            self.scenario.process,
-            self.clock_s,
-            self.spent.energy_j,
-            len(self.history),
-            self.waits,
-            self.metric,
+        """Why the process is over: `finish`, or as `dispatch.why_over` says; empty while it goes on."""
+        return (
+            "finish"
+            if self.finished
+            else why_over(
+                self.scenario.process,
+                self.clock_s,
+                self.spent.energy_j,
+                len(self.history),
+                self.waits,
+                self.metric,
+            )
         )
 
     def view(self) -> ProcessView:
@@ -173,12 +181,22 @@ class ProcessController:
         return hop
 
     def wait(self) -> Costs:
-        """Let the scenario's `wait_s` pass; costs time alone."""
+        """Let the scenario's `wait_s` pass, or what is left of the budget; costs time alone."""
         self._check_idle()
-        costs = Costs(time_s=self.scenario.process.wait_s)
+        costs = Costs(time_s=min(self.scenario.process.wait_s, self.view().left_s))
         self.waits += 1
         self._advance(costs)
         return costs
+
+    def finish(self) -> Costs:
+        """End the process as it is, which costs nothing: `ended` is `finish` from now on.
+
+        Raises:
+            SnakegymError: a hop is under way.
+        """
+        self._check_idle()
+        self.finished = True
+        return Costs()
 
     def checkpoint(self) -> ProcessCheckpoint:
         """All that the process carries from hop to hop; neither network nor data are in it.
@@ -189,7 +207,7 @@ class ProcessController:
         self._check_idle()
         shelf = Shelf()
         journal = {
-            **keep(self, ("clock_s", "waits")),
+            **keep(self, _PLAIN),
             "spent": asdict(self.spent),
             "model": self._model.checkpoint(shelf),
             "history": keep_records(self.history),
@@ -214,10 +232,11 @@ class ProcessController:
             caches.restore(plain["caches"])
             rng.bit_generator.state = plain["rng"]
             history = records_of(Hop, plain["history"])
-            times = kept(self, ("clock_s", "waits"), plain)
+            counted = kept(self, _PLAIN, plain)
             spent = Costs(**kept(self.spent, ("time_s", "energy_j", "n_bytes"), plain["spent"]))
         self._model, self.pool, self.caches, self._rng = model, pool, caches, rng
-        self.history, self.spent, self.clock_s, self.waits = history, spent, *times.values()
+        self.history, self.spent = history, spent
+        self.clock_s, self.waits, self.finished = counted.values()
         self._follow()
         self._now = self.network.measure(self.clock_s, self.scenario.network.measure_window_s)
         self._running = self._view = None
@@ -256,8 +275,8 @@ class ProcessController:
 
     def _advance(self, costs: Costs) -> None:
         """Let time pass, then look at the nodes again: the pool changes between decisions, never in one."""
-        self.spent = self.spent + costs
-        self.clock_s += costs.time_s
+        self.clock_s = _not_beyond(self.clock_s + costs.time_s, self.scenario.process.budget.time_s)
+        self.spent = replace(self.spent + costs, time_s=self.clock_s)
         self._now = self.network.measure(self.clock_s, self.scenario.network.measure_window_s)
         self.pool.review(self._now, self.clock_s)
         if self._peer_to_peer and self._model.holder != PCE:
@@ -297,3 +316,8 @@ class ProcessController:
             spent=self.spent,
         )
         return with_legal(view, self._model.can_send(self._reachable()))
+
+
+def _not_beyond(clock_s: float, end_s: float) -> float:
+    """The clock; exactly the end where it differs by no more than rounding: times are sums."""
+    return end_s if math.isclose(clock_s, end_s, rel_tol=1e-12) else clock_s

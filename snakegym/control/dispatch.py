@@ -28,15 +28,17 @@ def make_job(view: ProcessView, assignment: Assignment, training: LocalTraining)
         battery_j=float(nodes.battery_j[node]),
         sender_battery_j=float("inf") if holder == PCE else float(nodes.battery_j[holder]),
         teacher_flops=teacher_flops,
+        deadline_s=view.budget.time_s,
     )
 
 
 def why_over(
     process: ProcessConfig, clock_s: float, energy_j: float, hops: int, waits: int, metric: float
 ) -> str:
-    """Why a process is over: `target`, `time`, `energy`, `hops` or `decisions`; empty while it goes on.
+    """Why a process is over, if nobody finished it: `target`, `time`, `energy`, `hops` or `decisions`.
 
-    It goes on at least until something was decided, even if the untrained model meets the target.
+    Empty while it goes on: at least until something was decided, even if the untrained model meets the
+    target.
     """
     budget = process.budget
     if process.target is not None and clock_s > 0 and metric >= process.target:

@@ -29,7 +29,10 @@ class Rates:
 
 @dataclass(frozen=True)
 class HopForecast:
-    """Expected costs of every possible next hop, each [n_nodes, n_middle]."""
+    """Expected costs of every possible next hop, each [n_nodes, n_middle], if no deadline cuts it short.
+
+    A hop that takes longer than `ProcessView.left_s` is one.
+    """
 
     time_s: Floats
     """Infinite where it could not be carried out now."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from enum import Enum
+from typing import Final, Literal
 
 from snakegym.learning.jobs import LocalTraining
 from snakegym.models.state import ModelState
@@ -32,6 +33,21 @@ class Assignment:
 
     node: int
     layer: int
+
+
+class Finish(Enum):
+    """The type of `FINISH`, its only value: copies and pickles are that very object."""
+
+    FINISH = "finish"
+
+    def __repr__(self) -> str:
+        return "FINISH"
+
+
+FINISH: Final = Finish.FINISH
+"""The decision to end the process."""
+Decision = Assignment | Finish | None
+"""What a scheduler says: who trains what next, FINISH, or None to wait."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +80,8 @@ class Job:
     """Those of `flops` that come before the first batch: the teacher's, where the node distils."""
     silence: Silence | None = None
     """Where somebody has this training interrupted (`snakegym.control.execution.interrupting`)."""
+    deadline_s: float = float("inf")
+    """Simulated time at which the process is over: the hop stops there, however far it is."""
 
     @property
     def work(self) -> Work:
@@ -78,6 +96,7 @@ class Job:
             self.silence,
             self.battery_j,
             self.sender_battery_j,
+            self.deadline_s,
         )
 
     @property

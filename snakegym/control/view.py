@@ -92,7 +92,7 @@ class ProcessView:
     nodes: NodesView
     layers: LayersView
     legal: Bools
-    """[n_nodes, n_middle]: assignments allowed now. Waiting is always allowed."""
+    """[n_nodes, n_middle]: assignments allowed now. Waiting and finishing always are."""
     held: Bools
     """[n_nodes, n_middle + 2]."""
     held_by_pce: Bools
@@ -132,6 +132,11 @@ class ProcessView:
     def next_layer(self) -> int:
         """The lowest open layer: with a fixed layer order the only one."""
         return int(self.layers.open.argmax())
+
+    @property
+    def left_s(self) -> float:
+        """Simulated time that is left: then the process is over, and a hop under way stops."""
+        return max(0.0, self.budget.time_s - self.clock_s)
 
     @property
     def n_nodes(self) -> int:

@@ -9,7 +9,7 @@ PCE = -1
 """Index of the Process Computation Engine where a node's index is expected."""
 
 Phase = Literal["receive", "compute", "evaluate", "send"]
-Reason = Literal["link", "node", "battery"]
+Reason = Literal["link", "node", "battery", "deadline"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,8 @@ class Work:
     """What the node's battery holds when the hop begins."""
     sender_battery_j: float = float("inf")
     """Likewise, of the node that hands the model on."""
+    deadline_s: float = float("inf")
+    """Simulated time at which everything stops, however far it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,8 @@ class Phases:
     """Whether the node completed its evaluation; True where it has none to do."""
     battery_empty: bool = False
     """Whether a battery ran out: the node's, or while it received the sender's."""
+    late: bool = False
+    """Whether the deadline came first: nothing dropped out, the time was over."""
 
     @property
     def duration_s(self) -> float:
@@ -101,12 +105,19 @@ class Phases:
 
     @property
     def reason(self) -> Reason | None:
-        """What dropped out, if anything did."""
+        """What dropped out, if anything did, or that the time was over."""
         if self.interrupted is None:
             return None
+        if self.late:
+            return "deadline"
         if self.battery_empty:
             return "battery"
         return "node" if self.interrupted in ("compute", "evaluate") else "link"
+
+    @property
+    def dropped_out(self) -> bool:
+        """Whether something dropped out; a deadline is nobody's fault."""
+        return self.interrupted is not None and not self.late
 
     @property
     def costs(self) -> Costs:

@@ -22,6 +22,7 @@ class _Moved:
     lost: float = 0.0
     complete: bool = True
     battery_empty: bool = False
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class _Computed:
     """Of its FLOPs done; exactly 1 if complete."""
     complete: bool = False
     battery_empty: bool = False
+    late: bool = False
 
 
 _DONE = _Computed(share=1.0, complete=True)
@@ -55,6 +57,9 @@ def simulate(network: Network, work: Work) -> Phases:
     before they know. No end ever spends more than it has. Work with a `silence` is interrupted after that
     share of its FLOPs, if not before.
 
+    At the deadline everything stops, whatever was under way: what was spent until then is charged, what was
+    computed until then is done, and a transfer that is not acknowledged by then is lost.
+
     A transfer ends one round trip after its last byte was sent; an interrupted one is never
     acknowledged, and one of 0 bytes takes no time.
 
@@ -64,18 +69,18 @@ def simulate(network: Network, work: Work) -> Phases:
     Raises:
         SnakegymError: a transfer of more than 0 bytes from a node to itself.
     """
-    left_j, now = work.battery_j, work.start_s
-    receive = _transfer(network, work.receive, now, work.sender_battery_j, left_j)
+    left_j, now, end_s = work.battery_j, work.start_s, work.deadline_s
+    receive = _transfer(network, work.receive, now, work.sender_battery_j, left_j, end_s)
     left_j, now = left_j - receive.receiver_j, now + receive.seconds
     train = _train(network, work, now, left_j) if receive.complete else _Computed()
     left_j, now = left_j - train.energy_j, now + train.seconds
     evaluation = _Computed()
     if train.complete:
-        evaluation = _compute(network, work.node, work.evaluation_flops, now, left_j)
+        evaluation = _compute(network, work.node, work.evaluation_flops, now, left_j, end_s)
     left_j, now = left_j - evaluation.energy_j, now + evaluation.seconds
     empty = any(phase.battery_empty for phase in (receive, train, evaluation))
     sends = None if empty or not receive.complete else work.send
-    send = _Moved() if sends is None else _transfer(network, sends, now, left_j)
+    send = _Moved() if sends is None else _transfer(network, sends, now, left_j, end_s=end_s)
 
     received, lost = receive.received + send.received, receive.lost + send.lost
     return Phases(
@@ -93,6 +98,7 @@ def simulate(network: Network, work: Work) -> Phases:
         update_sent=work.send is None or (sends is not None and send.complete),
         evaluated=evaluation.complete or work.evaluation_flops <= 0,
         battery_empty=empty or send.battery_empty,
+        late=next((phase.late for phase in (receive, train, evaluation, send) if not phase.complete), False),
     )
 
 
@@ -102,6 +108,7 @@ def _transfer(
     start_s: float,
     sender_left_j: float = math.inf,
     receiver_left_j: float = math.inf,
+    end_s: float = math.inf,
 ) -> _Moved:
     if transfer.n_bytes == 0:
         return _Moved()
@@ -121,38 +128,53 @@ def _transfer(
     if empty:  # the other end searches until its timeout, or until it is empty too
         done = course.within(start_s, lasts)
         on_air_s = lasts + network.timeout_s
+    rtt_s = 0.0 if empty or not air.complete else network.link_rtt_s(sender, receiver)
+    left_s = max(0.0, end_s - start_s)
+    if left_s < min(lasts, on_air_s):
+        empty, done = False, min(done, course.within(start_s, left_s))
+    late = not empty and on_air_s + rtt_s > left_s
+    on_air_s = min(on_air_s, left_s)
+    rtt_s = min(rtt_s, left_s - on_air_s)
     sender_j, receiver_j = (min(left, costs.radio_energy(power, on_air_s)) for left, power in ends)
-    if empty or not air.complete:
-        return _Moved(on_air_s, sender_j, receiver_j, 0.0, done / costs.BITS_PER_BYTE, False, empty)
-    rtt_s = network.link_rtt_s(sender, receiver)
+    if empty or late or not air.complete:
+        lost = done / costs.BITS_PER_BYTE
+        return _Moved(on_air_s + rtt_s, sender_j, receiver_j, 0.0, lost, False, empty, late)
     return _Moved(on_air_s + rtt_s, sender_j, receiver_j, float(transfer.n_bytes))
 
 
 def _train(network: Network, work: Work, start_s: float, left_j: float) -> _Computed:
     silence = work.silence
     if silence is None:
-        return _compute(network, work.node, work.flops, start_s, left_j)
-    done = _compute(network, work.node, silence.share * work.flops, start_s, left_j)
+        return _compute(network, work.node, work.flops, start_s, left_j, work.deadline_s)
+    done = _compute(network, work.node, silence.share * work.flops, start_s, left_j, work.deadline_s)
     seconds = done.seconds + silence.seconds * done.complete
-    return replace(done, seconds=seconds, share=silence.share * done.share, complete=False)
+    left_s = max(0.0, work.deadline_s - start_s)
+    late = done.late or seconds > left_s
+    return replace(
+        done, seconds=min(seconds, left_s), share=silence.share * done.share, complete=False, late=late
+    )
 
 
-def _compute(network: Network, node: int, flops: float, start_s: float, left_j: float) -> _Computed:
+def _compute(
+    network: Network, node: int, flops: float, start_s: float, left_j: float, end_s: float
+) -> _Computed:
     if flops <= 0:
         return _DONE
     profile = network.profiles[node]
     peak, power = profile.peak_flops, profile.compute_power_w
     affordable = _lasts(left_j, power) * peak
-    done = network.compute_course(node).advance(start_s, min(flops, affordable), network.timeout_s)
-    empty = done.complete and affordable < flops
-    energy_j = min(left_j, costs.compute_energy(power, costs.busy_time(done.done, peak)))
-    whole = done.complete and not empty
+    course = network.compute_course(node)
+    progress = course.advance(start_s, min(flops, affordable), network.timeout_s)
+    done, left_s = progress.done, max(0.0, end_s - start_s)
+    empty = progress.complete and affordable < flops
+    seconds = progress.elapsed_s + network.timeout_s * empty
+    late = progress.elapsed_s > left_s
+    if late:
+        empty, done = False, min(done, course.within(start_s, left_s))
+    energy_j = min(left_j, costs.compute_energy(power, costs.busy_time(done, peak)))
+    whole = progress.complete and not empty and not late
     return _Computed(
-        done.elapsed_s + network.timeout_s * empty,
-        energy_j,
-        1.0 if whole else done.done / flops,
-        whole,
-        empty,
+        min(seconds, left_s), energy_j, 1.0 if whole else min(1.0, done / flops), whole, empty, late
     )
 
 

@@ -55,7 +55,9 @@ class PoolConfig(Section):
 
 
 class BudgetConfig(Section):
-    """What an episode may spend; the first budget used up ends it. A hop under way is finished."""
+    """What an episode may spend; the first budget used up ends it. Time is a deadline: the hop under way
+    stops there, with the batches that fitted. With any other budget it is completed.
+    """
 
     time_s: Annotated[float, Field(ge=1e-3, le=1e12)]
     """Simulated time."""

@@ -120,8 +120,18 @@ def test_another_scenario_of_the_same_name_is_said(run: Path, recwarn: pytest.Wa
     ids=["nodes", "order"],
 )
 def test_scenario_of_another_size_is_refused(run: Path, other: Scenario) -> None:
-    with pytest.raises(SnakegymError, match=r"best\.zip: trained for .*64 actions, expected"):
+    with pytest.raises(SnakegymError, match=r"best\.zip: trained for .*65 actions, expected"):
         LearnedScheduler(run, other)
+
+
+def test_a_policy_that_cannot_finish_is_refused(copy: Path) -> None:
+    config = json.loads((copy / "config.json").read_text())
+    config["sizes"]["actions"] -= 1
+    (copy / "config.json").write_text(json.dumps(config))
+    with pytest.raises(
+        SnakegymError, match=r"64 actions, expected .*65 .*no action to finish.*train it again"
+    ):
+        LearnedScheduler(copy, SCENARIO)
 
 
 @pytest.mark.parametrize("keep", [0.0, 0.3, 0.7, 0.999])

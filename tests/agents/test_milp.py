@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from snakegym.agents.gain import GainModel
-from snakegym.agents.greedy import GreedyScheduler, waiting_reward
+from snakegym.agents.greedy import GreedyScheduler
 from snakegym.agents.milp import MilpScheduler
 from snakegym.control.forecast import forecast
 from snakegym.control.records import Assignment
@@ -35,6 +35,13 @@ class FlatGain(GainModel):
 
     def again(self, gain: Any, gap: Any) -> Any:
         return np.zeros_like(gain)
+
+
+class EvenGain(FlatGain):
+    """Every visit brings 2."""
+
+    def again(self, gain: Any, gap: Any) -> Any:
+        return gain
 
 
 def planner(controller: Any, gain: GainModel = EAGER) -> MilpScheduler:
@@ -89,14 +96,14 @@ def test_as_good_as_the_best_of_all_sequences(
     layers = np.flatnonzero(~view.layers.trained_in_cycle).tolist()
     sequences = [s for n in range(len(layers) + 1) for s in product(range(3), repeat=n)]
 
-    def better_than_waiting(nodes: Sequence[int]) -> float:
-        return reward_of(view, nodes, layers[: len(nodes)], gain) - len(nodes) * waiting_reward(view)
+    def worth(nodes: Sequence[int]) -> float:
+        return reward_of(view, nodes, layers[: len(nodes)], gain)
 
     chosen = [a.node for a in plan.assignments]
     assert [a.layer for a in plan.assignments] == layers[: len(chosen)]
     assert gain is COOL or len(chosen) == len(layers)
     assert plan.total == pytest.approx(reward_of(view, chosen, layers[: len(chosen)], gain), rel=1e-9)
-    assert better_than_waiting(chosen) == pytest.approx(max(map(better_than_waiting, sequences)), rel=1e-9)
+    assert worth(chosen) == pytest.approx(max(map(worth, sequences)), rel=1e-9)
 
 
 @pytest.mark.parametrize("mode", ["p2p", "cs"])
@@ -178,6 +185,26 @@ def test_toy_network_with_known_optimum(frozen_process: Any) -> None:
     assert GreedyScheduler(controller.scenario, FlatGain()).schedule(view) == Assignment(2, 0)
 
 
+@pytest.mark.parametrize(
+    ("gain", "left_s", "nodes"),
+    [
+        (FlatGain(), 14.1, [1, 2]),
+        (FlatGain(), 13.9, [2]),
+        (EvenGain(), 6.1, [2, 2]),
+        (EvenGain(), 5.9, [2]),
+        (EvenGain(), 4.9, []),
+    ],
+)
+def test_a_plan_ends_in_time(frozen_process: Any, gain: GainModel, left_s: float, nodes: list[int]) -> None:
+    """The toy's best plan takes 14 s; if staying brings as much, staying at node 2 is best and takes 6 s."""
+    controller, _ = frozen_process(3, 2)
+    view = toy(controller.view())
+    view = replace(view, clock_s=view.budget.time_s - left_s)
+    plan = planner(controller, gain).plan(view)
+    assert [a.node for a in plan.assignments] == nodes
+    assert sum(c.time_s for c in plan.costs) <= left_s
+
+
 @given(data=st.data())
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_plans_respect_legality(view: ProcessView, data: st.DataObject) -> None:
@@ -197,7 +224,7 @@ def test_plans_respect_legality(view: ProcessView, data: st.DataObject) -> None:
     plan = scheduler.plan(changed)
     assert [a.layer for a in plan.assignments] == np.flatnonzero(able.any(axis=0)).tolist()
     assert all(able[a.node, a.layer] for a in plan.assignments)
-    assert (scheduler.schedule(changed) is None) == (not able.any())
+    assert isinstance(scheduler.schedule(changed), Assignment) == able.any()
 
 
 def test_layers_follow_the_order_of_the_process(frozen_process: Callable[..., Any]) -> None:

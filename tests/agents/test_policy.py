@@ -21,7 +21,7 @@ OPEN = LAYER_FEATURES.index("open")
 
 def make_policy(pairs: bool = True) -> Any:
     torch.manual_seed(0)
-    actions = N * M + 1 if pairs else N + 1
+    actions = N * M + 2 if pairs else N + 2
     return MaskablePairwisePolicy(ViewEncoder(N, M).space, spaces.Discrete(actions), lambda _: 1e-3)
 
 
@@ -49,9 +49,9 @@ def test_renumbering_nodes_renumbers_their_scores(pairs: bool, observation: Any)
     before, after = (policy.get_distribution(o).distribution.probs for o in (observation, renumbered))
     width = M if pairs else 1
     torch.testing.assert_close(
-        before[:, :-1].reshape(3, N, width)[:, order], after[:, :-1].reshape(3, N, width)
+        before[:, :-2].reshape(3, N, width)[:, order], after[:, :-2].reshape(3, N, width)
     )
-    torch.testing.assert_close(before[:, -1], after[:, -1])
+    torch.testing.assert_close(before[:, -2:], after[:, -2:])
     torch.testing.assert_close(policy.predict_values(observation), policy.predict_values(renumbered))
 
 
@@ -60,9 +60,18 @@ def test_begins_with_the_lowest_open_layer(observation: Any) -> None:
     layers = observation["layers"].reshape(3, M, -1)
     layers[:, :, OPEN] = torch.tensor([0.0, 1.0, 0.0, 1.0])
     observation["layers"] = layers.flatten(1)
-    probs = make_policy().get_distribution(observation).distribution.probs[:, :-1].reshape(3, N, M)
+    probs = make_policy().get_distribution(observation).distribution.probs[:, :-2].reshape(3, N, M)
     assert (probs[:, :, 1] > 5 * probs[:, :, 3]).all()
     assert (probs[:, :, 3] > 5 * probs[:, :, [0, 2]].amax(dim=2)).all()
+
+
+@pytest.mark.usefixtures("_torch_rng")
+@pytest.mark.parametrize("pairs", [True, False])
+def test_begins_with_little_wish_to_finish(pairs: bool, observation: Any) -> None:
+    """As likely as the others it would end half of the episodes before a cycle is over."""
+    probs = make_policy(pairs).get_distribution(observation).distribution.probs
+    assert (probs[:, -2] > 10 * probs[:, -1]).all()
+    assert (probs[:, -1] > 1e-4).all()
 
 
 @pytest.mark.parametrize("name", list(ALGORITHMS))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from snakegym.agents.registry import list_schedulers, make_scheduler
 from snakegym.control.forecast import forecast
-from snakegym.control.records import Assignment
+from snakegym.control.records import FINISH, Assignment
 from snakegym.control.view import ProcessView
 from snakegym.errors import SnakegymError
 from snakegym.scenario import load_scenario
@@ -30,14 +30,19 @@ def only(view: ProcessView, legal: np.ndarray) -> ProcessView:
 @pytest.mark.parametrize("name", list_schedulers())
 @given(data=st.data())
 @settings(max_examples=25, deadline=None)
-def test_chooses_what_is_legal_or_waits(name: str, view: ProcessView, data: st.DataObject) -> None:
+def test_chooses_what_is_legal_or_waits_or_finishes(
+    name: str, view: ProcessView, data: st.DataObject
+) -> None:
     flat = data.draw(st.lists(st.booleans(), min_size=view.legal.size, max_size=view.legal.size))
     legal = np.array(flat).reshape(view.legal.shape)
     scheduler = make_scheduler(name, SCENARIO)
     scheduler.reset(0)
     choice = scheduler.schedule(only(view, legal))
-    assert choice is not None or not legal.any() or name in ("greedy", "milp")
-    assert choice is None or legal[choice.node, choice.layer]
+    if isinstance(choice, Assignment):
+        assert legal[choice.node, choice.layer]
+    else:
+        assert not legal.any() or name in ("greedy", "milp")
+        assert choice is None or name in ("greedy", "milp"), "rules never finish"
 
 
 @pytest.mark.parametrize("name", list_schedulers())
@@ -107,9 +112,57 @@ def test_greedy_weighs_gain_against_costs(view: ProcessView) -> None:
     assert choice(compute_power_w=1 / odd) == 3
 
 
-def test_greedy_waits_where_nothing_is_to_be_gained(view: ProcessView) -> None:
-    assert make_scheduler("greedy", SCENARIO).schedule(replace(view, metric=0.99)) is None
-    assert make_scheduler("milp", SCENARIO).schedule(replace(view, metric=0.99)) is None
+PLANNERS = pytest.mark.parametrize("name", ["greedy", "milp"])
+
+
+@PLANNERS
+def test_planners_finish_where_nothing_is_to_be_gained(name: str, view: ProcessView) -> None:
+    scheduler = make_scheduler(name, SCENARIO)
+    assert isinstance(scheduler.schedule(view), Assignment)
+    assert scheduler.schedule(replace(view, metric=0.99)) is FINISH
+
+
+@PLANNERS
+def test_planners_finish_where_no_hop_ends_in_time(name: str, view: ProcessView) -> None:
+    scheduler, fastest = make_scheduler(name, SCENARIO), float(forecast(view).time_s.min())
+
+    def left(seconds: float) -> ProcessView:
+        return replace(view, clock_s=view.budget.time_s - seconds)
+
+    assert scheduler.schedule(left(0.99 * fastest)) is FINISH
+    choice = scheduler.schedule(left(1.01 * fastest))
+    assert isinstance(choice, Assignment)
+    assert forecast(view).time_s[choice.node, choice.layer] <= 1.01 * fastest
+
+
+@PLANNERS
+def test_a_later_layer_that_pays_is_trained_before_it_ends(name: str, view: ProcessView) -> None:
+    """The others take far more work than they are worth."""
+    flops = view.layers.flops * np.where(np.arange(view.n_middle) == 2, 1, 1e5)
+    choice = make_scheduler(name, SCENARIO).schedule(replace(view, layers=replace(view.layers, flops=flops)))
+    assert isinstance(choice, Assignment)
+    assert choice.layer == 2
+
+
+@PLANNERS
+def test_a_node_that_was_there_lately_is_waited_for(name: str, view: ProcessView) -> None:
+    """All nodes but the last bring nothing; that one is out of reach, just now or for good."""
+    scheduler, last = make_scheduler(name, SCENARIO), np.arange(view.n_nodes) == view.n_nodes - 1
+    nodes = replace(
+        view.nodes,
+        divergence=np.where(last, 0.8, 0.0),
+        reachable=~last,
+        uplink_bps=view.nodes.uplink_bps * ~last,
+    )
+    away = replace(view, nodes=nodes, legal=view.legal & ~last[:, None])
+    assert scheduler.schedule(away) is None
+    gone = replace(nodes, mean_uplink_bps=nodes.mean_uplink_bps * ~last)
+    assert scheduler.schedule(replace(away, nodes=gone)) is FINISH
+    nobody = replace(
+        view, nodes=replace(gone, reachable=np.zeros_like(last)), legal=np.zeros_like(view.legal)
+    )
+    assert scheduler.schedule(nobody) is None, "it could go on"
+    assert scheduler.schedule(replace(nobody, metric=0.99)) is FINISH
 
 
 def test_unknown_scheduler_is_named_with_what_there_is() -> None:

@@ -16,7 +16,7 @@ from snakegym.envs.sb3 import SerpentineVecEnv
 from snakegym.envs.serpentine import SerpentineEnv
 from snakegym.errors import SnakegymError
 
-ID = "snakegym/Serpentine-v0"
+ID = "snakegym/Serpentine-v1"
 MAKERS = {
     "single": SerpentineEnv,
     "vector": lambda **kwargs: gym.make_vec(ID, num_envs=2, **kwargs),

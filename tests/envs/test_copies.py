@@ -18,7 +18,7 @@ WAYS = {"pickle": lambda x: pickle.loads(pickle.dumps(x)), "deepcopy": copy.deep
 
 def under_way(**kwargs):
     """An environment in the middle of an episode, wrappers and all."""
-    env = gym.make("snakegym/Serpentine-v0", **kwargs)
+    env = gym.make("snakegym/Serpentine-v1", **kwargs)
     env.reset(seed=3)
     env.action_space.seed(3)
     for _ in range(4):
@@ -57,7 +57,7 @@ def test_a_copy_of_a_half_done_step_finishes_it(way):
 
 
 def test_an_environment_that_was_never_reset_is_pickled():
-    env = gym.make("snakegym/SerpentineMasked-v0")
+    env = gym.make("snakegym/SerpentineMasked-v1")
     np.testing.assert_equal(WAYS["pickle"](env).reset(seed=1), env.reset(seed=1))
 
 
@@ -81,7 +81,7 @@ def test_a_pickle_goes_on_bit_exactly_in_another_process():
 
 @pytest.mark.parametrize("way", WAYS)
 def test_vectors_go_on_bit_exactly(brief, way):
-    env = gym.make_vec("snakegym/Serpentine-v0", num_envs=2, scenario=brief)
+    env = gym.make_vec("snakegym/Serpentine-v1", num_envs=2, scenario=brief)
     env.reset(seed=0)
     env.step(np.argmax(env.unwrapped.action_masks(), axis=1))
     twin = WAYS[way](env)

@@ -15,8 +15,8 @@ from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
 from snakegym.envs.sb3 import SerpentineVecEnv
 
-ID = "snakegym/Serpentine-v0"
-FLAT, MASKED = "snakegym/SerpentineFlat-v0", "snakegym/SerpentineMasked-v0"
+ID = "snakegym/Serpentine-v1"
+FLAT, MASKED = "snakegym/SerpentineFlat-v1", "snakegym/SerpentineMasked-v1"
 
 
 def make(env_id: str = ID, **kwargs):
@@ -63,7 +63,7 @@ def test_the_keys_of_the_masked_form_can_be_chosen():
 def test_ids_and_arguments_say_the_same():
     assert make(FLAT).observation_space == make(observation="flat").observation_space
     assert make(MASKED).observation_space == make(observation="masked").observation_space
-    assert make("snakegym/SerpentineTidalFlat-v0").scenario.name == "tidal"
+    assert make("snakegym/SerpentineTidalFlat-v1").scenario.name == "tidal"
 
 
 @pytest.mark.parametrize("env_id", [FLAT, MASKED])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import multiprocessing
+import pickle
 import warnings
 
 import gymnasium as gym
@@ -29,16 +30,17 @@ IDS = [
 
 
 def make(**kwargs):
-    return gym.make("snakegym/Serpentine-v0", **kwargs).unwrapped
+    return gym.make("snakegym/Serpentine-v1", **kwargs).unwrapped
 
 
 def rollout(env, seed: int, steps: int):
-    """Observations, rewards and infos of random legal actions."""
+    """Observations, rewards and infos of random legal actions but `finish`."""
     obs, info = env.reset(seed=seed)
     env.action_space.seed(seed)
     trail = [(obs, 0.0, info)]
     for _ in range(steps):
-        obs, reward, terminated, truncated, info = env.step(env.action_space.sample(info["action_mask"]))
+        mask = np.append(info["action_mask"][: env.codec.finish], np.int8(0))
+        obs, reward, terminated, truncated, info = env.step(env.action_space.sample(mask))
         trail.append((obs, reward, info))
         if terminated or truncated:
             break
@@ -55,7 +57,7 @@ def ended_by(info) -> list[str]:
 
 def rollout_elsewhere(seed: int) -> np.ndarray:
     torch.set_num_threads(1)
-    env = gym.make("snakegym:snakegym/Serpentine-v0").unwrapped
+    env = gym.make("snakegym:snakegym/Serpentine-v1").unwrapped
     return flat(rollout(env, seed, 6))
 
 
@@ -70,7 +72,7 @@ def test_passes_both_checkers_without_a_warning(env_id, kwargs):
 
 @pytest.mark.parametrize("mode", ["ansi", "rgb_array"])
 def test_renders(mode):
-    env = gym.make("snakegym/Serpentine-v0", render_mode=mode)
+    env = gym.make("snakegym/Serpentine-v1", render_mode=mode)
     env.reset(seed=0)
     env.step(0)
     frame = env.render()
@@ -151,7 +153,7 @@ def test_waiting_costs_time_alone():
 def test_an_illegal_action_is_a_penalised_wait():
     env = make()
     env.reset(seed=0)
-    while env.action_masks()[:-1].all() or not env.action_masks()[:-1].any():
+    while env.view().legal.all() or not env.view().legal.any():
         env.step(int(np.argmax(env.action_masks())))
     illegal = int(np.argmin(env.action_masks()))
     hops, metric = len(env.controller.history), env.controller.metric
@@ -175,9 +177,62 @@ def test_an_episode_ends_at_its_budget_and_not_before():
     assert ended_by(trail[-1][2]) == ["time"]
     assert ended_by(trail[-2][2]) == []
     budget = env.scenario.process.budget.time_s
-    assert trail[-2][2]["time_s"] < budget <= trail[-1][2]["time_s"]
+    assert trail[-2][2]["time_s"] < budget == trail[-1][2]["time_s"]
     with pytest.raises(ResetNeeded):
         env.step(0)
+
+
+@pytest.mark.parametrize("kwargs", [{}, {"layer_order": "serpentine"}])
+@pytest.mark.parametrize("hops", [0, 2])
+def test_finishing_ends_the_episode_and_costs_nothing(kwargs, hops):
+    env = make(**kwargs)
+    before = rollout(env, 0, hops)[-1][2]
+    assert env.codec.finish == env.action_space.n - 1
+    assert env.action_masks()[env.codec.finish]
+    assert env.codec.decode(env.codec.finish, env.view()) is snakegym.FINISH
+    _, reward, terminated, truncated, info = env.step(env.codec.encode(snakegym.FINISH))
+    assert (reward, terminated, truncated) == (0, True, False)
+    assert ended_by(info) == ["finish"]
+    for key in ("metric", "time_s", "energy_j", "n_bytes", "hops", "waits", "illegal"):
+        assert info[key] == before[key]
+    with pytest.raises(ResetNeeded, match="finish"):
+        env.step(0)
+    assert ended_by(env.reset(seed=0)[1]) == []
+
+
+def test_the_sentinel_stays_itself():
+    assert copy.deepcopy(snakegym.FINISH) is pickle.loads(pickle.dumps(snakegym.FINISH)) is snakegym.FINISH
+    assert repr(snakegym.FINISH) == "FINISH"
+
+
+@pytest.mark.parametrize("budget", [{"hops": 2}, {"energy_j": 1e-9}, {"decisions": 3}, {"time_s": 7.0}])
+def test_every_budget_terminates(budget):
+    scenario = snakegym.load_scenario("default")
+    own = scenario.process.budget.model_copy(update=budget)
+    env = make(
+        scenario=scenario.model_copy(update={"process": scenario.process.model_copy(update={"budget": own})})
+    )
+    _, info = env.reset(seed=0)
+    terminated = False
+    while not terminated:
+        _, _, terminated, truncated, info = env.step(int(np.argmax(info["action_mask"])))
+        assert not truncated
+    assert ended_by(info) == [next(iter(budget)).partition("_")[0]]
+
+
+def test_a_limit_of_steps_truncates():
+    env = gym.make("snakegym/Serpentine-v1", max_episode_steps=1)
+    env.reset(seed=0)
+    _, _, terminated, truncated, info = env.step(env.unwrapped.codec.wait)
+    assert (terminated, truncated, ended_by(info)) == (False, True, [])
+
+
+def test_the_first_version_is_gone():
+    with (
+        pytest.warns(DeprecationWarning, match="upgrading to version `v1`"),
+        pytest.raises(gym.error.DeprecatedEnv, match="v1"),
+    ):
+        gym.make("snakegym/Serpentine-v0")
 
 
 def test_a_reached_target_terminates():
@@ -197,10 +252,10 @@ def test_a_reached_target_terminates():
 def test_fixed_layer_order_leaves_the_choice_of_the_node():
     env = make(layer_order="reverse")
     _, info = env.reset(seed=0)
-    assert env.action_space.n == 10
+    assert env.action_space.n == 11
     while len(env.controller.history) < 9:
-        _, _, _, truncated, info = env.step(int(np.argmax(info["action_mask"])))
-        assert not truncated
+        _, _, terminated, _, info = env.step(int(np.argmax(info["action_mask"])))
+        assert not terminated
     delivered = [h.assignment.layer for h in env.controller.history if h.delivered]
     assert delivered[:7] == [6, 5, 4, 3, 2, 1, 0][: len(delivered)]
 
@@ -217,7 +272,7 @@ def test_invariants_under_random_legal_and_illegal_actions(data, seed):
         assert env.observation_space.contains(obs)
         assert all(np.isfinite(v).all() for v in obs.values())
         mask = env.action_masks()
-        assert mask[-1], "waiting is always legal"
+        assert mask[-2:].all(), "waiting and finishing are always legal"
         action = data.draw(st.integers(0, env.codec.n_actions - 1))
         view, hops = env.view(), len(env.controller.history)
         obs, reward, terminated, truncated, info = env.step(action)
@@ -238,7 +293,9 @@ def test_invariants_under_random_legal_and_illegal_actions(data, seed):
     hops = env.controller.history
     spent = env.controller.spent
     wait = env.controller.waits * env.scenario.process.wait_s
-    assert spent.time_s == pytest.approx(sum(h.costs.time_s for h in hops) + wait)
+    budget = env.scenario.process.budget
+    assert spent.time_s == pytest.approx(min(sum(h.costs.time_s for h in hops) + wait, budget.time_s))
+    assert all(h.start_s + h.costs.time_s <= budget.time_s * (1 + 1e-12) for h in hops)
     assert spent.energy_j == pytest.approx(sum(h.costs.energy_j for h in hops))
     assert spent.n_bytes == pytest.approx(sum(h.costs.n_bytes for h in hops))
     o, (pt, pe, pb) = env.scenario.objective, env.scenario.objective.prices()

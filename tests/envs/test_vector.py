@@ -18,7 +18,7 @@ from snakegym.envs.vector import SerpentineVectorEnv
 from snakegym.errors import SnakegymError
 from snakegym.scenario import Scenario
 
-ID = "snakegym/Serpentine-v0"
+ID = "snakegym/Serpentine-v1"
 N = 3
 
 
@@ -40,7 +40,7 @@ def masks(env: VectorEnv) -> np.ndarray:
 def choose(rng: np.random.Generator, legal: np.ndarray) -> np.ndarray:
     """Random actions, mostly legal hops, sometimes waiting, sometimes illegal."""
     anything = rng.random(len(legal)) < 0.2
-    hops = [np.flatnonzero(row[:-1]) for row in legal]
+    hops = [np.flatnonzero(row[:-2]) for row in legal]
     return np.array(
         [
             rng.integers(legal.shape[1]) if free or len(h) == 0 else rng.choice(h)
@@ -61,18 +61,20 @@ def test_is_step_by_step_what_gymnasium_makes_of_single_environments(brief, mode
     assert ours.metadata["autoreset_mode"] is mode
     rng = np.random.default_rng(5)
     assert data_equivalence(ours.reset(seed=5), theirs.reset(seed=5))
-    kinds = np.zeros(2, int)
+    endings = np.zeros(3, int)
     for _ in range(9):
         np.testing.assert_array_equal(ours.action_masks(), masks(theirs))
         actions = choose(rng, ours.action_masks())
         mine, other = ours.step(actions), theirs.step(actions)
         assert data_equivalence(mine, other)
-        _, _, terminated, truncated, _ = mine
-        kinds += terminated.sum(), truncated.sum()
+        _, _, terminated, truncated, infos = mine
+        assert not truncated.any(), "that is for TimeLimit"
+        infos = infos.get("final_info", infos)
+        endings += [(terminated & (infos[f"ended_{e}"] > 0)).sum() for e in ("target", "hops", "finish")]
         if mode is AutoresetMode.DISABLED:
             ended = terminated | truncated
             assert data_equivalence(reset_ended(ours, ended), reset_ended(theirs, ended))
-    assert kinds.min() > 0, "both kinds of end were met"
+    assert endings[:2].min() > 0, "by success and by budget"
 
 
 def test_the_stacked_engine_gives_the_same_up_to_rounding(brief):
@@ -120,7 +122,7 @@ def test_a_limit_of_steps_truncates_as_gymnasium_does(brief, mode):
         ID, num_envs=2, vectorization_mode="sync", vector_kwargs={"autoreset_mode": mode}, **limit
     )
     assert data_equivalence(ours.reset(seed=5), theirs.reset(seed=5))
-    wait, truncations = ours.single_action_space.n - 1, 0
+    wait, truncations = ours.single_action_space.n - 2, 0
     for _ in range(7):
         mine, other = ours.step(np.array([0, wait])), theirs.step(np.array([0, wait]))
         assert data_equivalence(mine, other)
@@ -214,8 +216,8 @@ def test_attributes_rendering_and_closing(brief):
 def test_a_member_can_be_stepped_by_itself(brief):
     env = make(brief)
     env.reset(seed=0)
-    env.call("step", env.single_action_space.n - 1)
-    *_, infos = env.step(np.full(N, env.single_action_space.n - 1))
+    env.call("step", env.single_action_space.n - 2)
+    *_, infos = env.step(np.full(N, env.single_action_space.n - 2))
     assert infos["waits"].tolist() == [2] * N
 
 
@@ -263,6 +265,17 @@ def test_a_target_that_is_met_untrained_ends_the_episode_after_its_first_step(br
     process = brief.process.model_copy(update={"target": 0.001})
     env = make(brief.model_copy(update={"process": process}))
     env.reset(seed=0)
-    _, _, terminated, _, infos = env.step(np.full(N, env.single_action_space.n - 1))
+    _, _, terminated, _, infos = env.step(np.full(N, env.single_action_space.n - 2))
     assert terminated.all()
     assert infos["ended_target"].all()
+
+
+def test_some_finish_and_the_others_go_on(brief):
+    env = make(brief)
+    env.reset(seed=0)
+    finish = env.single_action_space.n - 1
+    _, rewards, terminated, truncated, infos = env.step(np.array([finish, finish - 1, finish]))
+    assert (terminated.tolist(), truncated.any()) == ([True, False, True], False)
+    assert infos["ended_finish"].tolist() == [1, 0, 1]
+    assert (rewards == 0).tolist() == [True, False, True]
+    assert env.step(np.full(N, finish))[4]["ended_finish"].tolist() == [0, 1, 0]

@@ -33,7 +33,7 @@ def play(env, steps: int, seed: int = 5):
     rng = np.random.default_rng(seed)
     for _ in range(steps):
         masks = get_action_masks(env)
-        trail.append(env.step(np.array([rng.choice(np.flatnonzero(m)) for m in masks])))
+        trail.append(env.step(np.array([rng.choice(np.flatnonzero(m[:-1])) for m in masks])))
     return trail
 
 
@@ -47,8 +47,10 @@ def test_is_step_by_step_the_vector_of_single_environments(brief):
     np.testing.assert_equal(ours, theirs)
     infos = [info for _, _, _, infos in ours[1:] for info in infos]
     ended = [info for info in infos if "terminal_observation" in info]
-    assert {info["TimeLimit.truncated"] for info in ended} == {True, False}
     assert {info["ended_target"] for info in ended} == {0, 1}
+    assert not any(info["TimeLimit.truncated"] for info in ended), (
+        "nothing follows, so nothing is to be guessed"
+    )
 
 
 def test_an_ended_episode_leaves_its_return_and_length(env):
@@ -70,7 +72,7 @@ def test_an_ended_episode_leaves_its_return_and_length(env):
 def test_a_limit_of_steps_truncates(brief):
     env = SerpentineVecEnv(2, scenario=brief, max_episode_steps=2)
     env.reset()
-    wait = np.full(2, env.action_space.n - 1)
+    wait = np.full(2, env.action_space.n - 2)
     env.step(wait)
     *_, dones, infos = env.step(wait)
     assert dones.all()

@@ -64,7 +64,7 @@ def test_the_zoo_s_settings_make_an_algorithm_that_learns(env_id):
 def test_rl_zoo3(tmp_path):
     pytest.importorskip("rl_zoo3")
     command = (
-        f"--algo ppo --env snakegym/SerpentineFlat-v0 --gym-packages snakegym -n 512 --eval-freq 512 "
+        f"--algo ppo --env snakegym/SerpentineFlat-v1 --gym-packages snakegym -n 512 --eval-freq 512 "
         f"--eval-episodes 1 --eval-env-kwargs split:'validation' --conf-file {EXAMPLES / 'rl_zoo3.yml'}"
     )
     subprocess.run(
@@ -96,14 +96,14 @@ def test_cleanrl_ppo_unmodified(tmp_path):
         pytest.skip("CleanRL: set CLEANRL_PPO to its ppo.py")
     pytest.importorskip("tensorboard")
     arguments = (
-        "--env-id snakegym:snakegym/SerpentineFlat-v0 --total-timesteps 128 --num-envs 2 --num-steps 32"
+        "--env-id snakegym:snakegym/SerpentineFlat-v1 --total-timesteps 128 --num-envs 2 --num-steps 32"
     )
     subprocess.run([sys.executable, Path(script).resolve(), *arguments.split()], check=True, cwd=tmp_path)
 
 
 def test_what_cleanrl_s_scripts_ask_of_an_environment():
     def make() -> gym.Env:
-        return gym.wrappers.RecordEpisodeStatistics(gym.make("snakegym:snakegym/SerpentineFlat-v0"))
+        return gym.wrappers.RecordEpisodeStatistics(gym.make("snakegym:snakegym/SerpentineFlat-v1"))
 
     env = gym.vector.SyncVectorEnv([make] * 2)
     assert isinstance(env.single_action_space, gym.spaces.Discrete)

@@ -125,7 +125,7 @@ class Meddler(First):
     ("scheduler", "said"),
     [
         (Illegal, "is not legal"),
-        (Pairs, "expected Assignment or None"),
+        (Pairs, "expected an Assignment, None or FINISH"),
         (Hasty, "instead of None"),
         (Moody, "after reset"),
         (GlobalRandom, "numpy's global generator"),

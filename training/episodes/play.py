@@ -47,6 +47,7 @@ class HopRecord(TypedDict):
     metric: Share
     delivered: bool
     interrupted: str | None
+    """The phase in which something dropped out; a hop that the deadline cut short is none."""
 
 
 class EpisodeRecord(TypedDict):
@@ -194,5 +195,5 @@ def _record(hop: Hop) -> HopRecord:
         n_bytes=float(hop.costs.n_bytes),
         metric=float(hop.metric),
         delivered=bool(hop.delivered),
-        interrupted=phases.interrupted,
+        interrupted=phases.interrupted if phases.dropped_out else None,
     )

@@ -9,7 +9,7 @@ import torch
 
 from snakegym.agents.protocol import Scheduler
 from snakegym.agents.registry import make_scheduler
-from snakegym.control.records import Assignment
+from snakegym.control.records import Decision
 from snakegym.control.view import ProcessView
 from snakegym.envs.render import draw_frame
 from snakegym.envs.serpentine import SerpentineEnv
@@ -75,7 +75,7 @@ class _Filmed:
     def reset(self, seed: int) -> None:
         self._scheduler.reset(seed)
 
-    def schedule(self, view: ProcessView) -> Assignment | None:
+    def schedule(self, view: ProcessView) -> Decision:
         """What the scheduler decides."""
         self._show(view)
         return self._scheduler.schedule(view)

@@ -117,7 +117,7 @@ class NodePool:
         """Account for a hop: visits, interruptions, gains, speed, and the batteries of all involved."""
         for part in hop.parts:
             node, phases = part.node, part.phases
-            interrupted = phases.interrupted is not None
+            interrupted = phases.dropped_out
             self.visits[node] += 1
             self.interruptions[node] += interrupted
             self.last_gain[node] = hop.gain
