@@ -61,7 +61,7 @@ class SingleAgainstPlain:
         while own.hops < hops:
             if self.env.controller.ended:
                 own += clock(0, self.env.reset)[0]
-            legal = np.flatnonzero(self.env.action_masks()[:-1])
+            legal = np.flatnonzero(self.env.action_masks()[: self.env.codec.wait])
             if len(legal) == 0:
                 own += clock(0, lambda: self.env.step(self.env.codec.wait))[0]
                 continue
@@ -98,14 +98,15 @@ class Vectorised:
         """That many hops or somewhat more."""
         total = Turn()
         while total.hops < hops:
-            able = int(self.masks[:, :-1].any(axis=1).sum())
+            able = int(self.masks[:, :-2].any(axis=1).sum())
             total += clock(able, self._step)[0]
         return total
 
     def _step(self) -> None:
-        wait = ~self.masks[:, :-1].any(axis=1)
+        wait = ~self.masks[:, :-2].any(axis=1)
         scores = self.rng.random(self.masks.shape) * self.masks
-        scores[~wait, -1] = 0.0
+        scores[~wait, -2] = 0.0
+        scores[:, -1] = 0.0  # nobody finishes
         _, _, dones, infos = self.env.step(scores.argmax(axis=1))
         for i, (done, info) in enumerate(zip(dones, infos, strict=True)):
             self.masks[i] = (self.env.reset_infos[i] if done else info)["action_mask"]

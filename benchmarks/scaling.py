@@ -68,7 +68,7 @@ def measure_one(nodes: int, layers: int, steps: int = STEPS) -> dict[str, float]
     rest: list[float] = []
     wall = 0.0
     for step in range(steps + 10):
-        legal = np.flatnonzero(env.action_masks()[:-1])
+        legal = np.flatnonzero(env.action_masks()[: env.codec.wait])
         action = int(rng.choice(legal)) if len(legal) else env.codec.wait
         engine.spent_s = 0.0
         start, cpu = time.perf_counter(), time.process_time()

@@ -55,12 +55,11 @@ class PoolConfig(Section):
 
 
 class BudgetConfig(Section):
-    """What an episode may spend; the first budget used up ends it. Time is a deadline: the hop under way
-    stops there, with the batches that fitted. With any other budget it is completed.
-    """
+    """What an episode may spend; the first budget used up ends it."""
 
     time_s: Annotated[float, Field(ge=1e-3, le=1e12)]
-    """Simulated time."""
+    """Simulated time: a deadline. A hop under way stops there, with the batches that fitted; with any other
+    budget it is completed."""
     energy_j: Joules | None = None
     """Of all nodes together; null: no limit."""
     hops: Count | None = None

@@ -22,6 +22,8 @@ COSTS = {"time": "#0072B2", "energy": "#E69F00", "bytes": "#009E73", "illegal": 
 RECEIVE, SEND, MISHAP = "#c8c8c8", "#6e6e6e", "#D55E00"
 LEGEND, TALLEST = 24, 150
 """Layers that are named, and the height of a picture in inches: more is no picture any more."""
+SOME_S = 1.0
+"""Length of a time axis on which nothing happens: whoever finishes at once spends no time."""
 GRID = 200
 """Points of the common time axis."""
 
@@ -55,7 +57,7 @@ def learning_curve(curve: Sequence[Row], best_timesteps: int) -> Figure:
 def accuracy_over_time(records: Records) -> Figure:
     """Median validation accuracy over simulated time, with the band of the middle half."""
     figure, (ax,) = new_figure(1)
-    end = max(r["time_s"] for episodes in records.values() for r in episodes)
+    end = max(r["time_s"] for episodes in records.values() for r in episodes) or SOME_S
     unit, label_of_time = time_axis(end)
     grid = np.linspace(0, end, GRID)
     for i, (label, episodes) in enumerate(records.items()):
@@ -123,7 +125,7 @@ def gantt(records: Records, n_nodes: int, n_middle: int) -> Figure:
     legend_height = 0.2 * (len(named) + 4)
     height = min(max(0.7 + 0.2 * n_nodes, legend_height / len(records)), TALLEST / len(records))
     figure, axes = new_figure(len(records), height=height, columns=1, width=10)
-    end = max(episodes[0]["time_s"] for episodes in records.values())
+    end = max(episodes[0]["time_s"] for episodes in records.values()) or SOME_S
     unit, label_of_time = time_axis(end)
     colours = layer_colours(n_middle)
     for ax, (label, episodes) in zip(axes, records.items(), strict=True):
