@@ -6,6 +6,7 @@ import sys
 import snakegym
 
 NAMES = {
+    "FINISH",
     "Assignment",
     "ProcessView",
     "Scenario",

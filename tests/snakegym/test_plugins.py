@@ -148,7 +148,7 @@ def test_what_is_wrong_with_a_scheduler_is_said_in_a_line(folder: Path, spec: st
 
 @pytest.mark.parametrize("name", ["Far", "Tuple"])
 def test_what_is_no_assignment_is_refused(folder: Path, name: str) -> None:
-    with pytest.raises(SnakegymError, match=r"expected None \(wait\) or an Assignment"):
+    with pytest.raises(SnakegymError, match=r"expected None \(wait\), FINISH or an Assignment"):
         snakegym.run_episode(scheduler=f"mine.py:{name}")
 
 

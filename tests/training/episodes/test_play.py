@@ -28,7 +28,7 @@ def test_the_policy_is_asked_about_unfinished_episodes_alone(tiny: str) -> None:
         asked.append(len(masks))
         actions = masks.argmax(axis=1)
         if len(masks) == 2 and len(asked) % 2:
-            actions[0] = masks.shape[1] - 1  # the first one waits now and then, and ends later
+            actions[0] = masks.shape[1] - 2  # the first one waits now and then, and ends later
         return actions
 
     records = play_together(members, choose, [0, 1])

@@ -52,7 +52,7 @@ def test_the_config_holds_the_hyperparameters_that_are_used(train: Run, tmp_path
     }
     assert config["ppo"] == {name: expected[name] for name in NAMES if name != "net_arch"}
     assert config["masked"] is (algo == "maskable-ppo")
-    assert config["sizes"] == {"nodes": 3, "layers": 7, "actions": 22}
+    assert config["sizes"] == {"nodes": 3, "layers": 7, "actions": 23}
 
 
 def test_the_config_holds_the_versions(train: Run, tmp_path: Path) -> None:
