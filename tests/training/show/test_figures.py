@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import pytest
 from matplotlib.text import Text
 
+import snakegym
+from snakegym.control.records import Decision
 from snakegym.training.show.figures import legend_right, new_figure, save
+from snakegym.training.show.plots import accuracy_over_time, gantt
 
 
 def draw(path: Path, name: str) -> list[Text]:
@@ -38,3 +42,19 @@ def test_powers_of_ten_stay_formulas(tmp_path: Path) -> None:
     ax.set_xscale("log")
     save(figure, tmp_path / "x.png")
     assert all(tick.label1.get_parse_math() for tick in ax.xaxis.get_major_ticks())
+
+
+def test_an_episode_that_ends_at_once_is_drawn(tmp_path: Path) -> None:
+    """It takes no time and has no hops: an axis of no length is no axis."""
+
+    class Quit:
+        def reset(self, seed: int) -> None: ...
+        def schedule(self, view: object) -> Decision:
+            return snakegym.FINISH
+
+    record = snakegym.run_episode("default", Quit())
+    assert (record["time_s"], record["trace"], record["ended"]) == (0, [], "finish")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        save(accuracy_over_time({"quit": [record]}), tmp_path / "x.png")
+        save(gantt({"quit": [record]}, 9, 7), tmp_path / "y.png")
