@@ -219,8 +219,9 @@ def _interquartile(table: Floats, units: int, level: float) -> Estimate:
     value = float(statistic(*(np.arange(size) for size in table.shape)))
     if min((size for size in table.shape if size > 1), default=0) < ENOUGH:
         return _around(value, table, units, level)
-    low, high = _bootstrap(table.shape, statistic, level)
-    return Estimate(value, low, high, "bootstrap", units)
+    # A percentile between two equal values is rounded, too.
+    low, high = np.clip(_bootstrap(table.shape, statistic, level), table.min(), table.max())
+    return Estimate(value, float(low), float(high), "bootstrap", units)
 
 
 def _around(value: float, table: Floats, units: int, level: float) -> Estimate:

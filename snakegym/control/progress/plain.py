@@ -46,6 +46,9 @@ def kept(
         value, now = plain[name], getattr(like, name)
         if isinstance(now, np.ndarray):
             value = _array(name, value, now, finite=name not in open_ended)
+        elif isinstance(now, bool):
+            if not isinstance(value, bool):
+                raise _error(name, value, "true or false")
         elif isinstance(now, int):
             value = count(name, value)
         elif isinstance(now, float):

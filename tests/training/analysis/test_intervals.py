@@ -49,6 +49,7 @@ def test_one_episode_has_no_interval_and_equal_ones_have_an_empty_one() -> None:
 @given(st.lists(finite, min_size=1, max_size=12))
 @example([-924205.5767570201] * 3)
 @example([-924205.5767570201] * 9)
+@example([0.0] * 6 + [-794102.2149304351] * 3)
 def test_estimates_repeat_and_stay_within_the_values(values: list[float]) -> None:
     e = estimate(values)
     assert e == estimate(values)
