@@ -22,7 +22,7 @@ demo: $(READY)
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
-# Forty kills at random times and in the middle of writing; about ten minutes.
+# Forty kills at random times and in the middle of writing; takes a good while.
 kills: $(READY)
 	$(BIN)/python tests/kills.py --kills 40
 
