@@ -176,6 +176,7 @@ def test_whatever_is_wrong_with_a_checkpoint_is_one_error_at_restore(start, hop,
     ("place", "value", "message"),
     [
         (("waits",), None, "field 'waits': found None, expected a whole number, 0 or more"),
+        (("finished",), 0, "field 'finished': found 0, expected true or false"),
         (("clock_s",), True, "field 'clock_s': found True, expected a finite number"),
         (("caches", "_latest"), 1.5, "field 'latest': found 1.5, expected a whole number"),
         (("model", "holder"), 9, "field 'holder': found 9, expected a whole number, -1 or more, less than 4"),
