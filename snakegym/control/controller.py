@@ -24,6 +24,7 @@ from snakegym.control.nodes.pool import NodePool
 from snakegym.control.progress.caches import LayerCaches
 from snakegym.control.progress.checkpoint import ProcessCheckpoint, Shelf, reading
 from snakegym.control.progress.cycle import CycleProgress
+from snakegym.control.progress.pairs import PairRecords
 from snakegym.control.progress.plain import keep, keep_records, kept, records_of
 from snakegym.control.progress.whereabouts import Progress, Whereabouts
 from snakegym.control.records import Assignment, Hop, Job, Outcome, Recovery, finished_hop
@@ -80,6 +81,7 @@ class ProcessController:
         self.clock_s, self.spent = 0.0, Costs()
         self.waits, self.finished = 0, False
         self.history: list[Hop] = []
+        self._pairs = PairRecords(network.n_nodes, profile.n_middle)
         self._peer_to_peer = scenario.network.mode == "p2p"
         self.managers = LocalManagers(scenario, profile, network.memory_bytes, data)
         # In CS mode a node has room for quantised frozen layers, but not for the originals beside them.
@@ -176,6 +178,7 @@ class ProcessController:
         self._book_model(job, outcome, hop)
         self.pool.book(hop)
         self.history.append(hop)
+        self._pairs.book(hop)
         self._advance(hop.costs)
         self._running = None
         return hop
@@ -232,10 +235,11 @@ class ProcessController:
             caches.restore(plain["caches"])
             rng.bit_generator.state = plain["rng"]
             history = records_of(Hop, plain["history"])
+            pairs = PairRecords(self.network.n_nodes, len(self.cycle.order), history)
             counted = kept(self, _PLAIN, plain)
             spent = Costs(**kept(self.spent, ("time_s", "energy_j", "n_bytes"), plain["spent"]))
         self._model, self.pool, self.caches, self._rng = model, pool, caches, rng
-        self.history, self.spent = history, spent
+        self.history, self.spent, self._pairs = history, spent, pairs
         self.clock_s, self.waits, self.finished = counted.values()
         self._follow()
         self._now = self.network.measure(self.clock_s, self.scenario.network.measure_window_s)
@@ -303,6 +307,8 @@ class ProcessController:
             **self._fixed,
             nodes=nodes,
             layers=layers,
+            pairs=self._pairs.view,
+            recent_labels=managers.labels.mean,
             legal=managers.fits,
             held=held,
             held_by_pce=caches.held_by_pce(),

@@ -45,6 +45,7 @@ def look_at_nodes(
         battery=pool.battery,
         battery_j=pool.left_j,
         samples=managers.data.samples,
+        labels=managers.data.labels,
         divergence=managers.labels.divergence,
         distils=teaching.on,
         teacher_flops=teaching.flops,

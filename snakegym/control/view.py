@@ -17,7 +17,7 @@ Bools = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class NodesView:
-    """Per node, each an array [n_nodes]."""
+    """Per node, each an array [n_nodes] where nothing else is said."""
 
     availability: Floats
     """Share of the node's compute that is free now, in [0, 1]."""
@@ -41,6 +41,8 @@ class NodesView:
     """Energy that is left in it, J; inf for mains."""
     samples: Ints
     """Training samples the node holds."""
+    labels: Floats
+    """[n_nodes, n_classes]: share of each label in its samples, from which divergences are measured."""
     divergence: Floats
     """Jensen-Shannon distance (base 2, in [0, 1]) of the node's labels from those trained recently."""
     distils: Bools
@@ -82,6 +84,21 @@ class LayersView:
 
 
 @dataclass(frozen=True)
+class PairsView:
+    """Per node and middle layer, each an array [n_nodes, n_middle]: when the node trained the layer last.
+
+    Whatever became of that hop, and of the model after it.
+    """
+
+    last_hop: Ints
+    """Index of that hop among all hops; -1 if there was none."""
+    last_cycle: Ints
+    """Cycle of that hop; -1 if there was none."""
+    last_gain: Floats
+    """Gain of that hop; 0 if there was none."""
+
+
+@dataclass(frozen=True)
 class ProcessView:
     """An immutable snapshot at a decision. Arrays are read-only.
 
@@ -91,6 +108,9 @@ class ProcessView:
 
     nodes: NodesView
     layers: LayersView
+    pairs: PairsView
+    recent_labels: Floats
+    """[n_classes]: running mean of the labels trained recently, which `nodes.divergence` is measured from."""
     legal: Bools
     """[n_nodes, n_middle]: assignments allowed now. Waiting and finishing always are."""
     held: Bools

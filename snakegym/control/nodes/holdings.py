@@ -32,7 +32,7 @@ class NodeData:
     indices: tuple[Tensor, ...]
     """Per node int64 [n_samples]."""
     labels: Floats
-    """[n_nodes, n_classes]: share of each label, rows sum to 1."""
+    """[n_nodes, n_classes], read-only: share of each label, rows sum to 1."""
     n_validation: int
     """Validation samples that every node was given when it enrolled, to evaluate on."""
 
@@ -49,7 +49,7 @@ def node_data(train: Dataset, indices: list[NDArray[np.int64]], n_validation: in
     """The nodes' data from a partition of `train` (every node at least one sample)."""
     labels = train.targets.numpy()
     counts = np.stack([np.bincount(labels[i], minlength=train.n_classes) for i in indices])
-    shares = counts / counts.sum(axis=1, keepdims=True)
+    shares = read_only(counts / counts.sum(axis=1, keepdims=True))
     return NodeData(train, tuple(torch.from_numpy(i) for i in indices), shares, n_validation)
 
 
@@ -57,7 +57,7 @@ class RecentLabels:
     """The labels trained recently, as a running mean that starts at the mean over all samples.
 
     Attributes:
-        mean: [n_classes], sums to 1.
+        mean: [n_classes], read-only, sums to 1.
         rows: the nodes' own labels, to compare with it.
         divergence: [n_nodes], read-only: Jensen-Shannon distance of each node's labels from the mean.
     """
@@ -69,7 +69,7 @@ class RecentLabels:
 
     def set_mean(self, mean: Floats) -> None:
         """Go on from that running mean [n_classes]."""
-        self.mean = mean
+        self.mean = read_only(mean)
         self.divergence = read_only(self.rows.js_distance(mean))
 
     def after(self, nodes: Sequence[int], used: Sequence[float]) -> Floats:
