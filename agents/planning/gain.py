@@ -25,7 +25,7 @@ class GainModel(Protocol):
 
 @dataclass(frozen=True)
 class FormulaGain:
-    """A general formula, for a scenario that no model was fitted to: it knows nodes, and all layers are alike.
+    """A general formula, for a scenario without a fitted model: it knows nodes; all layers are alike.
 
     There is less to gain as accuracy grows; more samples bring more; a node whose labels are those just
     trained brings nothing; one whose labels are far from them makes a good model forget; and a node that did
