@@ -107,7 +107,7 @@ def forecast(view: ProcessView, layer: int | None = None) -> HopForecast:
     """
     layers = ALL if layer is None else slice(layer, layer + 1)
     single = _single(view, layers)
-    return single if view.parallel == 1 else _with_companions(view.legal[:, layers], view.parallel, single)
+    return single if view.parallel == 1 else together(view.legal[:, layers], view.parallel, single)
 
 
 def companions(view: ProcessView, node: int, layer: int) -> tuple[int, ...]:
@@ -124,23 +124,32 @@ def companions(view: ProcessView, node: int, layer: int) -> tuple[int, ...]:
     return tuple(int(n) for n in shortest if np.isfinite(own[n]))
 
 
-def _with_companions(legal: Bools, k: int, single: HopForecast) -> HopForecast:
-    """Time of the slowest, energy and bytes of all `k`, for each node with the companions it would get."""
+def together(legal: Bools, k: int, single: HopForecast) -> HopForecast:
+    """Time of the slowest, energy and bytes of all `k`, for each node with the companions it would get.
+
+    Args:
+        legal: [..., n_nodes, n_layers].
+        k: nodes that train together, more than 1.
+        single: of the nodes by themselves, of the same shape.
+    """
     own = np.where(legal, single.time_s, np.inf)
-    order = np.argsort(own, axis=0, kind="stable")
-    usable = np.isfinite(np.take_along_axis(own, order, axis=0))
+    order = np.argsort(own, axis=-2, kind="stable")
+    usable = np.isfinite(np.take_along_axis(own, order, axis=-2))
     among_first = np.zeros(legal.shape, dtype=np.bool_)
-    np.put_along_axis(among_first, order[: k - 1], usable[: k - 1], axis=0)
+    np.put_along_axis(among_first, order[..., : k - 1, :], usable[..., : k - 1, :], axis=-2)
 
     def best(values: Floats) -> Floats:
-        return np.where(usable, np.take_along_axis(values, order, axis=0), 0.0)[:k]
+        return np.where(usable, np.take_along_axis(values, order, axis=-2), 0.0)[..., :k, :]
 
-    slowest = np.maximum.accumulate(best(single.time_s), axis=0)
-    time_s = np.where(among_first, slowest[k - 1], np.maximum(slowest[k - 2], single.time_s))
+    def at(values: Floats, i: int) -> Floats:
+        return values[..., i : i + 1, :]
+
+    slowest = np.maximum.accumulate(best(single.time_s), axis=-2)
+    time_s = np.where(among_first, at(slowest, k - 1), np.maximum(at(slowest, k - 2), single.time_s))
 
     def total(values: Floats) -> Floats:
-        sums = np.cumsum(best(values), axis=0)
-        of_all: Floats = np.where(among_first, sums[k - 1], sums[k - 2] + values)
+        sums = np.cumsum(best(values), axis=-2)
+        of_all: Floats = np.where(among_first, at(sums, k - 1), at(sums, k - 2) + values)
         return of_all
 
     return HopForecast(time_s, total(single.energy_j), total(single.n_bytes), single.node_energy_j)
