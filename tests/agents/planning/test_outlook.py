@@ -31,7 +31,7 @@ def assert_as_forecast(found: HopCosts, view: ProcessView) -> None:
         np.testing.assert_allclose(getattr(found, name)[0], getattr(expected, name), rtol=1e-12, err_msg=name)
 
 
-@settings(max_examples=15)
+@settings(max_examples=15, deadline=None)
 @given(RULES, st.sampled_from(["node", "pce", "observer"]), st.booleans())
 def test_of_the_view_itself_is_the_controllers_forecast(
     frozen_process: Callable[..., tuple], rules: dict, evaluation: str, out_of_reach: bool
@@ -57,7 +57,7 @@ def test_with_companions_too(frozen_process: Callable[..., tuple], parallel: int
     np.testing.assert_array_equal(both.time_s[1], forecast(view).time_s)
 
 
-@settings(max_examples=10)
+@settings(max_examples=10, deadline=None)
 @given(RULES)
 def test_a_plan_costs_what_it_said_where_rates_do_not_change(
     frozen_process: Callable[..., tuple], rules: dict
@@ -68,9 +68,7 @@ def test_a_plan_costs_what_it_said_where_rates_do_not_change(
     for _ in range(7):
         node, layer = (int(i) for i in rng.choice(np.argwhere(state.legal[0])))
         costs = outlook.hop_costs(state)
-        time_s, energy_j, n_bytes = (
-            a[:, node, layer] for a in (costs.time_s, costs.energy_j, costs.n_bytes)
-        )
+        time_s, energy_j, n_bytes = (a[:, node, layer] for a in (costs.time_s, costs.energy_j, costs.n_bytes))
         plan.append((Assignment(node, layer), time_s[0], energy_j[0], n_bytes[0]))
         at = np.array([node]), np.array([layer])
         state = state.after(*at, time_s=time_s, energy_j=energy_j, gain=np.zeros(1))
