@@ -31,6 +31,18 @@ class NodesView:
     mean_uplink_bps: Floats
     """bit/s, mean over the measurement window behind us."""
     mean_downlink_bps: Floats
+    past_availability: Floats
+    """[n_nodes, W], oldest first: the same means over each of the last W = 4 windows.
+
+    Nothing is known from before time 0: a window that time cuts has the mean over what is left of it, and one
+    that lies before it is given the values of the next; at time 0 all have the present ones.
+    """
+    past_uplink_bps: Floats
+    """[n_nodes, W], oldest first, likewise."""
+    past_downlink_bps: Floats
+    past_up: Floats
+    """[n_nodes, W], oldest first: share of the window that the link was up (the direction that was so for
+    less), times the share that compute was up, in [0, 1]."""
     rtt_s: Floats
     memory_bytes: Floats
     compute_power_w: Floats

@@ -35,6 +35,9 @@ class TraceBank:
         self._period = np.array([t.period_s for t in distinct])[row]
         self._step = np.array([t.step_s or np.inf for t in distinct])[row]
         self._total = np.array([t.cumulative[-1] for t in distinct])[row]
+        ups = [t.presence for t in distinct]
+        self._up_constants = np.concatenate([t.constants for t in ups])
+        self._up_total = np.array([t.cumulative[-1] for t in ups])[row]
         self._highest = np.array([t.values.max() for t in distinct])[row]
         self._uneven = [(t, np.flatnonzero(row == i)) for i, t in enumerate(distinct) if not t.step_s]
 
@@ -45,20 +48,27 @@ class TraceBank:
         """[N]: values at `time_s` >= 0."""
         return self._values.take(self._locate(time_s + self._offsets)[2])
 
-    def mean(self, start_s: float, end_s: float) -> Floats:
-        """[N]: means over [start_s, end_s], 0 <= start_s < end_s."""
-        return self.look_back(start_s, end_s)[1]
+    def look_back(self, edges_s: ArrayLike) -> tuple[Floats, Floats, Floats]:
+        """Present values, and what was between moments.
 
-    def look_back(self, start_s: float, end_s: float) -> tuple[Floats, Floats]:
-        """[N] each: values at `end_s`, and means over [start_s, end_s], 0 <= start_s < end_s."""
-        times = np.empty((2, len(self)))
-        times[0], times[1] = self._offsets + start_s, self._offsets + end_s
-        periods, local, i = self._locate(times)
+        Args:
+            edges_s: [K + 1], K >= 1, in order of time, >= 0. Between two that are equal nothing is known:
+                what follows (or else the present) stands in.
+
+        Returns:
+            [N]: values at the last of the moments; [K, N]: means from each moment to the next; [K, N]: shares
+            of that time, in [0, 1], in which the value was more than 0.
+        """
+        edges = np.asarray(edges_s, np.float64)
+        periods, local, i = self._locate(edges[:, None] + self._offsets)
         values = self._values.take(i)
         area = periods * self._total + self._constants.take(i) + values * local
-        mean: Floats = (area[1] - area[0]) / (end_s - start_s)
-        np.minimum(mean, self._highest, out=mean)  # rounding, which is all there is of late moments
-        return values[1], np.maximum(mean, 0.0, out=mean)
+        up_area = periods * self._up_total + self._up_constants.take(i) + (values > 0) * local
+        lasted, now = np.diff(edges), values[-1]
+        means = _per_second(area, lasted, now)
+        np.minimum(means, self._highest, out=means)  # rounding, which is all there is of late moments
+        up = _per_second(up_area, lasted, now > 0)
+        return now, np.maximum(means, 0.0, out=means), np.clip(up, 0.0, 1.0, out=up)
 
     def placed(self, row: int) -> tuple[Trace, float]:
         """The trace of a row, and its offset."""
@@ -77,3 +87,13 @@ class TraceBank:
         for trace, rows in self._uneven:
             i[..., rows] = np.maximum(trace.index(local[..., rows]), 0) + self._first[rows]
         return periods, local, np.minimum(i, self._last, out=i)  # the last piece may be a longer one
+
+
+def _per_second(area: Floats, lasted_s: Floats, now: ArrayLike) -> Floats:
+    """[K, N]: means over K stretches from integrals [K + 1, N] up to their ends; see `look_back`."""
+    known = lasted_s > 0
+    means: Floats = np.diff(area, axis=0) / np.where(known, lasted_s, 1.0)[:, None]
+    for k in range(len(known) - 1, -1, -1):
+        if not known[k]:
+            means[k] = means[k + 1] if k + 1 < len(known) else now
+    return means

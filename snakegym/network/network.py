@@ -17,6 +17,9 @@ from snakegym.network.records import PCE
 from snakegym.network.traces.trace import Floats, LinkTrace, Trace, TraceLibrary
 from snakegym.scenario import DeviceConfig, NetworkConfig
 
+PAST_WINDOWS = 4
+"""How many windows of measurement are remembered."""
+
 
 @dataclass(frozen=True)
 class NodeProfile:
@@ -47,7 +50,10 @@ class NodeProfile:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What nodes report at a moment: present values and means over the window behind, each [N], read-only."""
+    """What nodes report at a moment: present values and means over the windows behind.
+
+    Each is [N] where nothing else is said, and read-only.
+    """
 
     availability: Floats
     """Share of the node's compute that is free, in [0, 1]."""
@@ -57,6 +63,13 @@ class Measurement:
     mean_availability: Floats
     mean_uplink_bps: Floats
     mean_downlink_bps: Floats
+    past_availability: Floats
+    """[N, PAST_WINDOWS], oldest first: means over the last windows; the newest is the mean above."""
+    past_uplink_bps: Floats
+    past_downlink_bps: Floats
+    past_up: Floats
+    """[N, PAST_WINDOWS], in [0, 1]: share of these windows that the link was up (of its directions the one
+    that was so for less), times the share that compute was."""
     up: NDArray[np.bool_]
     """Whether compute and both directions of the link are there at this moment."""
 
@@ -130,22 +143,31 @@ class Network:
         return self
 
     def measure(self, time_s: float, window_s: float) -> Measurement:
-        """Present values at `time_s` >= 0 and means over the `window_s` before it.
+        """Present values at `time_s` >= 0 and means over the windows of `window_s` before it.
 
-        The window is cut at time 0, before which nothing is known; at time 0 the means are the
-        present values.
+        Windows are cut at time 0, before which nothing is known: one that lies before it is given the means
+        of the one that follows; at time 0 all means are the present values.
         """
-        start_s = max(0.0, time_s - window_s)
-        if start_s < time_s:  # not so at time 0, nor where a clock is too late to tell the two apart
-            now, mean = self._bank.look_back(start_s, time_s)
-        else:
-            now = mean = self._bank.at(time_s)
-        n = self.n_nodes
-        read_only(now), read_only(mean)
+        edges = np.maximum(0.0, time_s - window_s * np.arange(PAST_WINDOWS, -1.0, -1.0))
+        now, means, ups = self._bank.look_back(edges)
+        n, past, shares = self.n_nodes, means.T, ups.T
+        past_up = np.minimum(shares[n : 2 * n], shares[2 * n :]) * shares[:n]
+        read_only(now), read_only(means), read_only(past)
         availability, uplink, downlink = now[:n], now[n : 2 * n], now[2 * n :]
         up = np.minimum(np.minimum(availability, uplink), downlink) > 0
+        recent = means[-1]
         return Measurement(
-            availability, uplink, downlink, mean[:n], mean[n : 2 * n], mean[2 * n :], read_only(up)
+            availability=availability,
+            uplink_bps=uplink,
+            downlink_bps=downlink,
+            mean_availability=recent[:n],
+            mean_uplink_bps=recent[n : 2 * n],
+            mean_downlink_bps=recent[2 * n :],
+            past_availability=past[:n],
+            past_uplink_bps=past[n : 2 * n],
+            past_downlink_bps=past[2 * n :],
+            past_up=read_only(past_up),
+            up=read_only(up),
         )
 
     def compute_course(self, node: int) -> Course:

@@ -108,6 +108,11 @@ class Trace:
         """[K]: the integral from 0 to a time t is its piece's constant plus the piece's value times t."""
         return self.cumulative[:-1] - self.values * self.times_s
 
+    @cached_property
+    def presence(self) -> Trace:
+        """The trace that is 1 where the value is more than 0, and 0 elsewhere."""
+        return Trace(self.name, self.times_s, self.values > 0, self.period_s)
+
     @property
     def mean(self) -> float:
         """Over one period."""

@@ -98,12 +98,33 @@ def test_measurements_by_hand():
     np.testing.assert_allclose(network.measure(15.0, 2.0).mean_uplink_bps, [300, 50])
 
 
+def test_the_windows_behind_by_hand():
+    network = two_nodes()
+    start = network.measure(0.0, 60)  # nothing but the present is known
+    np.testing.assert_array_equal(start.past_uplink_bps, [[100] * 4, [50] * 4])
+    np.testing.assert_array_equal(start.past_up, np.ones((2, 4)))
+    now = network.measure(22.0, 8)  # windows end at -2 (before the start), 6, 14 and 22
+    np.testing.assert_allclose(now.past_uplink_bps, [[100, 100, 200, 250], [50] * 4])
+    np.testing.assert_allclose(now.past_downlink_bps, [[1000, 1000, 500, 250], [60] * 4])
+    np.testing.assert_allclose(now.past_up, [[1, 1, 0.5, 0.25], [1] * 4])
+    np.testing.assert_allclose(now.past_availability, [[0.5, 0.5, 0.5, 0.5 + 0.5 * 5 / 8], [0.25] * 4])
+    np.testing.assert_array_equal(now.past_availability[:, -1], now.mean_availability)
+    np.testing.assert_array_equal(now.past_uplink_bps[:, -1], now.mean_uplink_bps)
+
+
+def test_link_and_compute_both_have_to_be_up():
+    link = LinkTrace("l", Trace("u", [0], [100]), Trace("d", [0, 5], [1000, 0], 10))
+    half = Network([PROFILE], [Trace("a", [0, 4], [1, 0], 8)], [link])
+    np.testing.assert_allclose(half.measure(160.0, 40).past_up, [[0.25] * 4])
+
+
 def test_arrays_are_read_only_and_named():
     network = two_nodes()
     assert (network.compute_names, network.link_names) == (("a", "b"), ("l", "o"))
     np.testing.assert_array_equal(network.rtt_s, [0.07, 0.2])
     measured = network.measure(3.0, 10)
-    for array in (network.peak_flops, network.rtt_s, measured.availability, measured.mean_uplink_bps):
+    past = measured.past_uplink_bps, measured.past_up
+    for array in (network.peak_flops, network.rtt_s, measured.availability, measured.mean_uplink_bps, *past):
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 7
 
@@ -145,6 +166,7 @@ def test_measurements_stay_within_the_traces_however_late_it_is(time):
     assert (measured.mean_uplink_bps <= [300, 50]).all()
     assert (measured.mean_downlink_bps <= [1000, 60]).all()
     assert (measured.mean_availability <= 1).all()
+    assert ((measured.past_up >= 0) & (measured.past_up <= 1)).all()
     assert set(measured.uplink_bps) <= {100.0, 300.0, 50.0}
 
 
