@@ -30,8 +30,12 @@ _SCHEDULERS = {
         "snakegym.agents.greedy:GreedyScheduler",
         "the hop that promises most gain for its forecast costs",
     ),
+    "oort": (
+        "snakegym.agents.oort:OortScheduler",
+        "what a pair brought last, its speed and how long ago it was, with exploration (OSDI 2021)",
+    ),
     "milp": (
-        "snakegym.agents.milp:MilpScheduler",
+        "snakegym.agents.milp.sequential:SequentialMilpScheduler",
         "the rest of the cycle planned by HiGHS, replanned at each hop",
     ),
 }

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from snakegym.agents.gain import GainModel
 from snakegym.agents.greedy import GreedyScheduler
-from snakegym.agents.milp import MilpScheduler
+from snakegym.agents.milp.sequential import SequentialMilpScheduler
 from snakegym.control.forecast import forecast
 from snakegym.control.records import Assignment
 from snakegym.control.view import ProcessView
@@ -44,8 +44,8 @@ class EvenGain(FlatGain):
         return gain
 
 
-def planner(controller: Any, gain: GainModel = EAGER) -> MilpScheduler:
-    return MilpScheduler(controller.scenario, gain)
+def planner(controller: Any, gain: GainModel = EAGER) -> SequentialMilpScheduler:
+    return SequentialMilpScheduler(controller.scenario, gain)
 
 
 def advance(process: Any, hops: Sequence[Assignment]) -> list[Any]:
@@ -220,7 +220,7 @@ def test_plans_respect_legality(view: ProcessView, data: st.DataObject) -> None:
         layers=replace(view.layers, memory_bytes=needed.astype(float)),
         legal=able,
     )
-    scheduler = MilpScheduler(load_scenario("default"), EAGER)
+    scheduler = SequentialMilpScheduler(load_scenario("default"), EAGER)
     plan = scheduler.plan(changed)
     assert [a.layer for a in plan.assignments] == np.flatnonzero(able.any(axis=0)).tolist()
     assert all(able[a.node, a.layer] for a in plan.assignments)

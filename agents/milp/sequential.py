@@ -1,4 +1,4 @@
-"""Planning the rest of a cycle by mixed-integer linear programming, solved by HiGHS."""
+"""Planning the rest of a cycle, layers in a fixed order, by integer programming, solved by HiGHS."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 
 from snakegym.agents.gain import DEFAULT, GainModel
 from snakegym.agents.greedy import otherwise
-from snakegym.agents.plan_model import ArcCosts, Arcs, arc_costs, build_arcs
+from snakegym.agents.milp.arcs import ArcCosts, Arcs, arc_costs, build_arcs
 from snakegym.control.forecast import price
 from snakegym.control.records import Assignment, Decision
 from snakegym.control.view import Bools, Floats, Ints, ProcessView
@@ -35,7 +35,7 @@ class Plan:
     """Expected reward: priced expected gains minus priced costs, over all hops of the plan."""
 
 
-class MilpScheduler:
+class SequentialMilpScheduler:
     """Plans the rest of the cycle at every decision and takes the plan's first hop.
 
     Layers come in the order of the process, or from early to deep where that is free (the paper
@@ -43,7 +43,7 @@ class MilpScheduler:
     minus priced time, energy and bytes. Rates are taken to stay as `control.forecast` expects them
     from the view. A plan ends within the time that is left, and may stop short of the end of the cycle, or
     be empty, where further hops are not worth their price; see `greedy.otherwise` for what comes then. The
-    model is in `snakegym.agents.plan_model`.
+    model is in `snakegym.agents.milp.arcs`.
     """
 
     def __init__(self, scenario: Scenario, gain: GainModel = DEFAULT) -> None:

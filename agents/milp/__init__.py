@@ -1,0 +1,1 @@
+"""Planning by mathematical programming: who trains which layer and when."""
