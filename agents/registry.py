@@ -27,7 +27,7 @@ _SCHEDULERS = {
     "most-data": ("snakegym.agents.rules:MostDataScheduler", "always the legal node that holds most samples"),
     "same-node": ("snakegym.agents.rules:SameNodeScheduler", "always the first node that is legal"),
     "greedy": (
-        "snakegym.agents.greedy:GreedyScheduler",
+        "snakegym.agents.planning.greedy:GreedyScheduler",
         "the hop that promises most gain for its forecast costs",
     ),
     "oort": (

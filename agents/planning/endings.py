@@ -1,0 +1,41 @@
+"""What planners do where no hop is worth its price: wait for somebody, or finish."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from snakegym.control.records import FINISH, Decision
+from snakegym.control.view import Floats, ProcessView
+
+
+def wait_or_finish(view: ProcessView, gain: Floats) -> Decision:
+    """To wait, if for a node out of reach that pays; else to finish, as every wait costs its time.
+
+    Args:
+        view: at the decision.
+        gain: [n_nodes, n_middle]: priced expected gain of every next hop, legal or not.
+    """
+    return None if pays_to_wait(view, gain) else FINISH
+
+
+def pays_to_wait(view: ProcessView, gain: Floats) -> bool:
+    """Whether a node that is out of reach promises more than one wait and a hop at nominal costs.
+
+    Nobody knows when it will be back. While others can be had, it is waited for as long as its recent mean
+    rates say that it was there in the measurement window; while nobody can, as long as it could go on at all.
+    Arguments as of `wait_or_finish`.
+    """
+    nodes, layers, objective = view.nodes, view.layers, view.objective
+    able = (nodes.memory_bytes >= (layers.memory_bytes[:, None] + nodes.teacher_bytes)).T & layers.open
+    able &= (nodes.battery > 0)[:, None]
+    if view.legal.any():
+        seen = np.minimum(np.minimum(nodes.mean_uplink_bps, nodes.mean_downlink_bps), nodes.mean_availability)
+        able &= (nodes.in_pool & ~nodes.reachable & (seen > 0))[:, None]
+    promise = float(np.max(gain, where=able, initial=-np.inf))
+    costs = objective.time + objective.energy + objective.n_bytes - waiting_reward(view)
+    return promise > costs and view.wait_s + objective.nominal.time_s <= view.left_s
+
+
+def waiting_reward(view: ProcessView) -> float:
+    """Reward of one wait: minus the price of its time."""
+    return -view.objective.prices()[0] * view.wait_s

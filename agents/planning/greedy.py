@@ -1,0 +1,46 @@
+"""Greedy: the next hop that promises most, looking no further."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from snakegym.agents.planning.endings import wait_or_finish
+from snakegym.agents.planning.gain import GainModel, load_gain
+from snakegym.agents.planning.outlook import ForecastOutlook, Outlook
+from snakegym.agents.planning.promise import promise
+from snakegym.agents.planning.state import PlanState
+from snakegym.control.records import Assignment, Decision
+from snakegym.control.view import ProcessView
+from snakegym.scenario import Scenario
+
+
+class GreedyScheduler:
+    """Maximises expected reward over all legal pairs: the priced expected gain minus the priced costs.
+
+    A difference and not a ratio of the two, because the scenario's objective is a difference: a
+    ratio would favour hops that are nearly free and bring next to nothing. Where no hop is worth its price,
+    see `endings`.
+
+    Args:
+        scenario: what is to be scheduled.
+        gains: default: that of the scenario.
+        outlook: default: forecasts.
+    """
+
+    def __init__(
+        self, scenario: Scenario, gains: GainModel | None = None, outlook: Outlook | None = None
+    ) -> None:
+        self._gains = gains or load_gain(scenario)
+        self._outlook = outlook or ForecastOutlook()
+
+    def reset(self, seed: int) -> None:
+        """Nothing to forget."""
+
+    def schedule(self, view: ProcessView) -> Decision:
+        """The hop with the best expected reward; ties go to the lower node, then the lower layer."""
+        expected = promise(PlanState.of(view), self._gains, self._outlook)
+        reward = expected.reward[0]
+        node, layer = divmod(int(reward.argmax()), view.n_middle)
+        if reward[node, layer] > 0:
+            return Assignment(node, layer)
+        return wait_or_finish(view, view.objective.gain * expected.gain[0])

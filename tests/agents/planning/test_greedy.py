@@ -1,0 +1,61 @@
+"""Greedy looks at every legal pair of node and layer, and at the chance that a hop is lost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from snakegym.agents.planning.forecasts import RecentRates
+from snakegym.agents.planning.greedy import GreedyScheduler
+from snakegym.agents.planning.outlook import ForecastOutlook
+from snakegym.agents.planning.state import PlanState
+from snakegym.control.forecast import forecast, price
+from snakegym.control.records import FINISH, Assignment
+from snakegym.control.view import Floats, ProcessView
+from snakegym.scenario import load_scenario
+
+SCENARIO = load_scenario("default")
+
+
+@dataclass
+class Given:
+    """The gains of all pairs, always the same."""
+
+    gain: Floats
+
+    def expected(self, state: PlanState) -> Floats:
+        return np.broadcast_to(self.gain, (len(state), *self.gain.shape))
+
+
+class Dangerous(RecentRates):
+    """Node 1 drops out all the time."""
+
+    def hazard(self, view: ProcessView) -> Floats:
+        return np.where(np.arange(view.n_nodes) == 1, 10.0, 0.0)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 1000))
+def test_takes_the_pair_that_promises_most(view: ProcessView, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    gain = rng.normal(0, 0.02, view.legal.shape)
+    seen = replace(view, legal=rng.random(view.legal.shape) < 0.5)
+    hop = forecast(view)
+    reward = view.objective.gain * gain - price(view.objective, hop.time_s, hop.energy_j, hop.n_bytes)
+    reward = np.where(seen.legal, reward, -np.inf)
+    choice = GreedyScheduler(SCENARIO, Given(gain)).schedule(seen)
+    if reward.max() > 0:
+        assert choice == Assignment(*(int(i) for i in np.unravel_index(reward.argmax(), reward.shape)))
+    else:
+        assert choice is FINISH
+
+
+def test_what_is_likely_to_be_lost_is_worth_less(view: ProcessView) -> None:
+    gain = np.zeros(view.legal.shape)
+    gain[1], gain[3] = 0.2, 0.1
+    chosen = GreedyScheduler(SCENARIO, Given(gain)).schedule(view)
+    careful = GreedyScheduler(SCENARIO, Given(gain), ForecastOutlook(Dangerous())).schedule(view)
+    assert [c.node for c in (chosen, careful) if isinstance(c, Assignment)] == [1, 3]
