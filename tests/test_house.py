@@ -18,7 +18,7 @@ FLOORS = ("training", "agents", "envs", "snakegym")
 COMMANDS = ("scenarios", "traces", "experiment", "frameworks", "report", "play", "evaluate", "learn")
 ROOMS = {
     "snakegym": ("testing", "frameworks", "control", "learning", "models", "data", "network", "scenario"),
-    "training": ("cli", *COMMANDS, "show", "analysis", "episodes", "runs", "options"),
+    "training": ("cli", *COMMANDS, "show", "analysis", "episodes", "runs", "arguments", "options"),
 }
 """In the same order; in snakegym/ other single modules (errors, arrays and so on) lie below all folders."""
 

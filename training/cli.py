@@ -9,11 +9,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from io import TextIOWrapper
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
 from snakegym.errors import SnakegymError, SnakegymWarning
+from snakegym.training.arguments import as_we_write
 from snakegym.training.evaluate.config import EvaluateConfig
 from snakegym.training.experiment.config import ExperimentConfig
 from snakegym.training.frameworks.config import CompareConfig
@@ -67,6 +68,16 @@ Parsed = (
     | Annotated[AboutTraces, tyro.conf.subcommand("traces")]
 )
 
+OF_ONE_WORD: dict[str, type[Any]] = {
+    "train": TrainConfig,
+    "evaluate": EvaluateConfig,
+    "play": PlayConfig,
+    "report": ReportConfig,
+    "compare": CompareConfig,
+    "experiment": ExperimentConfig,
+}
+"""Commands that have no commands below them."""
+
 ABOUT = """Schedule Snake Learning on mobile networks: train a policy, compare it with planners and rules.
 
 Start with `snakegym scenarios`. Each command explains itself: `snakegym train --help`."""
@@ -77,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     _print_anything()
     try:
         with plain_warnings():
-            arguments = sys.argv[1:] if argv is None else argv
+            arguments = sys.argv[1:] if argv is None else list(argv)
             command = parse(arguments)
             refuse_repeated(arguments, type(command))
             run(command)
@@ -135,11 +146,12 @@ def parse(argv: Sequence[str]) -> Command:
 
         print(f"snakegym {version('snakegym')}")
         sys.exit(0)
+    name, *options = [*argv] or [""]
     parsed = tyro.cli(
         Parsed,
         prog="snakegym",
         description=ABOUT,
-        args=argv,
+        args=[name, *as_we_write(options, OF_ONE_WORD[name])] if name in OF_ONE_WORD else argv,
         config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes),
     )
     return parsed.command if isinstance(parsed, AboutScenarios | AboutTraces) else parsed

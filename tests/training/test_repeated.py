@@ -23,7 +23,12 @@ from snakegym.training.traces.config import (
 
 Run = Callable[..., tuple[int, str, str]]
 COMMANDS = (*get_args(Command), ConvertTraces, GenerateTraces, InspectTraces, ListTraces, PlotTraces)
-MAY_REPEAT = {("EvaluateConfig", "scheduler"), ("CompareConfig", "set")}
+MAY_REPEAT = {
+    ("EvaluateConfig", "scheduler"),
+    ("EvaluateConfig", "set"),
+    ("CompareConfig", "set"),
+    ("TrainConfig", "set"),
+}
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.__name__)

@@ -33,6 +33,7 @@ class _Request(_Part):
     seed: Count
     layer_order: str | None = None
     traces: str | None = None
+    set: list[str] = []
 
 
 class _Data(_Part):

@@ -29,6 +29,8 @@ class EvaluateConfig:
     """Output folder; new, empty, or of the same evaluation."""
     scenario: str = "default"
     """Name of a scenario (see `snakegym scenarios`), or a .yaml file."""
+    set: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """FIELD=VALUE: a field of the scenario that is to be different, as in `snakegym train`."""
     split: Split = "test"
     """Which traces: train, validation or test."""
     episodes: int = 20

@@ -89,6 +89,7 @@ def describe(config: EvaluateConfig, env: SerpentineEnv) -> dict[str, Any]:
         "request": {
             "scheduler": list(config.scheduler),
             "scenario": config.scenario,
+            "set": list(config.set),
             "split": config.split,
             "episodes": config.episodes,
             "seed": config.seed,

@@ -27,7 +27,7 @@ class Stage:
         torch.set_num_threads(1)
         self.config = config
         self.env = SerpentineEnv(
-            scenario_of(config.scenario, config.skip_bad_traces, config.trace_format),
+            scenario_of(config.scenario, config.skip_bad_traces, config.trace_format, config.set),
             split=config.split,
             traces=config.traces,
             layer_order=config.layer_order,

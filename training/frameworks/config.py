@@ -15,8 +15,8 @@ import tyro
 
 from snakegym.errors import SnakegymError
 from snakegym.scenario import PoolConfig, Scenario, Split, load_scenario, parse_scenario
-from snakegym.training.frameworks.changes import changed
 from snakegym.training.options import Folder, Int, Text, at_least_one
+from snakegym.training.runs.changes import changed
 
 PATIENCE_S = 30 * 86400.0
 """Outages up to this long are waited for, so that all frameworks train as much."""

@@ -11,7 +11,7 @@ import tyro
 from snakegym.agents.hyperparameters import Hyperparameters, check
 from snakegym.errors import SnakegymError
 from snakegym.scenario import LayerOrder
-from snakegym.training.options import Folder, Text, at_least_one, not_negative
+from snakegym.training.options import Folder, Text, at_least_one, not_negative, said_default
 
 WandbMode = Literal["auto", "online", "offline", "disabled"]
 
@@ -34,12 +34,16 @@ class TrainConfig:
     Checkpoints are read without running anything that is in them.
     """
 
-    out: Path
-    """Run folder; new or empty, unless --resume."""
+    out: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint=said_default)] = None
+    """Run folder; new or empty, unless --resume. Default: below runs/, called by WANDB_RUN_ID if that is set,
+    and then gone on with; else by scenario, algorithm, seed and time."""
     algo: str = "maskable-ppo"
     """maskable-ppo never proposes an illegal hop, ppo has to learn that; or your own as module:class."""
     scenario: str = "default"
     """Name of a scenario (see `snakegym scenarios`), or a .yaml file."""
+    set: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """FIELD=VALUE: a field of the scenario that is to be different; repeat it for several. --network.nodes=9
+    says the same as --set network.nodes=9."""
     timesteps: int = 20_000
     """Environment steps to train; rounded up to whole rollouts."""
     seed: int = 0
@@ -67,6 +71,12 @@ class TrainConfig:
     """Weights & Biases; auto: as WANDB_MODE says, else online if you are logged in, else offline."""
     ppo: Annotated[Hyperparameters, tyro.conf.arg(name="")] = field(default_factory=Hyperparameters)
     """Hyperparameters."""
+
+    @property
+    def folder(self) -> Path:
+        """The run folder, once it is decided on (see `placed`)."""
+        assert self.out is not None
+        return self.out
 
     def validate(self) -> None:
         """Raise SnakegymError for the first option whose value is impossible."""

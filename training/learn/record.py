@@ -20,6 +20,8 @@ from snakegym.training.runs.versions import versions
 
 FREE_TO_CHANGE = ("timesteps", "eval_every", "checkpoint_every", "wandb")
 """Options that may differ when a run is resumed."""
+NOT_RECORDED = ("out", "resume", "skip_bad_traces", "trace_format", "set")
+"""Options that say where a run lies and how its scenario, which is recorded in full, came about."""
 LATEST = "checkpoints/latest.zip"
 
 
@@ -30,7 +32,8 @@ def describe(config: TrainConfig, env: SerpentineEnv) -> dict[str, Any]:
         SnakegymError: unknown algorithm; hyperparameters that are out of bounds or do not go together.
     """
     options = asdict(config)
-    del options["out"], options["resume"], options["skip_bad_traces"], options["trace_format"]
+    for name in NOT_RECORDED:
+        del options[name]
     if config.traces is not None:
         options["traces"] = str(Path(config.traces).resolve())
     return options | {
@@ -55,7 +58,7 @@ def check_folder(config: TrainConfig, described: dict[str, Any]) -> RunConfig | 
     Raises:
         SnakegymError: the folder holds something else, another run, or (to resume) no run.
     """
-    out = config.out
+    out = config.folder
     found = runfolder.existing_files(out)
     if not config.resume:
         if CONFIG in found:

@@ -22,6 +22,7 @@ from snakegym.errors import SnakegymError
 from snakegym.training.learn.callbacks import LastMetrics, RunRecorder, check_finite
 from snakegym.training.learn.checkpoints import Row, TrainingState, load_checkpoint, read_state
 from snakegym.training.learn.config import TrainConfig
+from snakegym.training.learn.naming import given_id, placed
 from snakegym.training.learn.record import LATEST, check_folder, describe
 from snakegym.training.learn.tracking import start_tracker
 from snakegym.training.learn.validation import Validator
@@ -64,7 +65,7 @@ class Run:
     @property
     def folder(self) -> Path:
         """The run folder."""
-        return self.config.out
+        return self.config.folder
 
 
 def train(config: TrainConfig) -> TrainingResult:
@@ -75,16 +76,17 @@ def train(config: TrainConfig) -> TrainingResult:
         KeyboardInterrupt: with a line that says how to go on.
     """
     torch.set_num_threads(1)  # more threads only add jitter to models this small
+    config = placed(config)
     settings = env_settings(config)
     validation = make_members(min(config.eval_episodes, MOST_MEMBERS), split="validation", **settings)
     described = describe(config, validation[0])
     before = check_folder(config, described)
     env = SerpentineVecEnv(config.n_envs, split="train", **settings)
     model = make_algorithm(config.algo, env, derive_seed(config.seed, "learner"), described["ppo"])
-    runfolder.make_folder(config.out)
-    with runfolder.locked(config.out):
+    runfolder.make_folder(config.folder)
+    with runfolder.locked(config.folder):
         run = _begin(config, described, before, model)
-        write_manifest(config.out, env.members[0], validation[0])
+        write_manifest(config.folder, env.members[0], validation[0])
         validator = Validator(validation, config.eval_episodes, config.seed, described["masked"])
         _learn(run, validator)
     _report(run)
@@ -94,7 +96,7 @@ def train(config: TrainConfig) -> TrainingResult:
 def env_settings(config: TrainConfig) -> dict[str, Any]:
     """Arguments of the run's environments but the split. Raises SnakegymError for a bad scenario."""
     return {
-        "scenario": scenario_of(config.scenario, config.skip_bad_traces, config.trace_format),
+        "scenario": scenario_of(config.scenario, config.skip_bad_traces, config.trace_format, config.set),
         "traces": config.traces,
         "layer_order": config.layer_order,
     }
@@ -104,11 +106,11 @@ def _begin(
     config: TrainConfig, described: dict[str, Any], before: RunConfig | None, model: BaseAlgorithm
 ) -> Run:
     """Load the last checkpoint, or write the first files of a new run."""
-    out, state = config.out, TrainingState(algo=config.algo)
+    out, state = config.folder, TrainingState(algo=config.algo)
     if before and (out / LATEST).is_file():
         state = load_checkpoint(out / LATEST, model, config.algo)
         _adopt_best(out, state)
-    described = {"run_id": before.run_id if before else uuid.uuid4().hex[:8], **described}
+    described = {"run_id": before.run_id if before else given_id() or uuid.uuid4().hex[:8], **described}
     runfolder.write_json(out / "config.json", described)
     # A resumed run must not meet the episodes and draw the actions of its start again.
     model.set_random_seed(derive_seed(config.seed, "rollouts", state.timesteps))

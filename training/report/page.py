@@ -144,6 +144,7 @@ def _facts(evaluation: Evaluation) -> dict[str, str]:
         "Model and data": f"{scenario['model']['name']} on {data['dataset']}"
         + (f" ({spread})" if spread else ""),
         "Network": f"{network['nodes']} nodes, {str(network['mode']).upper()}",
+        **({"Changed": ", ".join(request["set"])} if request.get("set") else {}),
         "Time budget": f"{scenario['process']['budget']['time_s']:g} simulated seconds an episode",
         "Order of the layers": request.get("layer_order") or scenario["process"].get("layer_order") or "free",
         "Traces": request.get("traces") or "as the scenario says",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -9,18 +10,21 @@ from pydantic import BaseModel, ConfigDict
 from snakegym.envs.serpentine import SerpentineEnv
 from snakegym.network.traces.formats import find_formats
 from snakegym.scenario import Scenario, load_scenario
+from snakegym.training.runs.changes import changed
 from snakegym.training.runs.folder import read_shape, write_json
 
 MANIFEST = "traces.json"
 
 
-def scenario_of(name: str, skip_bad_traces: bool = False, trace_format: str | None = None) -> Scenario:
-    """The scenario that was asked for, its traces read as asked for.
+def scenario_of(
+    name: str, skip_bad_traces: bool = False, trace_format: str | None = None, changes: Sequence[str] = ()
+) -> Scenario:
+    """The scenario that was asked for, its fields changed (see `changed`) and its traces read as asked for.
 
     Raises:
-        SnakegymError: no such scenario or format.
+        SnakegymError: no such scenario, field or format.
     """
-    scenario = load_scenario(name)
+    scenario = changed(load_scenario(name), changes)
     asked: dict[str, object] = {"skip_bad": True} if skip_bad_traces else {}
     if trace_format is not None:
         find_formats(trace_format)

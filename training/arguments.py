@@ -1,0 +1,120 @@
+"""Command lines as programs write them: `wandb agent` gives every option as `--key=value`.
+
+Its values are Python's: `--resume=False` for a switch, `--target_kl=None`, `--net_arch=[64, 64]`, and a whole
+mapping for nested parameters. They are put here as our parser knows them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from types import UnionType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import tyro
+
+from snakegym.agents.hyperparameters import ZERO_FOR_NONE
+from snakegym.documents import parse_yaml
+from snakegym.errors import SnakegymError
+from snakegym.scenario import Scenario
+
+SECTIONS = tuple(
+    name for name, field in Scenario.model_fields.items() if hasattr(field.annotation, "model_fields")
+)
+"""Parts of a scenario: `--network.nodes=9` is `--set network.nodes=9`."""
+Kind = Literal["switch", "list", "appends", "value", "group"]
+_APPENDS = get_args(tyro.conf.UseAppendAction[tuple[str, ...]])[1]
+_WORDS = ("True", "False", "None")
+
+
+def kinds_of(command: type[Any]) -> dict[str, Kind]:
+    """What each option of a command takes, by its name with underscores; those of its groups as well."""
+    found: dict[str, Kind] = {}
+    hints = get_type_hints(command, include_extras=True)
+    for field in fields(command):
+        hint, marks = hints[field.name], ()
+        if hasattr(hint, "__metadata__"):
+            hint, marks = get_args(hint)[0], hint.__metadata__
+        if is_dataclass(hint):
+            found |= {field.name: "group", **kinds_of(hint)}  # type: ignore[arg-type]
+        else:
+            found[field.name] = "appends" if _APPENDS in marks else _kind(hint)
+    return found
+
+
+def _kind(hint: Any) -> Kind:
+    if hint is bool:
+        return "switch"
+    choices = get_args(hint) if isinstance(hint, UnionType) or get_origin(hint) is not None else ()
+    lists = hint is tuple or get_origin(hint) is tuple or any(get_origin(c) is tuple for c in choices)
+    return "list" if lists else "value"
+
+
+def as_we_write(arguments: Sequence[str], command: type[Any]) -> list[str]:
+    """The same command line as our parser knows it; what it knows already is left alone.
+
+    Args:
+        arguments: without the name of the command.
+        command: dataclass of the command's options.
+
+    Raises:
+        SnakegymError: a switch is neither True nor False.
+    """
+    kinds = kinds_of(command)
+    end = [*arguments, "--"].index("--")
+    return [word for part in _options(arguments[:end]) for word in _written(part, kinds)] + [*arguments[end:]]
+
+
+def _options(arguments: Sequence[str]) -> Iterator[str]:
+    """Words, those that are an option and one of Python's values behind it as one: `--resume False`."""
+    waiting = list(arguments)
+    while waiting:
+        word = waiting.pop(0)
+        named = word.startswith("--") and "=" not in word
+        if named and waiting and (waiting[0] in _WORDS or waiting[0][:1] in ("[", "{")):
+            word = f"{word}={waiting.pop(0)}"
+        yield word
+
+
+def _written(word: str, kinds: Mapping[str, Kind]) -> list[str]:
+    option, equals, text = word.partition("=")
+    if not option.startswith("--") or not equals:
+        return [word]
+    name = option[2:].replace("-", "_")
+    section, dot, _ = name.partition(".")
+    if (section in SECTIONS and name not in kinds and "set" in kinds) and (dot or text.startswith("{")):
+        return _set(name, text)
+    name = name.removeprefix("ppo.")
+    kind = kinds.get(name)
+    value = _python(text)
+    if kind == "group" and isinstance(value, Mapping):
+        return [part for key, v in value.items() for part in _written(f"--{key}={v}", kinds)]
+    if text == "None":
+        return [option, "0"] if name in ZERO_FOR_NONE else []
+    if kind == "switch":
+        if not isinstance(value, bool):
+            raise SnakegymError(f"{option}: found {text!r:.60}, expected True or False")
+        return [option if value else f"--no-{option[2:]}"]
+    if kind == "list" and isinstance(value, list | tuple):
+        return [option, *map(str, value)]
+    if kind == "appends" and isinstance(value, list | tuple):
+        return [part for v in value for part in (option, str(v))]
+    return [word]
+
+
+def _set(name: str, text: str) -> list[str]:
+    """A field of the scenario, or several of one section."""
+    value = _python(text)
+    if isinstance(value, Mapping):
+        return [part for key, v in value.items() for part in _set(f"{name}.{key}", str(v))]
+    return ["--set", f"{name}={'null' if text == 'None' else text}"]
+
+
+def _python(text: str) -> Any:
+    """The truth value, list or mapping that a text is; the text itself where it is none of them."""
+    if text in ("True", "False"):
+        return text == "True"
+    try:
+        return parse_yaml(text, "") if text[:1] in ("[", "{") else text
+    except SnakegymError:
+        return text
