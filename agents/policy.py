@@ -1,9 +1,9 @@
-"""Actor-critic policy that scores every (node, layer) pair with the same weights.
+"""A policy network that scores pairs of node and layer, whatever their numbers.
 
-Which node has which index is drawn anew in each episode, so a network with one output per index
-would have to learn the same thing for each of them. Here a node is described by its features
-alone: renumbering the nodes renumbers the scores and changes nothing else, and what was learned
-about one node holds for all. The same weights work for any number of nodes.
+A fully connected network would take "node 3, layer 2" for something else than "node 5, layer 2" and
+would have to learn the same thing for each of them. Here a pair is described by the features of its node,
+of its layer and of the two together: renumbering the nodes renumbers the scores and changes nothing else,
+and what was learned about one pair holds for all. The same weights work for any number of nodes and layers.
 
 The policy begins with a preference for the lowest open layer (sequential order, which the paper finds
 best: "Snake Learning: A Communication- and Computation-Efficient Distributed Learning Framework
@@ -24,7 +24,10 @@ from stable_baselines3.common.type_aliases import Schedule
 from torch import Tensor, nn
 
 from snakegym.agents.hyperparameters import WIDTH
-from snakegym.envs.encoder import LAYER_FEATURES, NODE_FEATURES, PROCESS_FEATURES
+from snakegym.envs.features.layers import LAYER_FEATURES
+from snakegym.envs.features.nodes import NODE_FEATURES
+from snakegym.envs.features.pairs import PAIR_FEATURES
+from snakegym.envs.features.process import PROCESS_FEATURES
 
 SEQUENTIAL = 2.0
 """First strength of the preference for low layers: an open one is e**2 times as likely as the next."""
@@ -32,13 +35,14 @@ FINISHING = -3.0
 """First logit of finishing: as likely as any pair it would end episodes before there is much to learn."""
 
 
-class SetExtractor(BaseFeaturesExtractor):
-    """Embeds nodes and layers one by one, and their means with the process features as context.
+class PairExtractor(BaseFeaturesExtractor):
+    """Embeds pairs one by one, and the whole as context.
 
-    Input: the Dict observation, nodes [B, N * F], layers [B, M * G], process [B, H].
-    Output: [B, (N + M + 1) * width + M], the embeddings of nodes, layers and context, and the order
-    of the layers (0 for the lowest open one, -1 for the next, -M for those that are not open),
-    flattened because SB3 hands on one flat tensor.
+    Input: the Dict observation, nodes [B, N * F], layers [B, M * G], pairs [B, N * M * P], process [B, H].
+    Output: [B, N * M * (width + 1) + width]: the embedding of each pair and the place of its layer in the
+    order (0 for the lowest open one, -1 for the next, -M for those that are not open), and the context,
+    flattened because SB3 hands on one flat tensor. The context is made of the process, the means of nodes
+    and layers, and the largest of what the legal pairs have in each of their numbers.
 
     Args:
         observation_space: see `ViewEncoder`.
@@ -48,31 +52,36 @@ class SetExtractor(BaseFeaturesExtractor):
     def __init__(self, observation_space: spaces.Dict, width: int = WIDTH) -> None:
         self.n_nodes, self.n_layers = _counts(observation_space)
         self.width = width
-        super().__init__(
-            observation_space, features_dim=(self.n_nodes + self.n_layers + 1) * width + self.n_layers
-        )
+        super().__init__(observation_space, features_dim=self.n_nodes * self.n_layers * (width + 1) + width)
         process_dim = len(PROCESS_FEATURES)
         self.node = _mlp(len(NODE_FEATURES) + process_dim, width)
         self.layer = _mlp(len(LAYER_FEATURES) + process_dim, width)
-        self.context = _mlp(2 * width + process_dim, width)
+        self.pair = _linear(len(PAIR_FEATURES), width)
+        self.of_node, self.of_layer = _linear(width, width), _linear(width, width)
+        self.context = _mlp(3 * width + process_dim, width)
 
     def forward(self, observations: dict[str, Tensor]) -> Tensor:
         """See the class."""
-        process = observations["process"]
-        raw = _rows(observations["layers"], len(LAYER_FEATURES))
+        process, batch = observations["process"], len(observations["process"])
+        raw_layers = _rows(observations["layers"], len(LAYER_FEATURES))
+        raw_pairs = observations["pairs"].reshape(batch, self.n_nodes, self.n_layers, len(PAIR_FEATURES))
         nodes = self.node(_join(_rows(observations["nodes"], len(NODE_FEATURES)), process))
-        layers = self.layer(_join(raw, process))
-        context = self.context(torch.cat([nodes.mean(dim=1), layers.mean(dim=1), process], dim=1))
-        order = _order(raw[:, :, LAYER_FEATURES.index("open")] > 0)
-        return torch.cat([nodes.flatten(1), layers.flatten(1), context, order], dim=1)
+        layers = self.layer(_join(raw_layers, process))
+        hidden = self.pair(raw_pairs) + self.of_node(nodes)[:, :, None] + self.of_layer(layers)[:, None]
+        pairs = torch.relu(hidden)
+        legal = raw_pairs[..., PAIR_FEATURES.index("legal")] > 0
+        best = (pairs * legal[..., None]).amax(dim=(1, 2))
+        context = self.context(torch.cat([nodes.mean(dim=1), layers.mean(dim=1), best, process], dim=1))
+        order = _order(raw_layers[:, :, LAYER_FEATURES.index("open")] > 0)
+        order = order[:, None].expand(-1, self.n_nodes, -1)
+        return torch.cat([torch.cat([pairs, order[..., None]], dim=3).flatten(1), context], dim=1)
 
 
 class ContextHead(nn.Module):
     """Takes the place of SB3's `mlp_extractor`: the actor sees all embeddings, the critic the context."""
 
-    def __init__(self, features: SetExtractor) -> None:
+    def __init__(self, features: PairExtractor) -> None:
         super().__init__()
-        self._context = slice(-features.width - features.n_layers, -features.n_layers)
         self.latent_dim_pi = features.features_dim
         self.latent_dim_vf = features.width
         self.critic = _mlp(features.width, features.width)
@@ -87,44 +96,46 @@ class ContextHead(nn.Module):
 
     def forward_critic(self, features: Tensor) -> Tensor:
         """[B, width], from the context alone."""
-        latent: Tensor = self.critic(features[:, self._context])
+        latent: Tensor = self.critic(features[:, -self.latent_dim_vf :])
         return latent
 
 
 class PairScorer(nn.Module):
     """Logits of all actions from flattened embeddings: pairs (node, layer), then wait, then finish.
 
-    Where the process fixes the layer order, an action is a node alone; the number of actions tells.
+    Where the process fixes the layer order, an action is a node alone, and stands for its pair with the
+    layer whose turn it is; the number of actions tells.
     """
 
-    def __init__(self, features: SetExtractor, n_actions: int) -> None:
+    def __init__(self, features: PairExtractor, n_actions: int) -> None:
         super().__init__()
-        n_nodes, n_layers, width = features.n_nodes, features.n_layers, features.width
-        self.sizes = [n_nodes, n_layers, 1]
+        width = features.width
+        self.shape = features.n_nodes, features.n_layers, width + 1
         self.width = width
-        self.pairs = n_actions == n_nodes * n_layers + 2
-        self.node, self.layer, self.context = (_linear(width, width) for _ in range(3))
+        self.pairs = n_actions == features.n_nodes * features.n_layers + 2
+        self.pair, self.context = _linear(width, width), _linear(width, width)
         # Small first logits: the policy starts close to uniform.
         self.score, self.wait, self.finish = (_linear(width, 1, gain=0.01) for _ in range(3))
         nn.init.constant_(self.finish.bias, FINISHING)
         self.sequential = nn.Parameter(torch.tensor(SEQUENTIAL))
 
     def forward(self, features: Tensor) -> Tensor:
-        """[B, n_actions]; the hidden layer of a pair is the sum of what its members contribute."""
-        n_layers = self.sizes[1]
-        nodes, layers, context = torch.split(_rows(features[:, :-n_layers], self.width), self.sizes, dim=1)
-        hidden = self.node(nodes)[:, :, None] + self.context(context)[:, :, None]
+        """[B, n_actions]."""
+        context = features[:, -self.width :]
+        pairs = features[:, : -self.width].reshape(-1, *self.shape)
+        pairs, order = pairs[..., :-1], pairs[..., -1]
+        if not self.pairs:
+            turn = order[:, 0].argmax(dim=1)
+            pairs = pairs[torch.arange(len(pairs), device=pairs.device), :, turn]
+        around = self.context(context).reshape(len(context), *[1] * (pairs.ndim - 2), self.width)
+        scores = self.score(torch.relu(self.pair(pairs) + around))[..., 0]
         if self.pairs:
-            hidden = hidden + self.layer(layers)[:, None]
-        scores = self.score(torch.relu(hidden))[..., 0]
-        if self.pairs:
-            scores = scores + self.sequential * features[:, None, -n_layers:]
-        ends = self.wait(context[:, 0]), self.finish(context[:, 0])
-        return torch.cat([scores.flatten(1), *ends], dim=1)
+            scores = scores + self.sequential * order
+        return torch.cat([scores.flatten(1), self.wait(context), self.finish(context)], dim=1)
 
 
 SETTINGS: dict[str, Any] = {
-    "features_extractor_class": SetExtractor,
+    "features_extractor_class": PairExtractor,
     # Every module initialises itself; SB3 would shrink hidden layers of the scorer, too.
     "ortho_init": False,
 }
@@ -137,13 +148,8 @@ class PairwisePolicy(ActorCriticPolicy):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs | SETTINGS)
 
-    def _build_mlp_extractor(self) -> None:
-        self.mlp_extractor: Any = ContextHead(_embedding(self))
-
     def _build(self, lr_schedule: Schedule) -> None:
-        super()._build(lr_schedule)
-        self.action_net = PairScorer(_embedding(self), _n_actions(self))
-        self.optimizer = _optimizer(self, lr_schedule)
+        _build_heads(self, lr_schedule)
 
 
 class MaskablePairwisePolicy(MaskableActorCriticPolicy):
@@ -152,27 +158,19 @@ class MaskablePairwisePolicy(MaskableActorCriticPolicy):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs | SETTINGS)
 
-    def _build_mlp_extractor(self) -> None:
-        self.mlp_extractor: Any = ContextHead(_embedding(self))
-
     def _build(self, lr_schedule: Schedule) -> None:
-        super()._build(lr_schedule)
-        self.action_net = PairScorer(_embedding(self), _n_actions(self))
-        self.optimizer = _optimizer(self, lr_schedule)
+        _build_heads(self, lr_schedule)
 
 
-def _embedding(policy: Any) -> SetExtractor:
-    extractor: SetExtractor = policy.features_extractor
-    return extractor
-
-
-def _n_actions(policy: Any) -> int:
-    return int(policy.action_space.n)
-
-
-def _optimizer(policy: Any, lr_schedule: Schedule) -> Any:
-    """As SB3 makes it, with the actor's head that has taken the place of SB3's."""
-    return policy.optimizer_class(policy.parameters(), lr=lr_schedule(1), **policy.optimizer_kwargs)
+def _build_heads(policy: Any, lr_schedule: Schedule) -> None:
+    """What SB3 builds after the extractor, of either kind of policy: both heads, and the optimiser."""
+    extractor: PairExtractor = policy.features_extractor
+    policy.mlp_extractor = ContextHead(extractor)
+    policy.action_net = PairScorer(extractor, int(policy.action_space.n))
+    policy.value_net = nn.Linear(extractor.width, 1)
+    policy.optimizer = policy.optimizer_class(
+        policy.parameters(), lr=lr_schedule(1), **policy.optimizer_kwargs
+    )
 
 
 def _counts(space: spaces.Dict) -> tuple[int, int]:
@@ -192,7 +190,7 @@ def _join(items: Tensor, process: Tensor) -> Tensor:
 
 
 def _order(is_open: Tensor) -> Tensor:
-    """Bool [B, M] to [B, M]: see SetExtractor."""
+    """Bool [B, M] to [B, M]: see PairExtractor."""
     n_layers = is_open.shape[1]
     position = torch.arange(n_layers, device=is_open.device).expand_as(is_open)
     lowest = position.masked_fill(~is_open, n_layers).amin(dim=1, keepdim=True)

@@ -42,7 +42,7 @@ class FlatEncoder:
         return spaces.Box(-1.0, 1.0, (size,), np.float32)
 
     def encode(self, view: ProcessView) -> NDArray[np.float32]:
-        """Nodes, layers and process, in this order."""
+        """Nodes, layers, pairs and process, in this order."""
         return np.concatenate(list(self.parts.encode(view).values()))
 
 

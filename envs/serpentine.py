@@ -60,18 +60,19 @@ class SerpentineEnv(gym.Env[Observation, np.int64]):
     counted in `info["illegal"]`.
 
     ## Observation space
-    `Dict` of float32 boxes within [-1, 1]; the names of the columns are in `snakegym.envs.encoder`:
+    `Dict` of float32 boxes within [-1, 1]; the names of the columns are in `snakegym.envs.features`:
 
     | key | shape | what |
     |---|---|---|
-    | `nodes` | [n_nodes * 20] | compute, links, memory, battery, data, visits, what it lacks, forecast |
-    | `layers` | [n_middle * 8] | position, FLOPs, bytes, memory, how often trained, open, last gain |
-    | `process` | [12] | metric, recent gains, cycle, shares of the budgets spent, where the model is |
+    | `nodes` | [n_nodes * 38] | compute, links, outages (now and before), memory, battery, data, visits |
+    | `layers` | [n_middle * 11] | place, FLOPs, bytes, memory, when trained, open, last gain, holders |
+    | `pairs` | [n_nodes * n_middle * 12] | as actions: legal, forecast costs, fit, held, when trained, gain |
+    | `process` | [23] | metric, target, gains, cycle, of every budget what is spent and left, prices |
 
-    This is the form `dict`. `observation="flat"` gives the three in a row, one box [n], which many
-    libraries and all DQNs want; `observation="masked"` a dict of the flat box under `observation_key` and
-    the mask, bool [n_actions], under `mask_key`. Both have ids of their own: `SerpentineFlat-v1`,
-    `SerpentineMasked-v1`. docs/other-libraries.md says who wants which.
+    Whatever can end an episode is in it. This is the form `dict`. `observation="flat"` gives the four in a
+    row, one box [n], which many libraries and all DQNs want; `observation="masked"` a dict of the flat box
+    under `observation_key` and the mask, bool [n_actions], under `mask_key`. Both have ids of their own:
+    `SerpentineFlat-v1`, `SerpentineMasked-v1`. docs/other-libraries.md says who wants which.
 
     ## Rewards
     `gain * (m_t - m_{t-1}) - time * dt/tau - energy * dE/eps - bytes * dB/beta - penalties`, with
@@ -128,7 +129,8 @@ class SerpentineEnv(gym.Env[Observation, np.int64]):
 
     ## Version history
     * v1: the action `finish`; budgets terminate, and do not truncate; the time budget is a deadline, at which
-      hops and waits stop. Policies learned on v0 have one action less and are refused.
+      hops and waits stop. The observation has pairs, the history of nodes, and every budget. Policies learned
+      on v0 have one action less and are refused.
     * v0: first version.
     """
 

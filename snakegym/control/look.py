@@ -98,6 +98,7 @@ def fixed_part(scenario: Scenario, caches: LayerCaches, evaluation_flops: float)
         "objective": scenario.objective,
         "epochs": scenario.learning.epochs,
         "wait_s": process.wait_s,
+        "target": process.target,
         "parallel": process.parallel,
     }
 

@@ -157,6 +157,8 @@ class ProcessView:
     wait_s: float
     waits: int = 0
     """Waits done, illegal actions among them."""
+    target: float | None = None
+    """Validation accuracy that ends the process; None: there is none."""
     parallel: int = 1
     """Nodes that train together in a hop, companions included (CS mode)."""
 

@@ -11,7 +11,9 @@ from gymnasium import spaces
 
 from snakegym.agents.algorithms import ALGORITHMS, make_algorithm
 from snakegym.agents.policy import MaskablePairwisePolicy
-from snakegym.envs.encoder import LAYER_FEATURES, NODE_FEATURES, ViewEncoder
+from snakegym.envs.encoder import ViewEncoder
+from snakegym.envs.features.layers import LAYER_FEATURES
+from snakegym.envs.features.pairs import PAIR_FEATURES
 from snakegym.envs.serpentine import SerpentineEnv
 from snakegym.errors import SnakegymError
 
@@ -40,19 +42,79 @@ def observation() -> dict[str, torch.Tensor]:
     }
 
 
+def renumbered(observation: Any, nodes: Any, layers: Any) -> dict[str, torch.Tensor]:
+    """The same process with its nodes and layers in another order."""
+    of_nodes, of_layers = (observation[key].reshape(3, n, -1) for key, n in (("nodes", N), ("layers", M)))
+    pairs = observation["pairs"].reshape(3, N, M, -1)
+    return {
+        **observation,
+        "nodes": of_nodes[:, nodes].flatten(1),
+        "layers": of_layers[:, layers].flatten(1),
+        "pairs": pairs[:, nodes][:, :, layers].flatten(1),
+    }
+
+
 @pytest.mark.usefixtures("_torch_rng")
 @pytest.mark.parametrize("pairs", [True, False])
 def test_renumbering_nodes_renumbers_their_scores(pairs: bool, observation: Any) -> None:
     policy, order = make_policy(pairs), np.random.default_rng(1).permutation(N)
-    nodes = observation["nodes"].reshape(3, N, len(NODE_FEATURES))
-    renumbered = {**observation, "nodes": nodes[:, order].flatten(1)}
-    before, after = (policy.get_distribution(o).distribution.probs for o in (observation, renumbered))
+    other = renumbered(observation, order, np.arange(M))
+    before, after = (policy.get_distribution(o).distribution.probs for o in (observation, other))
     width = M if pairs else 1
     torch.testing.assert_close(
         before[:, :-2].reshape(3, N, width)[:, order], after[:, :-2].reshape(3, N, width)
     )
     torch.testing.assert_close(before[:, -2:], after[:, -2:])
-    torch.testing.assert_close(policy.predict_values(observation), policy.predict_values(renumbered))
+    torch.testing.assert_close(policy.predict_values(observation), policy.predict_values(other))
+
+
+@pytest.mark.usefixtures("_torch_rng")
+def test_renumbering_layers_renumbers_their_scores_but_for_their_order(observation: Any) -> None:
+    policy, order = make_policy(), np.array([2, 0, 3, 1])
+    torch.nn.init.zeros_(policy.action_net.sequential)
+    other = renumbered(observation, np.arange(N), order)
+    before, after = (policy.get_distribution(o).distribution.probs for o in (observation, other))
+    torch.testing.assert_close(before[:, :-2].reshape(3, N, M)[:, :, order].flatten(1), after[:, :-2])
+    torch.testing.assert_close(policy.predict_values(observation), policy.predict_values(other))
+
+
+@pytest.mark.usefixtures("_torch_rng")
+@pytest.mark.parametrize("pairs", [True, False])
+@pytest.mark.parametrize("key", ["nodes", "layers", "pairs", "process"])
+def test_every_part_of_the_observation_counts(pairs: bool, key: str, observation: Any) -> None:
+    policy = make_policy(pairs)
+    torch.nn.init.orthogonal_(policy.action_net.score.weight)
+    other = {**observation, key: observation[key].flip(1)}
+    before, after = (policy.get_distribution(o).distribution.probs for o in (observation, other))
+    assert not torch.allclose(before, after, rtol=1e-3)
+    assert not torch.allclose(policy.predict_values(observation), policy.predict_values(other), rtol=1e-3)
+
+
+@pytest.mark.usefixtures("_torch_rng")
+def test_with_a_fixed_order_the_pair_of_the_open_layer_counts(observation: Any) -> None:
+    policy = make_policy(pairs=False)
+    torch.nn.init.orthogonal_(policy.action_net.score.weight)
+    layers = observation["layers"].reshape(3, M, -1)
+    layers[:, :, OPEN] = torch.tensor([0.0, 0.0, 1.0, 0.0])
+    observation["layers"] = layers.flatten(1)
+    pairs = observation["pairs"].reshape(3, N, M, len(PAIR_FEATURES)).clone()
+    pairs[..., PAIR_FEATURES.index("legal")] = 0.0  # of illegal pairs the context knows nothing
+    observation["pairs"] = pairs.flatten(1)
+    before = policy.get_distribution(observation).distribution.probs
+    for layer in range(M):
+        changed = pairs.clone()
+        changed[:, :, layer, PAIR_FEATURES.index("price")] += torch.arange(N) / N
+        after = policy.get_distribution({**observation, "pairs": changed.flatten(1)}).distribution.probs
+        assert torch.allclose(before, after) == (layer != 2)
+
+
+@pytest.mark.usefixtures("_torch_rng")
+def test_the_same_weights_fit_any_number_of_nodes_and_layers() -> None:
+    small, large = (
+        MaskablePairwisePolicy(ViewEncoder(n, m).space, spaces.Discrete(n * m + 2), lambda _: 1e-3)
+        for n, m in ((N, M), (11, 7))
+    )
+    large.load_state_dict(small.state_dict())
 
 
 @pytest.mark.usefixtures("_torch_rng")
