@@ -40,6 +40,13 @@ _SCHEDULERS = {
     ),
 }
 
+_PRIVILEGED = frozenset({"clairvoyant", "oracle-gain"})
+
+
+def is_privileged(spec: str) -> bool:
+    """Whether the scheduler knows what none can know: the network's future, or true gains."""
+    return spec in _PRIVILEGED
+
 
 def list_schedulers() -> dict[str, str]:
     """Names of the registered schedulers, each with one line about it."""

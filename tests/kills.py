@@ -22,22 +22,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-SCENARIO = """
-name: tiny
-summary: three nodes, five hops
-data: {dataset: digits, partition: dirichlet, alpha: 0.5}
-model: {name: mlp, options: {width: 16, middle: 7}}
-learning: {epochs: 1, batch_size: 64, learning_rate: 0.002}
-network:
-  nodes: 3
-  mode: cs
-  devices:
-    - {name: small, peak_flops: 1.0e+7, memory_bytes: 1.0e+7, compute_power_w: 0.3, radio_power_w: 0.5}
-process:
-  budget: {time_s: 600, hops: 5}
-objective:
-  nominal: {time_s: 10, energy_j: 2, n_bytes: 20000}
-"""
+SCENARIO = Path(__file__).with_name("tiny.yaml").read_text()
 TEMPORARY = re.compile(r"\.\d+\.")
 STEPS = 128
 CHECKPOINT_EVERY = 16
@@ -70,6 +55,10 @@ CASES = {
     "evaluate": Case(
         "evaluate --scheduler serpentine --scheduler random --scenario tiny.yaml --episodes 8 --jobs 2",
         ("evaluation.json", "evaluation.csv", "traces.json", "returns.png"),
+    ),
+    "benchmark": Case(
+        "benchmark --scenario tiny.yaml --scheduler random --one greedy --episodes 8 --jobs 2",
+        ("benchmark.json", "benchmark.csv", "benchmark.md", "benchmark.html", "pieces/tiny.jsonl"),
     ),
     "experiment": Case(
         "experiment interruption --seeds 2 --cycles 1", ("interruption.json", "interruption.png")

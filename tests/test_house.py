@@ -15,7 +15,17 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FLOORS = ("training", "agents", "envs", "snakegym")
 """From the top; a module may import what stands right of it, and its own."""
-COMMANDS = ("scenarios", "traces", "experiment", "frameworks", "report", "play", "evaluate", "learn")
+COMMANDS = (
+    "scenarios",
+    "traces",
+    "experiment",
+    "frameworks",
+    "benchmark",
+    "report",
+    "play",
+    "evaluate",
+    "learn",
+)
 ROOMS = {
     "snakegym": ("testing", "frameworks", "control", "learning", "models", "data", "network", "scenario"),
     "training": ("cli", *COMMANDS, "show", "analysis", "episodes", "runs", "arguments", "options"),

@@ -1,4 +1,4 @@
-"""The command line `snakegym`: train, evaluate, play, report, compare, experiment, scenarios."""
+"""The command line `snakegym`: train, evaluate, benchmark, play, report, compare, experiment, scenarios."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import tyro
 
 from snakegym.errors import SnakegymError, SnakegymWarning
 from snakegym.training.arguments import as_we_write
+from snakegym.training.benchmark.config import BenchmarkConfig
 from snakegym.training.evaluate.config import EvaluateConfig
 from snakegym.training.experiment.config import ExperimentConfig
 from snakegym.training.frameworks.config import CompareConfig
@@ -28,6 +29,7 @@ from snakegym.training.traces.config import ParsedTraces, Traces
 Command = (
     TrainConfig
     | EvaluateConfig
+    | BenchmarkConfig
     | PlayConfig
     | ReportConfig
     | CompareConfig
@@ -60,6 +62,7 @@ class AboutTraces:
 Parsed = (
     Annotated[TrainConfig, tyro.conf.subcommand("train")]
     | Annotated[EvaluateConfig, tyro.conf.subcommand("evaluate")]
+    | Annotated[BenchmarkConfig, tyro.conf.subcommand("benchmark")]
     | Annotated[PlayConfig, tyro.conf.subcommand("play")]
     | Annotated[ReportConfig, tyro.conf.subcommand("report")]
     | Annotated[CompareConfig, tyro.conf.subcommand("compare")]
@@ -173,6 +176,10 @@ def run(command: Command) -> None:
             from snakegym.training.evaluate.evaluate import evaluate
 
             evaluate(command)
+        case BenchmarkConfig():
+            from snakegym.training.benchmark.benchmark import benchmark
+
+            benchmark(command)
         case PlayConfig():
             from snakegym.training.play.command import play
 

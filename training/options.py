@@ -9,6 +9,7 @@ such an error into a box of its own.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Annotated
 
 import tyro
@@ -60,3 +61,17 @@ def not_negative(**numbers: float) -> None:
         if not 0 <= value < 2**63:
             expected = "less than 2^63" if value > 0 else "0 or more"
             raise SnakegymError(f"--{name.replace('_', '-')}: found {value}, expected {expected}")
+
+
+def said_once(option: str, values: Sequence[str]) -> None:
+    """Raise SnakegymError if one of the values of a repeatable option is given twice."""
+    twice = sorted({value for value in values if values.count(value) > 1})
+    if twice:
+        raise SnakegymError(f"--{option}: found {', '.join(twice)} twice, expected each once")
+
+
+def printable(option: str, values: Sequence[str]) -> None:
+    """Raise SnakegymError for the first value that no page could hold: half of a surrogate pair is in it."""
+    for value in values:
+        if any("\ud800" <= letter <= "\udfff" for letter in value):
+            raise SnakegymError(f"--{option}: found {value!r}, expected a name that can be written as text")

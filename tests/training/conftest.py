@@ -1,4 +1,4 @@
-"""A scenario so small that training and evaluation take seconds."""
+"""What the tests of commands have in common: a small scenario, the command line, its processes and pages."""
 
 import contextlib
 import os
@@ -7,35 +7,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
 from snakegym.training.cli import main
 
-TINY = """
-name: tiny
-summary: three nodes, five hops
-data: {dataset: digits, partition: dirichlet, alpha: 0.5}
-model: {name: mlp, options: {width: 16, middle: 7}}
-learning: {epochs: 1, batch_size: 64, learning_rate: 0.002}
-network:
-  nodes: 3
-  mode: cs
-  devices:
-    - {name: small, peak_flops: 1.0e+7, memory_bytes: 1.0e+7, compute_power_w: 0.3, radio_power_w: 0.5}
-process:
-  budget: {time_s: 600, hops: 5}
-objective:
-  nominal: {time_s: 10, energy_j: 2, n_bytes: 20000}
-"""
+TINY = Path(__file__).parents[1] / "tiny.yaml"
 
 
 @pytest.fixture
 def tiny(tmp_path: Path) -> str:
     """Path of a small scenario."""
     path = tmp_path / "tiny.yaml"
-    path.write_text(TINY)
+    path.write_text(TINY.read_text())
     return str(path)
 
 
@@ -130,6 +116,62 @@ def short() -> dict[str, object]:
         "--checkpoint-every": 16,
         "--wandb": "disabled",
     }
+
+
+VOID = {"meta", "img", "link", "br"}
+
+
+class Page(HTMLParser):
+    """Collects what a test asks of a page, and that its tags are balanced."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.images: list[dict[str, str | None]] = []
+        self.addresses: list[str] = []
+        self.ids: list[str] = []
+        self.refers: list[str] = []
+        self.headings: list[int] = []
+        self.open: list[str] = []
+        self.source = path.read_text(encoding="utf-8")
+        self.feed(self.source)
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag == "img":
+            self.images.append(given)
+        if tag[0] == "h" and tag[1:].isdigit():
+            self.headings.append(int(tag[1:]))
+        self.addresses += [str(given[k]) for k in ("href", "src") if k in given]
+        self.ids += [str(given["id"])] if "id" in given else []
+        self.refers += [str(given["aria-labelledby"])] if "aria-labelledby" in given else []
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def check_structure(self) -> None:
+        """It refers to nothing but itself, and to what there is."""
+        assert all(a.startswith(("#", "data:image/png;base64,")) for a in self.addresses)
+        assert not any(word in self.source for word in ("http:", "https:", "@import", "url("))
+        assert len(set(self.ids)) == len(self.ids)
+        targets = {a[1:] for a in self.addresses if a.startswith("#")} | set(self.refers)
+        assert targets <= set(self.ids)
+        assert self.headings[0] == 1
+        assert all(b - a <= 1 for a, b in zip(self.headings, self.headings[1:], strict=False))
+
+
+@pytest.fixture
+def read_page() -> Callable[[Path], Page]:
+    """Read an HTML page of ours and check its structure."""
+
+    def read(path: Path) -> Page:
+        page = Page(path)
+        page.check_structure()
+        return page
+
+    return read
 
 
 def _heed_ctrl_c() -> None:

@@ -65,22 +65,7 @@ TOKENS = st.sampled_from(
 )
 
 
-TINY = """
-name: tiny
-summary: three nodes, five hops
-data: {dataset: digits, partition: dirichlet, alpha: 0.5}
-model: {name: mlp, options: {width: 16, middle: 7}}
-learning: {epochs: 1, batch_size: 64, learning_rate: 0.002}
-network:
-  nodes: 3
-  mode: cs
-  devices:
-    - {name: small, peak_flops: 1.0e+7, memory_bytes: 1.0e+7, compute_power_w: 0.3, radio_power_w: 0.5}
-process:
-  budget: {time_s: 600, hops: 3}
-objective:
-  nominal: {time_s: 10, energy_j: 2, n_bytes: 20000}
-"""
+TINY = (Path(__file__).parents[1] / "tiny.yaml").read_text()
 
 
 def one_line(error: SnakegymError) -> None:
@@ -231,6 +216,14 @@ OPTIONS: dict[str, dict[str, list[str]]] = {
         "--traces": ["", ".", "~nouser/x", "/dev/zero", "nowhere"],
         "--layer-order": ["free", "serpentine", "upside-down"],
     },
+    "benchmark": {
+        "--scheduler": ["greedy", "a=random", "nobody", "a=", "x-*", ".", ""],
+        "--one": ["greedy", "serpentine", "nobody", "a", ""],
+        "--episodes": ["1", "2", "0", "x"],
+        "--split": ["test", "prod"],
+        "--seed": NUMBERS,
+        "--jobs": ["1", "0", "x"],
+    },
     "scenarios check": {"--episodes": ["1", "0", "x"], "--seed": NUMBERS, "--split": ["test", "prod"]},
     "traces inspect": {"": [".", "nowhere", "/dev/zero", "", "~nouser"]},
     "report": {"": ["nowhere", ".", ""], "--out": ["x.html", "", "."]},
@@ -253,10 +246,18 @@ def command_lines(draw: st.DrawFn) -> list[str]:
     command = draw(st.sampled_from(list(OPTIONS)))
     words = command.split()
     for option, values in OPTIONS[command].items():
-        needed = option in ("--timesteps", "--eval-episodes", "--episodes", "--jobs", "--scheduler", "")
+        needed = option in (
+            "--timesteps",
+            "--eval-episodes",
+            "--episodes",
+            "--jobs",
+            "--scheduler",
+            "--one",
+            "",
+        )
         if needed or draw(st.integers(0, 3)) == 0:
             words += [option, draw(st.sampled_from(values))] if option else [draw(st.sampled_from(values))]
-    if command in ("train", "evaluate"):
+    if command in ("train", "evaluate", "benchmark"):
         words += [
             "--scenario",
             draw(st.sampled_from(SCENARIOS)),

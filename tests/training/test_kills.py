@@ -9,7 +9,7 @@ import pytest
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no /proc to look for processes in")
-@pytest.mark.parametrize("command", ["evaluate", "experiment", "compare", "convert", "train"])
+@pytest.mark.parametrize("command", ["evaluate", "benchmark", "experiment", "compare", "convert", "train"])
 def test_a_killed_command_ends_with_the_numbers_of_an_undisturbed_one(command: str) -> None:
     script = Path(__file__).parents[1] / "kills.py"
     run = subprocess.run(

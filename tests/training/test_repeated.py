@@ -28,6 +28,8 @@ MAY_REPEAT = {
     ("EvaluateConfig", "set"),
     ("CompareConfig", "set"),
     ("TrainConfig", "set"),
+    ("BenchmarkConfig", "scheduler"),
+    ("BenchmarkConfig", "scenario"),
 }
 
 

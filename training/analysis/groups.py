@@ -8,11 +8,13 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from typing_extensions import TypedDict
 
-from snakegym.agents.registry import list_schedulers
+from snakegym.agents.registry import is_privileged, list_schedulers
+from snakegym.errors import SnakegymError
 from snakegym.training.analysis.intervals import Floats
 from snakegym.training.episodes.play import EpisodeRecord
 from snakegym.training.runs.folder import read_json
@@ -37,6 +39,11 @@ NO_SETTINGS = ("seed", "run_id", "wandb", "checkpoint_every", "versions")
 """Fields of a run's config.json that tell runs apart but change nothing about how they learn."""
 
 
+MARK = " †"
+"""Behind the name of whoever knows what no scheduler can know, wherever it is shown."""
+EXPLAINED = "†: knows what no scheduler can know (the network's future, or true gains): a yardstick."
+
+
 class Training(TypedDict):
     """How a trained scheduler was trained."""
 
@@ -47,15 +54,26 @@ class Training(TypedDict):
 
 def trainings(specs: Sequence[str]) -> dict[str, Training]:
     """How those were trained that are folders of training runs."""
-    found: dict[str, Training] = {}
-    for spec in specs:
-        path = Path(spec) / "config.json"
-        if spec not in list_schedulers() and path.is_file():
-            config = read_json(path)
-            settings = {k: v for k, v in config.items() if k not in NO_SETTINGS}
-            digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
-            found[spec] = Training(seed=int(config.get("seed", 0)), settings=digest)
+    configs = {spec: config for spec in specs if (config := config_of(spec))}
+    return {
+        spec: Training(seed=int(config.get("seed", 0)), settings=digest_of_settings(config))
+        for spec, config in configs.items()
+    }
+
+
+def config_of(spec: str) -> dict[str, Any]:
+    """config.json of a training run; empty for what is no run. Raises SnakegymError if unreadable."""
+    path = Path(spec) / "config.json"
+    found = read_json(path) if spec not in list_schedulers() and path.is_file() else {}
+    if not isinstance(found, dict):
+        raise SnakegymError(f"{path}: found {type(found).__name__}, expected what `snakegym train` writes")
     return found
+
+
+def digest_of_settings(config: Mapping[str, Any], but: Sequence[str] = ()) -> str:
+    """SHA-256 of what matters in a run's config.json, its seed apart, and without the fields `but`."""
+    settings = {k: v for k, v in config.items() if k not in (*NO_SETTINGS, *but)}
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
 def group(records: Records, trained: Mapping[str, Training] | None = None) -> Groups:
@@ -112,14 +130,17 @@ def choose_baseline(groups: Groups) -> str:
     return next((label for label in groups if label in list_schedulers()), next(iter(groups)))
 
 
-def _label(specs: Sequence[str]) -> str:
-    """As a shell would match them: what is common, with a star for the rest."""
+def pattern_of(specs: Sequence[str]) -> str:
+    """As a shell would match them: what is common, with a star for the rest; marked where there is cause."""
     if len(specs) == 1:
-        return specs[0]
+        return specs[0] + MARK * is_privileged(specs[0])
     start = _common_start(specs)
     end = _common_start([spec[len(start) :][::-1] for spec in specs])[::-1]
-    pattern = f"{start}*{end}" if start + end else " + ".join(specs)
-    return f"{pattern} ({len(specs)} seeds)"
+    return f"{start}*{end}" if start + end else " + ".join(specs)
+
+
+def _label(specs: Sequence[str]) -> str:
+    return pattern_of(specs) + (f" ({len(specs)} seeds)" if len(specs) > 1 else "")
 
 
 def _common_start(texts: Sequence[str]) -> str:

@@ -185,6 +185,42 @@ def profile(values: ArrayLike, thresholds: ArrayLike) -> Band:
     return _binomial(reached.astype(np.float64))
 
 
+def normalised(
+    values: ArrayLike, zero: ArrayLike, one: ArrayLike, *, trained: bool = False, level: float = LEVEL
+) -> Estimate | None:
+    """Where values lie between two references, 0 and 1: a ratio of interquartile means of paired differences.
+
+    How well the references are known is part of the interval: the same drawn episodes count for all three.
+
+    Args:
+        values: one per episode, or a table [training seeds, episodes].
+        zero: the lower reference on the same episodes; training seeds, if any, are averaged.
+        one: the upper one.
+        trained: as in `estimate`.
+        level: confidence, in (0, 1).
+
+    Returns:
+        None where the upper reference is not above the lower one, or not told apart from it.
+    """
+    lower = _table(zero).mean(axis=0)
+    own, gap = _table(values) - lower, _table(one).mean(axis=0) - lower
+    scale = estimate(gap, level=level)
+    if scale.value <= 0 or (scale.low is not None and scale.low <= 0):
+        return None
+    value, units = float(iqm(own.ravel())) / scale.value, _units(own, trained)
+    if min((size for size in own.shape if size > 1), default=0) < ENOUGH:
+        return _around(value, (own - value * gap) / scale.value, units, level)
+
+    def statistic(seeds: Indices, episodes: Indices) -> Floats:
+        drawn = own[seeds[..., :, None], episodes[..., None, :]]
+        below = iqm(gap[episodes])
+        # Beyond the interval of the scale, which lies above 0, anything may be drawn: at the very end.
+        quotient: Floats = iqm(drawn.reshape(*drawn.shape[:-2], -1)) / np.maximum(below, 1e-9 * scale.value)
+        return quotient
+
+    return Estimate(value, *_bootstrap(own.shape, statistic, level), "bootstrap", units)
+
+
 def share(values: ArrayLike, threshold: float, *, trained: bool = False) -> Estimate:
     """One point of a `profile`; `trained` as in `estimate`."""
     return _point(profile(values, [threshold]), _units(np.atleast_2d(np.asarray(values)), trained))

@@ -72,6 +72,13 @@ def analyse(
     """
     groups = group(records, trained)
     baseline = choose_baseline(groups) if baseline is None else label_of(baseline, records, groups)
+    return analyse_groups(groups, baseline, scenario, target)
+
+
+def analyse_groups(
+    groups: Groups, baseline: str, scenario: Mapping[str, Any], target: float | None = None
+) -> Analysis:
+    """As `analyse`, of episodes whose training seeds are taken together already; `baseline` is a label."""
     process = scenario["process"]
     target = target or process.get("target") or default_target(groups, baseline)
     return Analysis(
@@ -113,4 +120,15 @@ def against(
         }
         for label, runs in groups.items()
         if label != baseline
+    }
+
+
+def every_pair(
+    groups: Groups, statistic: Callable[..., Estimate], measure: str = "total_reward"
+) -> dict[str, dict[str, Estimate]]:
+    """Every scheduler (outer label) compared with every other one (inner label) in one measure."""
+    against_each = {column: against(groups, column, statistic, (measure,)) for column in groups}
+    return {
+        row: {column: against_each[column][row][measure] for column in groups if column != row}
+        for row in groups
     }

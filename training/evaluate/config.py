@@ -10,7 +10,16 @@ import tyro
 
 from snakegym.errors import SnakegymError
 from snakegym.scenario import LayerOrder, Split
-from snakegym.training.options import Folder, Int, Text, at_least_one, not_negative, said_default
+from snakegym.training.options import (
+    Folder,
+    Int,
+    Text,
+    at_least_one,
+    not_negative,
+    printable,
+    said_default,
+    said_once,
+)
 
 
 @dataclass(frozen=True)
@@ -60,12 +69,8 @@ class EvaluateConfig:
         not_negative(seed=self.seed)
         if not self.scheduler:
             raise SnakegymError("--scheduler: found none, expected one at least")
-        twice = sorted({s for s in self.scheduler if self.scheduler.count(s) > 1})
-        if twice:
-            raise SnakegymError(f"--scheduler: found {', '.join(twice)} twice, expected each once")
-        odd = [s for s in self.scheduler if any("\ud800" <= letter <= "\udfff" for letter in s)]
-        if odd:
-            raise SnakegymError(f"--scheduler: found {odd[0]!r}, expected a name that can be written as text")
+        said_once("scheduler", self.scheduler)
+        printable("scheduler", self.scheduler)
         if self.baseline is not None and self.baseline not in self.scheduler:
             raise SnakegymError(
                 f"--baseline: found '{self.baseline}', expected one of {', '.join(self.scheduler)}"

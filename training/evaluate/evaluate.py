@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sys
 from collections.abc import Mapping
@@ -11,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from snakegym import __version__
-from snakegym.agents.registry import list_schedulers
 from snakegym.envs.serpentine import SerpentineEnv
 from snakegym.training.analysis.groups import Records, trainings
 from snakegym.training.analysis.summary import Analysis, analyse
 from snakegym.training.episodes.play import EpisodeRecord
 from snakegym.training.evaluate import results
 from snakegym.training.evaluate.config import EvaluateConfig
-from snakegym.training.evaluate.stage import Stage
+from snakegym.training.evaluate.stage import Stage, content_of
 from snakegym.training.runs import folder as runfolder
 from snakegym.training.runs.manifest import MANIFEST, write_manifest
 from snakegym.training.runs.partial import PartialResults, Task
@@ -100,7 +98,7 @@ def describe(config: EvaluateConfig, env: SerpentineEnv) -> dict[str, Any]:
         },
         "scenario": env.scenario.model_dump(mode="json"),
         "trained": trainings(config.scheduler),
-        "weights": {spec: digest for spec in config.scheduler if (digest := _digest(spec))},
+        "weights": {spec: digest for spec in config.scheduler if (digest := content_of(spec))},
     }
 
 
@@ -127,12 +125,3 @@ def _play_all(stage: Stage, header: dict[str, Any]) -> dict[str, list[EpisodeRec
     return {
         spec: [partial.records[Task(spec, e)] for e in range(config.episodes)] for spec in config.scheduler
     }
-
-
-def _digest(spec: str) -> str | None:
-    """SHA-256 of a trained scheduler's weights; None for a registered one."""
-    folder = Path(spec)
-    for name in ("best.zip", "checkpoints/latest.zip"):
-        if spec not in list_schedulers() and (folder / name).is_file():
-            return hashlib.sha256((folder / name).read_bytes()).hexdigest()
-    return None

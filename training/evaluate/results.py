@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from snakegym.envs.reward import TERMS
 from snakegym.training.analysis.groups import Records, flat
-from snakegym.training.analysis.summary import MEASURES, Analysis, Summary
-from snakegym.training.runs.folder import write_text
+from snakegym.training.analysis.intervals import Estimate
+from snakegym.training.analysis.summary import MEASURES, Analysis
+from snakegym.training.episodes.play import EpisodeRecord
+from snakegym.training.runs.folder import to_csv, write_text
 from snakegym.training.show.evaluation import evaluation_tables
 from snakegym.training.show.tables import console, print_tables
 
@@ -63,9 +63,9 @@ def as_json(header: Mapping[str, Any], records: Records, analysis: Analysis) -> 
     data = {
         **header,
         "baseline": analysis.baseline,
-        "summary": _plain(analysis.summary),
-        "paired_difference": _plain(analysis.difference),
-        "probability_of_improvement": _plain(analysis.improvement),
+        "summary": plain(analysis.summary),
+        "paired_difference": plain(analysis.difference),
+        "probability_of_improvement": plain(analysis.improvement),
         "target": analysis.target,
         "time_to_target": {label: asdict(t) for label, t in analysis.time_to_target.items()},
         "episodes": records,
@@ -75,14 +75,16 @@ def as_json(header: Mapping[str, Any], records: Records, analysis: Analysis) -> 
 
 def as_csv(records: Records) -> str:
     """Content of evaluation.csv: a row for each scheduler and episode."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, CSV_COLUMNS, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    for label, episodes in records.items():
-        for e in episodes:
-            writer.writerow({"scheduler": label, **e, **{f"reward_{t}": e["rewards"][t] for t in TERMS}})
-    return text.getvalue()
+    return to_csv([row for spec, episodes in records.items() for row in rows_of(spec, episodes)], CSV_COLUMNS)
 
 
-def _plain(summary: Summary) -> dict[str, Any]:
+def rows_of(spec: str, episodes: Sequence[EpisodeRecord]) -> list[dict[str, Any]]:
+    """Episodes of a scheduler with CSV_COLUMNS, and more."""
+    return [
+        {"scheduler": spec, **e, **{f"reward_{term}": e["rewards"][term] for term in TERMS}} for e in episodes
+    ]
+
+
+def plain(summary: Mapping[str, Mapping[str, Estimate]]) -> dict[str, Any]:
+    """Estimates as JSON data."""
     return {label: {name: asdict(e) for name, e in measures.items()} for label, measures in summary.items()}

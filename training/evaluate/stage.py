@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from snakegym.agents.protocol import Scheduler
-from snakegym.agents.registry import make_scheduler
+from snakegym.agents.registry import list_schedulers, make_scheduler
 from snakegym.envs.serpentine import SerpentineEnv
+from snakegym.plugins import is_path
 from snakegym.training.episodes.play import EpisodeRecord, episode_seed, play_scheduler
 from snakegym.training.evaluate.config import EvaluateConfig
 from snakegym.training.runs.manifest import scenario_of
 from snakegym.training.runs.partial import Task
+
+
+def open_env(config: EvaluateConfig) -> SerpentineEnv:
+    """The environment that an evaluation asks for. Raises SnakegymError for a bad scenario or traces."""
+    return SerpentineEnv(
+        scenario_of(config.scenario, config.skip_bad_traces, config.trace_format, config.set),
+        split=config.split,
+        traces=config.traces,
+        layer_order=config.layer_order,
+    )
+
+
+def content_of(spec: str) -> str | None:
+    """SHA-256 of a trained scheduler's weights, or of the file of one's own; None for a registered one."""
+    names = ("best.zip", "checkpoints/latest.zip")
+    files = [Path(spec.rpartition(":")[0])] if is_path(spec) else [Path(spec) / name for name in names]
+    for file in files:
+        if spec not in list_schedulers() and file.is_file():
+            return hashlib.sha256(file.read_bytes()).hexdigest()
+    return None
 
 
 class Stage:
@@ -26,12 +49,7 @@ class Stage:
         # More threads only add jitter, and another summation order would change the last digits.
         torch.set_num_threads(1)
         self.config = config
-        self.env = SerpentineEnv(
-            scenario_of(config.scenario, config.skip_bad_traces, config.trace_format, config.set),
-            split=config.split,
-            traces=config.traces,
-            layer_order=config.layer_order,
-        )
+        self.env = open_env(config)
         self.schedulers: dict[str, Scheduler] = {
             spec: make_scheduler(spec, self.env.scenario) for spec in config.scheduler
         }
@@ -45,5 +63,8 @@ class Stage:
 
     def play(self, task: Task, *_: Any) -> EpisodeRecord:
         """One episode of one scheduler; depends on nothing that was played before."""
-        seed = episode_seed(self.config.seed, task.episode)
-        return play_scheduler(self.env, self.schedulers[task.scheduler], task.episode, seed)
+        return self.play_with(self.schedulers[task.scheduler], task.episode)
+
+    def play_with(self, scheduler: Scheduler, episode: int) -> EpisodeRecord:
+        """The same with a scheduler that need not be one of these."""
+        return play_scheduler(self.env, scheduler, episode, episode_seed(self.config.seed, episode))

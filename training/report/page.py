@@ -91,8 +91,31 @@ def check_out(path: Path) -> None:
 
 def render(evaluations: Sequence[Evaluation], analyses: Sequence[Analysis]) -> str:
     """The page; the same for the same evaluations."""
-    sections = [_section(e, a) for e, a in zip(evaluations, analyses, strict=True)]
+    sections = [section_of(e, a) for e, a in zip(evaluations, analyses, strict=True)]
     titles = [section.title for section in sections]
+    return render_page(
+        titles[0] if len(titles) == 1 else f"{len(titles)} evaluations",
+        sections,
+        tables=[overview(titles, analyses)] if len(sections) > 1 else [],
+    )
+
+
+def render_page(
+    title: str,
+    sections: Sequence[Section],
+    tables: Sequence[Table] = (),
+    pictures: Iterable[Picture] = (),
+    remarks: Sequence[str] = (),
+) -> str:
+    """A page of sections; the same for the same input.
+
+    Args:
+        title: of the page.
+        sections: one each set of episodes.
+        tables: what all sections say together.
+        pictures: of the same.
+        remarks: paragraphs about how to read the numbers, beside those of every page.
+    """
     environment = Environment(
         loader=PackageLoader("snakegym.training.report"),
         autoescape=True,
@@ -105,18 +128,21 @@ def render(evaluations: Sequence[Evaluation], analyses: Sequence[Analysis]) -> s
     return environment.get_template("report.html.jinja").render(
         mark=MARK,
         version=__version__,
-        title=titles[0] if len(titles) == 1 else f"{len(titles)} evaluations",
+        title=title,
         sections=sections,
-        overview=overview(titles, analyses) if len(sections) > 1 else None,
+        tables=tables,
+        pictures=pictures,
+        remarks=remarks,
     )
 
 
-def _section(evaluation: Evaluation, analysis: Analysis) -> Section:
+def section_of(evaluation: Evaluation, analysis: Analysis, more: Sequence[Table] = ()) -> Section:
+    """An evaluation as a section of a page, `more` tables before its own."""
     return Section(
         title=_title(evaluation),
         summary=str(evaluation.scenario["summary"]),
         facts=_facts(evaluation),
-        tables=section_tables(evaluation, analysis),
+        tables=[*more, *section_tables(evaluation, analysis)],
         pictures=section_pictures(evaluation, analysis),
         traces=trace_table(evaluation.traces) if evaluation.traces else None,
         trace_names=[
@@ -148,9 +174,11 @@ def _facts(evaluation: Evaluation) -> dict[str, str]:
         "Time budget": f"{scenario['process']['budget']['time_s']:g} simulated seconds an episode",
         "Order of the layers": request.get("layer_order") or scenario["process"].get("layer_order") or "free",
         "Traces": request.get("traces") or "as the scenario says",
-        "Evaluated in": ", ".join(os.fsencode(f).decode("utf-8", "replace") for f in evaluation.folders),
         "Evaluated with": f"snakegym {evaluation.version}",
     }
+    if evaluation.folders:
+        folders = (os.fsencode(folder).decode("utf-8", "replace") for folder in evaluation.folders)
+        facts["Evaluated in"] = ", ".join(folders)
     if evaluation.weights:
         facts["Weights (SHA-256)"] = ", ".join(f"{k}: {v[:12]}" for k, v in evaluation.weights.items())
     return facts

@@ -38,48 +38,48 @@ def section_pictures(evaluation: Evaluation, analysis: Analysis) -> Iterator[Pic
     records, summary = flat(analysis.groups), analysis.summary
     columns = unit_columns(summary)
     budget = float(evaluation.scenario["process"]["budget"]["time_s"])
-    yield _picture(
+    yield drawn(
         "Accuracy over time",
         "Median validation accuracy over simulated time; the band is the middle half of the episodes.",
         "Validation accuracy at the end: " + _values(analysis, _column(columns, "validation_accuracy")),
         plots.accuracy_over_time(records),
     )
-    yield _picture(
+    yield drawn(
         "Returns",
         "Gain in accuracy minus costs, in reward units. Dots are episodes; mark and bar are the "
         f"interquartile mean and its {kinds(summary)}.",
         "Return: " + _values(analysis, _column(columns, "total_reward")),
         plots.returns(records, {label: m["total_reward"] for label, m in summary.items()}),
     )
-    yield _picture(
+    yield drawn(
         "Performance profiles",
         "The share of episodes that end with at least this much; a curve above another one is better "
         "everywhere. Bands are pointwise 95 % intervals, exact binomial.",
         "Test accuracy: " + _values(analysis, _column(columns, "test_accuracy")),
         summary_plots.profiles(analysis.groups),
     )
-    yield _picture(
+    yield drawn(
         "Accuracy against costs",
         f"Interquartile means, {kinds(summary)}. Filled marks on the grey line are the best trade-offs; "
         "at hollow ones another scheduler is at least as accurate for at most the cost.",
         "; ".join(f"{c.title}: {_values(analysis, c)}" for c in columns if c.key in COSTS),
         summary_plots.fronts(summary, columns),
     )
-    yield _picture(
+    yield drawn(
         f"Time to {analysis.target:.0%}",
         "The share of episodes whose validation accuracy has been that high. Bands are pointwise 95 % "
         "intervals, exact binomial.",
         _each(analysis, lambda label: f"{analysis.time_to_target[label].share.value:.0%} of the episodes"),
         summary_plots.reached(analysis.groups, analysis.target, budget),
     )
-    yield _picture(
+    yield drawn(
         "What the gain cost",
         "Mean reward terms: the diamond is the gain in accuracy, the bars what is taken off for costs.",
         "Return: " + _values(analysis, _column(columns, "total_reward")),
         plots.cost_breakdown(records),
     )
     layers = [hop["layer"] for episodes in records.values() for e in episodes for hop in e["trace"]]
-    yield _picture(
+    yield drawn(
         "Who did what when",
         "The first episode of each scheduler, with its first training seed.",
         _each(analysis, lambda label: f"{records[label][0]['hops']} hops in the first episode"),
@@ -87,7 +87,8 @@ def section_pictures(evaluation: Evaluation, analysis: Analysis) -> Iterator[Pic
     )
 
 
-def _picture(title: str, text: str, alt: str, figure: Figure) -> Picture:
+def drawn(title: str, text: str, alt: str, figure: Figure) -> Picture:
+    """A figure as a part of the page; `alt` is its content in words."""
     buffer = BytesIO()
     draw_png(figure, buffer, DPI)
     png = base64.b64encode(buffer.getvalue()).decode()

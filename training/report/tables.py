@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from snakegym.training.analysis.groups import group
 from snakegym.training.analysis.intervals import probability_of_improvement
 from snakegym.training.analysis.read import Evaluation
-from snakegym.training.analysis.summary import Analysis, Summary, against, summarise
+from snakegym.training.analysis.summary import Analysis, Summary, every_pair, summarise
 from snakegym.training.show.evaluation import PROBABILITY, evaluation_tables, measures_table
 from snakegym.training.show.tables import NONE, Cell, Column, Table, cell, number
 
@@ -66,13 +66,10 @@ def trace_table(traces: Sequence[Mapping[str, object]]) -> Table:
 
 def _duels(analysis: Analysis) -> Table:
     labels = list(analysis.groups)
-    wins = {
-        other: against(analysis.groups, other, probability_of_improvement, ("total_reward",))
-        for other in labels
-    }
+    wins = every_pair(analysis.groups, probability_of_improvement)
 
     def duel(label: str, other: str) -> Cell:
-        return Cell(NONE) if label == other else cell(wins[other][label]["total_reward"], PROBABILITY)
+        return Cell(NONE) if label == other else cell(wins[label][other], PROBABILITY)
 
     return Table(
         "Probability that the scheduler in the row has the higher return on an episode",

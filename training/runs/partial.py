@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -60,17 +61,33 @@ class PartialResults(Generic[Record]):
                 except (SnakegymError, ValidationError):
                     continue
                 self.records[Task(row.scheduler, row.episode)] = row.record
-        rows = [self._line(task, record) for task, record in self.records.items()]
-        write_text(path, "".join([json.dumps(header) + "\n", *rows]))
+        self._header = header
+        self._write()
 
     def add(self, task: Task, record: Record) -> None:
         """Keep a finished episode on the disk. Raises SnakegymError if that cannot be written."""
         append_text(self._path, self._line(task, record))
         self.records[task] = record
 
+    def sort(self, first: Sequence[Task]) -> None:
+        """Bring the file into one order, however the tasks were finished: `first`, then all others."""
+        order = dict.fromkeys([*first, *sorted(self.records)])
+        self.records = {task: self.records[task] for task in order if task in self.records}
+        self._write()
+
+    def _write(self) -> None:
+        rows = [self._line(task, record) for task, record in self.records.items()]
+        write_text(self._path, "".join([json.dumps(self._header) + "\n", *rows]))
+
     def _line(self, task: Task, record: Record) -> str:
         row = self._row(scheduler=task.scheduler, episode=task.episode, record=record)
         return json.dumps(row.model_dump(mode="json")) + "\n"
+
+
+def read_header(path: Path) -> Any:
+    """What the evaluation is whose finished episodes are in that file; None if there is none."""
+    lines = read_lines(path)
+    return _parse(lines[0]) if lines else None
 
 
 def _parse(line: str) -> Any:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
+import snakegym.agents
+import snakegym.envs
 from snakegym import __version__
 
 PACKAGES = ("torch", "stable-baselines3", "sb3-contrib", "gymnasium", "numpy")
@@ -20,3 +25,14 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+@cache
+def code_digest() -> str:
+    """SHA-256 of the code that decides on the numbers of an episode: agents, environment, Snake Learning."""
+    digest = hashlib.sha256()
+    for package in (snakegym, snakegym.agents, snakegym.envs):
+        root = Path(str(package.__file__)).parent
+        for path in sorted(root.rglob("*.py")):
+            digest.update(f"{path.relative_to(root).as_posix()}\0".encode() + path.read_bytes() + b"\0")
+    return digest.hexdigest()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from snakegym.training.analysis.groups import one_seed
+from snakegym.training.analysis.groups import EXPLAINED, MARK, one_seed
 from snakegym.training.analysis.intervals import ENOUGH, Estimate, describe
 from snakegym.training.analysis.statistics import front
 from snakegym.training.analysis.summary import PAIRED, Analysis, Summary
@@ -70,9 +70,15 @@ def _measures(title: str, analysis: Analysis) -> Table:
             f" {', '.join(seeds)}: one training seed, intervals are over episodes alone; another training "
             "may end outside of them."
         )
+    note += marks_explained(analysis.groups)
     table = measures_table(title, analysis.summary, note)
     rows = [(label, [*cells, Cell(_fronts(analysis.summary, label))]) for label, cells in table.rows]
     return Table(table.caption, table.note, [*table.head, "Best\ntrade-off"], rows)
+
+
+def marks_explained(labels: Iterable[str]) -> str:
+    """What the mark means, to add to a note, if one of these bears it."""
+    return f" {EXPLAINED}" if any(label.endswith(MARK) for label in labels) else ""
 
 
 def _fronts(summary: Summary, label: str) -> str:

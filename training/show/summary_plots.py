@@ -31,7 +31,7 @@ def profiles(groups: Groups) -> Figure:
         ends = min(t.min() for t in tables), max(t.max() for t in tables)
         margin = 0.02 * (ends[1] - ends[0]) or 0.01
         thresholds = np.linspace(ends[0] - margin, ends[1] + margin, POINTS)
-        _bands(ax, thresholds, list(groups), [profile(t, thresholds) for t in tables])
+        _draw_bands(ax, thresholds, list(groups), [profile(t, thresholds) for t in tables])
         ax.set(xlabel=f"{label} of at least", ylabel="Share of episodes", xlim=thresholds[[0, -1]])
     axes[1].xaxis.set_major_locator(MaxNLocator(nbins=6))
     axes[1].xaxis.set_major_formatter(PercentFormatter(1, decimals=None))
@@ -44,14 +44,13 @@ def reached(groups: Groups, target: float, budget_s: float) -> Figure:
     figure, (ax,) = new_figure(1, height=3.4)
     unit, label = time_axis(budget_s)
     times = np.linspace(0, budget_s, POINTS)
-    bands = [profile(-reach_times(runs, target, budget_s), -times) for runs in groups.values()]
-    _bands(ax, times / unit, list(groups), bands)
+    shares = [profile(-reach_times(runs, target, budget_s), -times) for runs in groups.values()]
+    bands(figure, ax, times / unit, list(groups), shares)
     ax.set(
         xlabel=label,
         ylabel=f"Episodes that reached {target:.0%}",
         xlim=(0, budget_s / unit),
     )
-    _legend(figure, ax)
     return figure
 
 
@@ -92,8 +91,14 @@ def fronts(summary: Mapping[str, Mapping[str, Estimate]], columns: Sequence[Colu
     return figure
 
 
-def _bands(ax: Axes, x: Floats, labels: Sequence[str], bands: Sequence[Band]) -> None:
-    for i, (label, band) in enumerate(zip(labels, bands, strict=True)):
+def bands(figure: Figure, ax: Axes, x: Floats, labels: Sequence[str], curves: Sequence[Band]) -> None:
+    """Draw shares in [0, 1] over `x` [points], a curve with its band for each label, and a legend below."""
+    _draw_bands(ax, x, labels, curves)
+    _legend(figure, ax)
+
+
+def _draw_bands(ax: Axes, x: Floats, labels: Sequence[str], curves: Sequence[Band]) -> None:
+    for i, (label, band) in enumerate(zip(labels, curves, strict=True)):
         colour = PALETTE[i % len(PALETTE)]
         style = DASHES[i % len(DASHES)]
         ax.plot(x, band.value, color=colour, ls=style, drawstyle="steps-mid", label=literal(label))

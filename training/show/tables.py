@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -146,3 +147,18 @@ def cell(e: Estimate, column: Column) -> Cell:
 def in_line(title: str) -> str:
     """A column's title without its line breaks."""
     return title.replace("-\n", "").replace("\n", " ")
+
+
+def as_markdown(table: Table) -> str:
+    """The table for a page in Markdown: caption, how to read it, values with their details behind them."""
+    head = " | ".join(_plain(in_line(title)) for title in table.head)
+    lines = [f"| {head} |", "|---" * len(table.head) + "|"]
+    for label, cells in table.rows:
+        shown = (f"{c.value} [{c.detail}]" if c.detail else c.value for c in cells)
+        lines.append(f"| {' | '.join(map(_plain, (label, *shown)))} |")
+    return "\n".join([f"**{_plain(table.caption)}.** {_plain(table.note)}", "", *lines, ""])
+
+
+def _plain(text: str) -> str:
+    """Text as it is: what Markdown would take for signs of its own is escaped."""
+    return re.sub(r"([\\`*_<|])", r"\\\1", text)

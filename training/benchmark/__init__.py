@@ -1,0 +1,1 @@
+"""`snakegym benchmark`: schedulers in several scenarios, on the same held-out episodes."""
