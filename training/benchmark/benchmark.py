@@ -105,9 +105,9 @@ def _grounds(
             (),
             config.out,
             name,
-            config.split,
-            config.episodes,
-            config.seed,
+            split=config.split,
+            episodes=config.episodes,
+            seed=config.seed,
             traces=config.traces if measured else None,
             stochastic=config.stochastic,
         )
