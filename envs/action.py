@@ -56,7 +56,7 @@ class ActionCodec:
         return Assignment(action, view.next_layer)
 
     def encode(self, decision: Decision) -> int:
-        """The action for a decision.
+        """The action for a decision; companions that it names are left out.
 
         Raises:
             SnakegymError: it is none, or its node or layer does not exist.

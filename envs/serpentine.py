@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from snakegym.control.controller import ProcessController
 from snakegym.control.execution.executor import SimulatedExecutor
-from snakegym.control.records import FINISH, Assignment, Job, Outcome
+from snakegym.control.records import FINISH, Assignment, Decision, Job, Outcome
 from snakegym.control.service import load_service
 from snakegym.control.view import ProcessView
 from snakegym.envs.action import ActionCodec
@@ -57,7 +57,9 @@ class SerpentineEnv(gym.Env[Observation, np.int64]):
     `action_masks()` (bool) and `info["action_mask"]` (int8, for `action_space.sample`) tell which actions
     are legal: the node is in the pool and reachable and has the memory and the battery, the layer is not
     yet trained in this cycle. Waiting and finishing always are. An illegal action is a penalised wait,
-    counted in `info["illegal"]`.
+    counted in `info["illegal"]`. Where k nodes train a layer together (`process.parallel`), an action names
+    one, and the scenario's rule (`process.companions`) who goes along: all k would be n_nodes over k actions
+    a layer. A planner may name all of them, in a decision (`step_as`).
 
     ## Observation space
     `Dict` of float32 boxes within [-1, 1]; the names of the columns are in `snakegym.envs.features`:
@@ -217,6 +219,12 @@ class SerpentineEnv(gym.Env[Observation, np.int64]):
         job = self.begin(action)
         return self.finish(None if job is None else self.executor.run(job))
 
+    def step_as(self, decision: Decision) -> StepResult:
+        """As `step`, of what a scheduler says; SnakegymError: companions that are not legal, too."""
+        self.codec.encode(decision)
+        job = self._begin(decision)
+        return self.finish(None if job is None else self.executor.run(job))
+
     def begin(self, action: np.int64 | int) -> Job | None:
         """First half of a step: the job to carry out, or None if there is nothing to train.
 
@@ -224,11 +232,12 @@ class SerpentineEnv(gym.Env[Observation, np.int64]):
             SnakegymError: the action is not in the action space, or a step is half done.
             ResetNeeded: the episode is over.
         """
+        return self._begin(self.codec.decode(self._checked(action), self.view()))
+
+    def _begin(self, decision: Decision) -> Job | None:
         if self.controller.ended:
             raise ResetNeeded(f"the episode is over ({self.controller.ended}): call reset()")
-        view = self.view()
-        decision = self.codec.decode(self._checked(action), view)
-        hop = decision if isinstance(decision, Assignment) else None
+        view, hop = self.view(), decision if isinstance(decision, Assignment) else None
         self._illegal_now = hop is not None and not view.legal[hop.node, hop.layer]
         self._job = self.controller.dispatch(hop) if hop is not None and not self._illegal_now else None
         self._finishing = decision is FINISH

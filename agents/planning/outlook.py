@@ -9,7 +9,14 @@ import numpy as np
 
 from snakegym.agents.planning.forecasts import RateForecast, RecentRates
 from snakegym.agents.planning.state import PlanState
-from snakegym.control.forecast import HopForecast, Rates, hop_flops, price, together
+from snakegym.control.forecast import (
+    HopForecast,
+    Rates,
+    companion_rank,
+    hop_flops,
+    price,
+    together,
+)
 from snakegym.control.view import Floats
 from snakegym.network import costs
 from snakegym.network.records import PCE
@@ -59,7 +66,8 @@ class ForecastOutlook:
         rates = self.rates.expected(view, state.clock_s - view.clock_s)
         hop = _alone(state, rates)
         if view.parallel > 1:
-            hop = together(state.legal, view.parallel, hop)
+            rank = companion_rank(view.companions, hop.time_s, state.divergence)
+            hop = together(state.legal, view.parallel, hop, rank)
         hazard = self.rates.hazard(view)[:, None]
         exposed = np.where(np.isfinite(hop.time_s), hop.time_s, 0.0)
         return HopCosts(

@@ -15,8 +15,7 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
-from snakegym.control.dispatch import make_job, why_over
-from snakegym.control.forecast import companions
+from snakegym.control.dispatch import make_job, team_of, why_over
 from snakegym.control.look import RECENT_GAINS, fixed_part, look_at_layers, look_at_nodes, with_legal
 from snakegym.control.nodes.holdings import NodeData
 from snakegym.control.nodes.managers import LocalManagers
@@ -154,15 +153,13 @@ class ProcessController:
         """Begin a hop: what the assigned node has to receive, train and send.
 
         Raises:
-            SnakegymError: the assignment is not legal now, or a hop is still under way.
+            SnakegymError: the assignment is not legal now, companions included, or a hop is still under way.
         """
         self._check_idle()
-        view, node, layer = self.view(), assignment.node, assignment.layer
-        if not (0 <= node < view.n_nodes and 0 <= layer < view.n_middle and view.legal[node, layer]):
-            raise SnakegymError(f"{assignment} is not legal now: expected one of view().legal")
-        others = [Assignment(other, layer) for other in companions(view, node, layer)]
+        others = team_of(self.view(), assignment)[1:]
         own = self._job(assignment)  # its seed is drawn first
-        self._running = replace(own, companions=tuple(self._job(other) for other in others))
+        along = tuple(self._job(Assignment(other, assignment.layer)) for other in others)
+        self._running = replace(own, companions=along)
         return self._running
 
     def complete(self, job: Job, outcome: Outcome) -> Hop:

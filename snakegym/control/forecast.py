@@ -6,14 +6,15 @@ the forecast is exact: the formulas are those of the simulator (`snakegym.networ
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from snakegym.control.view import Bools, Floats, ProcessView
 from snakegym.network import costs
-from snakegym.network.records import PCE
-from snakegym.scenario import Objective
+from snakegym.network.records import PCE, Costs
+from snakegym.scenario import CompanionRule, Objective
 
 ALL = slice(None)
 
@@ -107,32 +108,61 @@ def forecast(view: ProcessView, layer: int | None = None) -> HopForecast:
     """
     layers = ALL if layer is None else slice(layer, layer + 1)
     single = _single(view, layers)
-    return single if view.parallel == 1 else together(view.legal[:, layers], view.parallel, single)
+    if view.parallel == 1:
+        return single
+    rank = companion_rank(view.companions, single.time_s, view.nodes.divergence)
+    return together(view.legal[:, layers], view.parallel, single, rank)
+
+
+def forecast_team(view: ProcessView, nodes: Sequence[int], layer: int) -> Costs:
+    """Expected costs of a hop in which these nodes, one or more, train the layer at the same time."""
+    single, team = _single(view, slice(layer, layer + 1)), list(nodes)
+    return Costs(
+        float(single.time_s[team].max()),
+        float(single.energy_j[team].sum()),
+        float(single.n_bytes[team].sum()),
+    )
 
 
 def companions(view: ProcessView, node: int, layer: int) -> tuple[int, ...]:
     """The nodes that train the layer together with `node`: `view.parallel` - 1, or as many as are legal.
 
-    Of these, those whose own hops are forecast to be shortest, ties by index.
+    Of these, those that the scenario's rule takes first (`companion_rank`), ties by index.
     """
     if view.parallel == 1:
         return ()
-    time_s = _single(view, slice(layer, layer + 1)).time_s[:, 0]
-    own = np.where(view.legal[:, layer], time_s, np.inf)
+    time_s = _single(view, slice(layer, layer + 1)).time_s
+    rank = companion_rank(view.companions, time_s, view.nodes.divergence)[:, 0]
+    own = np.where(view.legal[:, layer], rank, np.inf)
     own[node] = np.inf
-    shortest = np.argsort(own, kind="stable")[: view.parallel - 1]
-    return tuple(int(n) for n in shortest if np.isfinite(own[n]))
+    first = np.argsort(own, kind="stable")[: view.parallel - 1]
+    return tuple(int(n) for n in first if np.isfinite(own[n]))
 
 
-def together(legal: Bools, k: int, single: HopForecast) -> HopForecast:
+def companion_rank(rule: CompanionRule, time_s: Floats, divergence: Floats) -> Floats:
+    """[..., n_nodes, n_layers]: whom the rule takes first as companion has the lowest; infinite: nobody's.
+
+    Args:
+        rule: of the scenario.
+        time_s: [..., n_nodes, n_layers]: forecast for each node by itself.
+        divergence: [..., n_nodes]: of its labels from those trained recently.
+    """
+    if rule == "shortest":
+        return time_s
+    rank: Floats = np.where(np.isfinite(time_s), -divergence[..., None], np.inf)
+    return rank
+
+
+def together(legal: Bools, k: int, single: HopForecast, rank: Floats) -> HopForecast:
     """Time of the slowest, energy and bytes of all `k`, for each node with the companions it would get.
 
     Args:
         legal: [..., n_nodes, n_layers].
         k: nodes that train together, more than 1.
         single: of the nodes by themselves, of the same shape.
+        rank: whom the others take along first (`companion_rank`), of the same shape.
     """
-    own = np.where(legal, single.time_s, np.inf)
+    own = np.where(legal, rank, np.inf)
     order = np.argsort(own, axis=-2, kind="stable")
     usable = np.isfinite(np.take_along_axis(own, order, axis=-2))
     among_first = np.zeros(legal.shape, dtype=np.bool_)

@@ -100,6 +100,7 @@ def fixed_part(scenario: Scenario, caches: LayerCaches, evaluation_flops: float)
         "wait_s": process.wait_s,
         "target": process.target,
         "parallel": process.parallel,
+        "companions": process.companions,
     }
 
 

@@ -33,6 +33,9 @@ class Assignment:
 
     node: int
     layer: int
+    companions: tuple[int, ...] | None = None
+    """CS mode with `process.parallel`: who trains the layer at the same time, fewer than `parallel` other
+    nodes for which it is legal, too; None: whom the scenario's rule takes (`process.companions`)."""
 
 
 class Finish(Enum):

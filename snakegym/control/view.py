@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snakegym.network.records import Costs
-from snakegym.scenario import BudgetConfig, Evaluation, LayerOrder, Mode, Objective
+from snakegym.scenario import BudgetConfig, CompanionRule, Evaluation, LayerOrder, Mode, Objective
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -161,6 +161,8 @@ class ProcessView:
     """Validation accuracy that ends the process; None: there is none."""
     parallel: int = 1
     """Nodes that train together in a hop, companions included (CS mode)."""
+    companions: CompanionRule = "shortest"
+    """Which companions a node gets where the scheduler does not name them (`control.forecast.companions`)."""
 
     @property
     def next_layer(self) -> int:

@@ -23,6 +23,7 @@ from snakegym.scenario.process import (
 )
 from snakegym.scenario.section import (
     BitRate,
+    CompanionRule,
     Count,
     Evaluation,
     Fraction,
@@ -43,6 +44,7 @@ __all__ = [
     "BitRate",
     "BudgetConfig",
     "CleaningConfig",
+    "CompanionRule",
     "Count",
     "DataConfig",
     "DeviceConfig",

@@ -9,6 +9,7 @@ from pydantic import Field
 from snakegym.scenario.section import (
     BitRate,
     Bytes,
+    CompanionRule,
     Count,
     Evaluation,
     Joules,
@@ -79,7 +80,10 @@ class ProcessConfig(Section):
     """Whether a layer may be trained again before the cycle is complete."""
     parallel: Count = 1
     """CS mode: nodes that train the layer at the same time; the PCE averages their updates. The scheduler
-    chooses one; the others are those whose hops are forecast to be shortest."""
+    names all of them, or one and leaves the others to the rule `companions`."""
+    companions: CompanionRule = "shortest"
+    """Who goes along where the scheduler does not say, of the legal nodes: those whose own hops are forecast
+    to be `shortest`, or those whose labels are the most `divergent` from those trained recently."""
     evaluation: Evaluation = "node"
     """Who measures the metric after a hop in P2P mode, and pays for it: `node`, on validation samples that it
     was given when it enrolled (FLOPs, time, energy); `pce`, to which the node uploads whatever the PCE lacks

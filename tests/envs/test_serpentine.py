@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import multiprocessing
 import pickle
 import warnings
@@ -318,3 +319,23 @@ def test_invariants_under_random_legal_and_illegal_actions(data, seed):
 def test_bad_arguments_are_named(kwargs, message):
     with pytest.raises(SnakegymError, match=message):
         make(**kwargs)
+
+
+def test_a_step_by_a_decision_is_that_of_its_action_and_may_name_companions():
+    data = snakegym.load_scenario("default").model_dump()
+    data["network"]["mode"], data["process"]["parallel"] = "cs", 3
+    one, other = make(scenario=data), make(scenario=data)
+    for env in (one, other):
+        env.reset(seed=0)
+    assignment = snakegym.Assignment(*map(int, np.argwhere(one.view().legal)[0]))
+    for decision in (assignment, assignment, None, snakegym.FINISH):  # the second is illegal
+        by_action, by_decision = one.step(one.codec.encode(decision)), other.step_as(decision)
+        np.testing.assert_equal(by_decision, by_action)
+    with pytest.raises(ResetNeeded):
+        other.step_as(None)
+    other.reset(seed=0)
+    last = int(np.flatnonzero(other.view().legal[:, assignment.layer])[-1])
+    other.step_as(dataclasses.replace(assignment, companions=(last,)))
+    assert [part.node for part in other.controller.history[0].parts] == [assignment.node, last]
+    with pytest.raises(SnakegymError, match="found 3, expected None"):
+        other.step_as(3)

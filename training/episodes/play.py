@@ -84,7 +84,7 @@ def episode_seed(seed: int, episode: int, purpose: str = "episode") -> int:
 def play_scheduler(env: SerpentineEnv, scheduler: Scheduler, episode: int, seed: int) -> EpisodeRecord:
     """One episode in which a scheduler decides; tested at the end. Arguments as `play`."""
     scheduler.reset(derive_seed(seed, "scheduler"))
-    record = play(env, lambda _: env.codec.encode(scheduler.schedule(env.view())), episode, seed)
+    record = _play(env, lambda _: env.step_as(scheduler.schedule(env.view())), episode, seed)
     record["test_accuracy"] = accuracy_on_test(env)
     return record
 
@@ -98,12 +98,18 @@ def play(env: SerpentineEnv, choose: Choose, episode: int, seed: int) -> Episode
         episode: number to write into the record.
         seed: of the environment.
     """
+    return _play(env, lambda observation: env.step(choose(observation)), episode, seed)
+
+
+def _play(
+    env: SerpentineEnv, step_from: Callable[[Encoded], StepResult], episode: int, seed: int
+) -> EpisodeRecord:
     observation: Encoded
     observation, info = env.reset(seed=seed)
     tally = _Tally(env, info)
     done = False
     while not done:
-        step = env.step(choose(observation))
+        step = step_from(observation)
         observation, done = step[0], tally.add(step)
     return tally.record(episode, seed)
 
