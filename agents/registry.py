@@ -35,8 +35,12 @@ _SCHEDULERS = {
         "what a pair brought last, its speed and how long ago it was, with exploration (OSDI 2021)",
     ),
     "milp": (
-        "snakegym.agents.milp.sequential:SequentialMilpScheduler",
-        "the rest of the cycle planned by HiGHS, replanned at each hop",
+        "snakegym.agents.milp.joint:MilpScheduler",
+        "who trains which layer when, planned jointly by integer programming, anew at each hop",
+    ),
+    "milp-sequential": (
+        "snakegym.agents.milp.joint:SequentialMilpScheduler",
+        "the same for layers from early to deep, so that only the nodes are planned",
     ),
 }
 

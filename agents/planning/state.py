@@ -13,7 +13,7 @@ import numpy as np
 
 from snakegym.control.nodes.holdings import LABEL_MEMORY
 from snakegym.control.view import Bools, Floats, Ints, ProcessView
-from snakegym.data.divergence import js_distance
+from snakegym.data.divergence import js_distances
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class PlanState:
         """[B, N]: Jensen-Shannon distance of each node's labels from those trained recently."""
         if len(self) == 1 and self.hops[0] == self.view.hops:
             return self.view.nodes.divergence[None]
-        return np.stack([js_distance(self.view.nodes.labels, recent) for recent in self.recent_labels])
+        return js_distances(self.view.nodes.labels, self.recent_labels)
 
     @property
     def missing_bytes(self) -> Floats:

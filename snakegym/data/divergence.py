@@ -22,10 +22,7 @@ class LabelRows:
     """
 
     def __init__(self, rows: npt.ArrayLike) -> None:
-        masses = np.asarray(rows, dtype=np.float64)
-        total = masses.sum(-1, keepdims=True)
-        self._known = (total[..., 0] > 0).astype(np.float64)
-        self._p = masses / np.where(total > 0, total, 1.0)
+        self._p, self._known = _normalised(rows)
         self._entropy = _entropy(self._p)
 
     def divergence(self, measure: Literal["js", "kl"], reference: npt.ArrayLike) -> Floats:
@@ -62,6 +59,20 @@ def js_distance(rows: npt.ArrayLike, reference: npt.ArrayLike) -> Floats:
     return LabelRows(rows).js_distance(reference)
 
 
+def js_distances(rows: npt.ArrayLike, references: npt.ArrayLike) -> Floats:
+    """`js_distance` of each row to each reference, float64 [n_references, n_rows].
+
+    Args:
+        rows: [n_rows, n_classes], as in `LabelRows`.
+        references: [n_references, n_classes] likewise.
+    """
+    (p, known), (q, known_too) = _normalised(rows), _normalised(references)
+    divergence = _entropy((p + q[:, None]) / 2) - (_entropy(p) + _entropy(q)[:, None]) / 2
+    inside = np.minimum(np.maximum(divergence, 0.0), 1.0)  # rounding
+    distance: Floats = np.sqrt(inside) * (known * known_too[:, None])
+    return distance
+
+
 def kl_divergence(rows: npt.ArrayLike, reference: npt.ArrayLike) -> Floats:
     """Kullback-Leibler divergence of each row from the reference, in bits, float64 [n_rows] in [0, inf].
 
@@ -78,6 +89,13 @@ def kl_divergence(rows: npt.ArrayLike, reference: npt.ArrayLike) -> Floats:
 def divergence(measure: Literal["js", "kl"], rows: npt.ArrayLike, reference: npt.ArrayLike) -> Floats:
     """`js_distance` or `kl_divergence` of each row from the reference, float64 [n_rows]."""
     return LabelRows(rows).divergence(measure, reference)
+
+
+def _normalised(rows: npt.ArrayLike) -> tuple[Floats, Floats]:
+    """The rows [n, n_classes] normalised, and for each 1, or 0 where it has no mass."""
+    masses = np.asarray(rows, dtype=np.float64)
+    total = masses.sum(-1, keepdims=True)
+    return masses / np.where(total > 0, total, 1.0), (total[..., 0] > 0).astype(np.float64)
 
 
 def _shares(reference: npt.ArrayLike) -> tuple[Floats, float]:

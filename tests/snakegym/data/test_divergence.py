@@ -6,7 +6,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import entropy
 
-from snakegym.data.divergence import divergence, js_distance, kl_divergence
+from snakegym.data.divergence import divergence, js_distance, js_distances, kl_divergence
 
 counts = arrays(np.int64, (4, 5), elements=st.integers(0, 20))
 
@@ -25,6 +25,12 @@ def test_bounds_and_scale_invariance(rows, factor):
     distance = js_distance(rows, rows[0])
     assert ((distance >= 0) & (distance <= 1)).all()
     assert js_distance(rows * factor, rows[0]) == pytest.approx(distance, abs=1e-6)
+
+
+@given(counts, arrays(np.int64, (3, 5), elements=st.integers(0, 20)))
+def test_many_references_at_once(rows, references):
+    found = js_distances(rows, references)
+    assert found == pytest.approx(np.stack([js_distance(rows, one) for one in references]), abs=1e-7)
 
 
 def test_known_values():
