@@ -103,7 +103,7 @@ class Course:
             if passed * pieces_per_s > _ENOUGH:
                 return done * (seconds / passed)
             length_s = min(seconds - passed, max(_MOST / pieces_per_s, 1.0))
-            durations, rates = self._block(start_s + passed, length_s)
+            durations, rates = self.block(start_s + passed, length_s)
             done, passed = done + self.factor * float(durations @ rates), passed + length_s
         return done
 
@@ -129,12 +129,12 @@ class Course:
                 if state.done <= 0:
                     return Progress(0.0, timeout_s, False)
                 return Progress(amount, state.elapsed_s * (amount / state.done), True)
-            durations, rates = self._block(start_s + state.elapsed_s, block_s)
+            durations, rates = self.block(start_s + state.elapsed_s, block_s)
             progress = _at_once(durations, factor * rates, amount, timeout_s, state)
             block_s *= 2 if len(rates) < _MOST else 1
         return progress
 
-    def _block(self, start_s: float, length_s: float) -> tuple[Floats, Floats]:
+    def block(self, start_s: float, length_s: float) -> tuple[Floats, Floats]:
         """Durations and rates of the pieces in [start_s, start_s + length_s), without the factor."""
         parts = [_window(trace, start_s + offset, length_s) for trace, offset in self.traces]
         starts = np.unique(np.concatenate([times for times, _ in parts]))

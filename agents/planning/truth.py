@@ -1,0 +1,134 @@
+"""The outlook that nobody has: costs along the traces as they will be, for yardsticks alone."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from snakegym.agents.planning.outlook import HopCosts, upload_bytes
+from snakegym.agents.planning.state import PlanState
+from snakegym.control.forecast import HopForecast, hop_flops, together
+from snakegym.control.view import Bools, Floats, ProcessView
+from snakegym.network import costs
+from snakegym.network.curve import Advanced, Curve
+from snakegym.network.network import Network
+from snakegym.network.records import PCE
+
+FORESIGHT_S = 86400.0
+"""How far ahead of a process's clock traces are laid out; hops that end later are taken for impossible."""
+
+
+class TrueOutlook:
+    """What hops will really cost: traces are integrated as the simulator does.
+
+    Outages count: a hop that they interrupt takes as long as it takes to give it up, costs what was spent,
+    and counts as delivered to the share that was trained where its update arrives all the same. Out of
+    account are batteries that run out during a hop, and nodes that join or leave the pool.
+
+    Args:
+        network: of the process.
+    """
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self._curves: dict[tuple[int, int], Curve] = {}
+        self._end_s = 0.0
+
+    def hop_costs(self, state: PlanState) -> HopCosts:
+        """See `Outlook`. Impossible, with infinite times, are hops that begin while either end is away."""
+        view, network = state.view, self._network
+        self._look_ahead(view, float(state.clock_s.max()))
+        start_s = np.where(self._begins(state), state.clock_s[:, None], np.inf)
+        missing, sent = state.missing_bytes, state.holder != PCE
+        receive = self._receive(state, start_s, missing * costs.BITS_PER_BYTE)
+        sender_rtt, sender_w = (
+            np.where(sent, a[state.holder], 0.0)[:, None] for a in (network.rtt_s, network.radio_power_w)
+        )
+        receive_s = receive.elapsed_s + receive.complete * costs.round_trip_time(
+            missing, sender_rtt + network.rtt_s
+        )
+        trains_at = np.where(receive.complete, start_s + receive_s, np.inf)[:, :, None]
+        return self._rest(state, start_s, receive, receive_s, trains_at, sender_w)
+
+    def _rest(
+        self,
+        state: PlanState,
+        start_s: Floats,
+        receive: Advanced,
+        receive_s: Floats,
+        trains_at: Floats,
+        sender_w: Floats,
+    ) -> HopCosts:
+        view, network = state.view, self._network
+        flops, upload = hop_flops(view), upload_bytes(state)
+        train = self._each_node(False, trains_at, flops[None])
+        sends_at = trains_at + train.elapsed_s
+        send = self._each_node(True, sends_at, (upload * costs.BITS_PER_BYTE)[:, None, :])
+        send_s = send.elapsed_s + send.complete * costs.round_trip_time(
+            upload[:, None, :], network.rtt_s[:, None]
+        )
+        came = receive.complete[:, :, None]
+        time_s = receive_s[:, :, None] + np.where(came, train.elapsed_s + send_s, 0.0)
+        power, radio = network.compute_power_w[:, None], network.radio_power_w
+        done = np.where(came, train.done, 0.0)
+        own_j = costs.compute_energy(power, costs.busy_time(done, network.peak_flops[:, None]))
+        own_j = own_j + costs.radio_energy(radio, receive.elapsed_s)[:, :, None]
+        own_j = own_j + costs.radio_energy(radio[:, None], np.where(came, send.elapsed_s, 0.0))
+        both_j = own_j + costs.radio_energy(sender_w, receive.elapsed_s)[:, :, None]
+        n_bytes = state.missing_bytes[:, :, None] + np.where(came, upload[:, None, :], 0.0)
+        hop = HopForecast(time_s, both_j, n_bytes, own_j)
+        if view.parallel > 1:
+            hop = together(state.legal & np.isfinite(start_s)[:, :, None], view.parallel, hop)
+        share = np.clip(done / np.maximum(flops - view.evaluation_flops, 1e-300), 0.0, 1.0)
+        arrives = send.complete if view.mode == "cs" else came
+        return HopCosts(hop.time_s, hop.energy_j, hop.n_bytes, hop.node_energy_j, share * (arrives & came))
+
+    def _look_ahead(self, view: ProcessView, latest_s: float) -> None:
+        """See to it that curves reach far enough."""
+        deadline_s = view.budget.time_s
+        if self._end_s < min(deadline_s, latest_s + FORESIGHT_S / 2):
+            self._end_s = min(deadline_s, latest_s + FORESIGHT_S)
+            self._curves.clear()
+
+    def _begins(self, state: PlanState) -> Bools:
+        """[B, n_nodes]: whether the node and whoever holds the model are there at the plan's clock."""
+        clocks, which = np.unique(state.clock_s, return_inverse=True)
+        up = np.stack([self._network.measure(float(t), 0.0).up for t in clocks])[which]
+        holder_up = (state.holder == PCE) | up[np.arange(len(state)), state.holder]
+        begins: Bools = up & holder_up[:, None]
+        return begins
+
+    def _receive(self, state: PlanState, start_s: Floats, bits: Floats) -> Advanced:
+        """[B, n_nodes]: of the transfer from each plan's holder."""
+        here = np.isfinite(start_s)  # all that the holder itself needs: it lacks nothing
+        found = Advanced(np.zeros_like(start_s), np.where(here, 0.0, np.inf), here)
+        for holder in np.unique(state.holder).tolist():
+            rows = np.flatnonzero(state.holder == holder)
+            for node in range(state.view.n_nodes):
+                if node != holder:
+                    got = self._curve(holder, node).advance(start_s[rows, node], bits[rows, node])
+                    found.done[rows, node] = got.done
+                    found.elapsed_s[rows, node], found.complete[rows, node] = got.elapsed_s, got.complete
+        return found
+
+    def _each_node(self, uploads: bool, start_s: Floats, amount: Floats) -> Advanced:
+        """[B, n_nodes, n_middle]: of every node's upload or own work."""
+        shape = np.broadcast_shapes(start_s.shape, amount.shape)
+        start_s, amount = np.broadcast_to(start_s, shape), np.broadcast_to(amount, shape)
+        done = []
+        for node in range(shape[1]):
+            curve = self._curve(node, PCE if uploads else node)
+            done.append(curve.advance(start_s[:, node], amount[:, node]))
+        return Advanced(
+            np.stack([d.done for d in done], axis=1),
+            np.stack([d.elapsed_s for d in done], axis=1),
+            np.stack([d.complete for d in done], axis=1),
+        )
+
+    def _curve(self, sender: int, receiver: int) -> Curve:
+        """Of the link between two ends, or of a node's own compute."""
+        ends = sender, receiver
+        if ends not in self._curves:
+            network = self._network
+            course = network.compute_course(sender) if sender == receiver else network.link_course(*ends)
+            self._curves[ends] = Curve(course, self._end_s, network.timeout_s)
+        return self._curves[ends]
