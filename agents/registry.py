@@ -30,6 +30,14 @@ _SCHEDULERS = {
         "snakegym.agents.planning.greedy:GreedyScheduler",
         "the hop that promises most gain for its forecast costs",
     ),
+    "lookahead": (
+        "snakegym.agents.planning.lookahead:LookaheadScheduler",
+        "the first hop of the best plan over some hops, replanned at each",
+    ),
+    "clairvoyant": (
+        "snakegym.agents.planning.clairvoyant:ClairvoyantScheduler",
+        "a yardstick, not a scheduler: plans to the end along the network's true future",
+    ),
     "oort": (
         "snakegym.agents.oort:OortScheduler",
         "what a pair brought last, its speed and how long ago it was, with exploration (OSDI 2021)",

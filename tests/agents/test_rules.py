@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snakegym.agents.registry import list_schedulers, make_scheduler
+from snakegym.agents.registry import is_privileged, list_schedulers, make_scheduler
 from snakegym.control.forecast import forecast
 from snakegym.control.records import FINISH, Assignment
 from snakegym.control.view import ProcessView
@@ -20,6 +20,8 @@ from snakegym.errors import SnakegymError
 from snakegym.scenario import load_scenario
 
 SCENARIO = load_scenario("default")
+OPEN = [name for name in list_schedulers() if not is_privileged(name)]
+"""Those that decide from a view alone."""
 
 
 def only(view: ProcessView, legal: np.ndarray) -> ProcessView:
@@ -27,7 +29,7 @@ def only(view: ProcessView, legal: np.ndarray) -> ProcessView:
     return replace(view, legal=legal, nodes=replace(view.nodes, reachable=legal.any(axis=1)))
 
 
-@pytest.mark.parametrize("name", list_schedulers())
+@pytest.mark.parametrize("name", OPEN)
 @given(data=st.data())
 @settings(max_examples=25, deadline=None)
 def test_chooses_what_is_legal_or_waits_or_finishes(
@@ -41,11 +43,11 @@ def test_chooses_what_is_legal_or_waits_or_finishes(
     if isinstance(choice, Assignment):
         assert legal[choice.node, choice.layer]
     else:
-        assert not legal.any() or name.startswith(("greedy", "milp"))
-        assert choice is None or name.startswith(("greedy", "milp")), "rules never finish"
+        assert not legal.any() or name.startswith(("greedy", "lookahead", "milp"))
+        assert choice is None or name.startswith(("greedy", "lookahead", "milp")), "rules never finish"
 
 
-@pytest.mark.parametrize("name", list_schedulers())
+@pytest.mark.parametrize("name", OPEN)
 def test_same_seed_same_choices(name: str, view: ProcessView) -> None:
     scheduler = make_scheduler(name, SCENARIO)
     runs = []
@@ -112,7 +114,7 @@ def test_greedy_weighs_gain_against_costs(view: ProcessView) -> None:
     assert choice(compute_power_w=1 / odd) == 3
 
 
-PLANNERS = pytest.mark.parametrize("name", ["greedy", "milp", "milp-sequential"])
+PLANNERS = pytest.mark.parametrize("name", ["greedy", "lookahead", "milp", "milp-sequential"])
 
 
 @PLANNERS

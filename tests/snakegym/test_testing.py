@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from snakegym.agents.registry import list_schedulers, make_scheduler
+from snakegym.agents.registry import is_privileged, list_schedulers, make_scheduler
 from snakegym.control.records import Assignment, Job, Outcome
 from snakegym.control.service import load_service
 from snakegym.models.layered import LayeredModel
@@ -30,7 +30,7 @@ def small(mode: str = "p2p", parallel: int = 1) -> Scenario:
     return Scenario.model_validate(default)
 
 
-@pytest.mark.parametrize("name", list_schedulers())
+@pytest.mark.parametrize("name", [n for n in list_schedulers() if not is_privileged(n)])
 def test_registered_schedulers(name: str) -> None:
     check_scheduler(partial(make_scheduler, name), small())
 

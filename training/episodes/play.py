@@ -82,9 +82,14 @@ def episode_seed(seed: int, episode: int, purpose: str = "episode") -> int:
 
 
 def play_scheduler(env: SerpentineEnv, scheduler: Scheduler, episode: int, seed: int) -> EpisodeRecord:
-    """One episode in which a scheduler decides; tested at the end. Arguments as `play`."""
+    """One episode in which a scheduler decides; tested at the end. Arguments as `play`.
+
+    A scheduler with a method `watch(env)`, as yardsticks have that know more than a view shows, is given the
+    environment after its reset.
+    """
     scheduler.reset(derive_seed(seed, "scheduler"))
-    record = _play(env, lambda _: env.step_as(scheduler.schedule(env.view())), episode, seed)
+    watch: Callable[[SerpentineEnv], None] = getattr(scheduler, "watch", lambda _: None)
+    record = _play(env, lambda _: env.step_as(scheduler.schedule(env.view())), episode, seed, watch)
     record["test_accuracy"] = accuracy_on_test(env)
     return record
 
@@ -102,10 +107,15 @@ def play(env: SerpentineEnv, choose: Choose, episode: int, seed: int) -> Episode
 
 
 def _play(
-    env: SerpentineEnv, step_from: Callable[[Encoded], StepResult], episode: int, seed: int
+    env: SerpentineEnv,
+    step_from: Callable[[Encoded], StepResult],
+    episode: int,
+    seed: int,
+    begun: Callable[[SerpentineEnv], None] = lambda _: None,
 ) -> EpisodeRecord:
     observation: Encoded
     observation, info = env.reset(seed=seed)
+    begun(env)
     tally = _Tally(env, info)
     done = False
     while not done:

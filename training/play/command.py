@@ -75,6 +75,10 @@ class _Filmed:
     def reset(self, seed: int) -> None:
         self._scheduler.reset(seed)
 
+    def watch(self, env: SerpentineEnv) -> None:
+        """As of the scheduler, if it has it."""
+        getattr(self._scheduler, "watch", lambda _: None)(env)
+
     def schedule(self, view: ProcessView) -> Decision:
         """What the scheduler decides."""
         self._show(view)

@@ -1,0 +1,75 @@
+"""The yardstick of foresight: the same search as lookahead's, with the network's true future."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from snakegym.agents.planning.gain import GainModel, load_gain
+from snakegym.agents.planning.search import Plan, Settings, search
+from snakegym.agents.planning.state import PlanState
+from snakegym.agents.planning.truth import TrueOutlook
+from snakegym.control.records import FINISH, Decision
+from snakegym.control.view import ProcessView
+from snakegym.envs.serpentine import SerpentineEnv
+from snakegym.errors import SnakegymError
+from snakegym.scenario import Scenario
+
+SETTINGS = Settings(width=24, horizon=200, waits=(0, 1, 2, 4))
+
+
+class ClairvoyantScheduler:
+    """Knows every rate until the end of the process, though not what hops bring. No scheduler can.
+
+    Whoever plays it has to call `watch` after the environment's reset.
+
+    Args:
+        scenario: what is to be scheduled.
+        gains: default: that of the scenario.
+        settings: how hard to search.
+    """
+
+    def __init__(
+        self, scenario: Scenario, gains: GainModel | None = None, settings: Settings = SETTINGS
+    ) -> None:
+        self._gains = gains or load_gain(scenario)
+        self._settings = settings
+        self._outlook: TrueOutlook | None = None
+
+    def reset(self, seed: int) -> None:
+        """Forget the network of the last episode."""
+        self._outlook = None
+
+    def watch(self, env: SerpentineEnv) -> None:
+        """Look into the environment whose process, just begun, is to be scheduled."""
+        self._outlook = TrueOutlook(env.controller.network)
+
+    def schedule(self, view: ProcessView) -> Decision:
+        """The first hop of the best plan, or the wait that comes before it."""
+        plan = self.plan(view)
+        if not plan.hops:
+            return FINISH
+        first = plan.hops[0]
+        pair = first.assignment
+        return None if first.waits or not view.legal[pair.node, pair.layer] else pair
+
+    def plan(self, view: ProcessView) -> Plan:
+        """The best plan that is found.
+
+        Raises:
+            SnakegymError: there is no environment to look into.
+        """
+        if self._outlook is None:
+            raise SnakegymError(
+                "scheduler 'clairvoyant': found no environment to look into, expected one: it knows the "
+                "future of a simulated network, and can neither drive a real process nor decide from a view"
+            )
+        return search(PlanState.of(_hopeful(view)), self._gains, self._outlook, self._settings)
+
+
+def _hopeful(view: ProcessView) -> ProcessView:
+    """The view with all members of the pool in reach: the true outlook knows when they are."""
+    nodes, layers = replace(view.nodes, reachable=view.nodes.in_pool), view.layers
+    needed = layers.memory_bytes + nodes.teacher_bytes[:, None]
+    able = nodes.in_pool & (nodes.battery_j > 0)
+    legal = able[:, None] & (nodes.memory_bytes[:, None] >= needed) & layers.open
+    return replace(view, nodes=nodes, legal=legal)

@@ -1,0 +1,53 @@
+"""Looking ahead: the first hop of the best plan that beam search finds."""
+
+from __future__ import annotations
+
+from snakegym.agents.planning.endings import wait_or_finish
+from snakegym.agents.planning.gain import GainModel, load_gain
+from snakegym.agents.planning.outlook import ForecastOutlook, Outlook
+from snakegym.agents.planning.search import Plan, Settings, search
+from snakegym.agents.planning.state import PlanState
+from snakegym.control.records import Decision
+from snakegym.control.view import ProcessView
+from snakegym.scenario import Scenario
+
+SETTINGS = Settings(width=8, horizon=8)
+"""Chosen on validation traces."""
+
+
+class LookaheadScheduler:
+    """Plans some hops ahead at every decision, over the end of the cycle too, and takes the first one.
+
+    Where no plan is worth its price, see `endings`.
+
+    Args:
+        scenario: what is to be scheduled.
+        gains: default: that of the scenario.
+        outlook: default: forecasts.
+        settings: how hard to search.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        gains: GainModel | None = None,
+        outlook: Outlook | None = None,
+        settings: Settings = SETTINGS,
+    ) -> None:
+        self._gains = gains or load_gain(scenario)
+        self._outlook = outlook or ForecastOutlook()
+        self._settings = settings
+
+    def reset(self, seed: int) -> None:
+        """Nothing to forget."""
+
+    def schedule(self, view: ProcessView) -> Decision:
+        """The first hop of the best plan."""
+        plan = self.plan(view)
+        if plan.hops:
+            return plan.hops[0].assignment
+        return wait_or_finish(view, view.objective.gain * self._gains.expected(PlanState.of(view))[0])
+
+    def plan(self, view: ProcessView) -> Plan:
+        """The best plan that is found."""
+        return search(PlanState.of(view), self._gains, self._outlook, self._settings)

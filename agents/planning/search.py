@@ -1,0 +1,190 @@
+"""Beam search over plans: hops one after another, best first, until nothing pays or nothing is left."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from snakegym.agents.planning.gain import GainModel
+from snakegym.agents.planning.outlook import Outlook
+from snakegym.agents.planning.promise import promise
+from snakegym.agents.planning.state import PlanState
+from snakegym.control.records import Assignment
+from snakegym.control.view import Bools, Floats, Ints
+from snakegym.network.records import Costs
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How hard to search."""
+
+    width: int
+    """Plans that are followed at the same time."""
+    horizon: int
+    """Hops that a plan has at most."""
+    waits: tuple[int, ...] = (0,)
+    """How often a plan may wait before a hop."""
+
+
+@dataclass(frozen=True)
+class PlannedHop:
+    """One hop of a plan, and what is expected of it."""
+
+    waits: int
+    """Waits that go before it."""
+    assignment: Assignment
+    gain: float
+    """In accuracy."""
+    costs: Costs
+    reward: float
+    """Priced, with that of the waits."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Hops in order; none where no plan is worth its price."""
+
+    hops: tuple[PlannedHop, ...] = ()
+
+    @property
+    def value(self) -> float:
+        """Expected reward of all hops together."""
+        return sum(hop.reward for hop in self.hops)
+
+
+@dataclass(frozen=True)
+class _Step:
+    """The hops by which the plans of one depth were made from those of the depth before; arrays [B]."""
+
+    parent: Ints
+    waits: Ints
+    node: Ints
+    layer: Ints
+    gain: Floats
+    time_s: Floats
+    energy_j: Floats
+    n_bytes: Floats
+    reward: Floats
+
+    def hop(self, plan: int) -> PlannedHop:
+        """The last hop of a plan."""
+        return PlannedHop(
+            int(self.waits[plan]),
+            Assignment(int(self.node[plan]), int(self.layer[plan])),
+            float(self.gain[plan]),
+            Costs(float(self.time_s[plan]), float(self.energy_j[plan]), float(self.n_bytes[plan])),
+            float(self.reward[plan]),
+        )
+
+
+def search(state: PlanState, gains: GainModel, outlook: Outlook, settings: Settings) -> Plan:
+    """The most valuable plan that is found from a state; deterministic, ties go to the lower index.
+
+    At every depth the plans with the most expected reward so far are followed, of those with the same hops
+    in another order and the same last one the best alone. A process may be finished after any hop, so a plan
+    is worth its best prefix, and the plan that ends at once nothing. Plans stay within what is left of time,
+    energy, hops and decisions.
+
+    Args:
+        state: one plan (B = 1), where to begin.
+        gains: what hops bring.
+        outlook: what they cost.
+        settings: how hard to search.
+    """
+    view = state.view
+    marks = np.random.default_rng(0).integers(2**62, size=(view.n_nodes, view.n_middle))
+    beam, steps = _Beam(state, np.zeros(1), np.zeros(1, dtype=np.int64)), list[_Step]()
+    best, depth, plan = 0.0, 0, 0
+    while len(steps) < settings.horizon:
+        grown = _grow(beam, marks, gains, outlook, settings)
+        if grown is None:
+            break
+        steps.append(grown[0])
+        beam = grown[1]
+        if beam.value.max() > best:
+            best, depth, plan = float(beam.value.max()), len(steps), int(beam.value.argmax())
+    hops = []
+    for step in reversed(steps[:depth]):
+        hops.append(step.hop(plan))
+        plan = int(step.parent[plan])
+    return Plan(tuple(reversed(hops)))
+
+
+def over(state: PlanState) -> Bools:
+    """[B]: plans after which the process has ended."""
+    view, budget = state.view, state.view.budget
+    done: Bools = state.clock_s >= budget.time_s
+    done |= state.hops + view.waits >= budget.decisions
+    if budget.energy_j is not None:
+        done |= state.energy_j >= budget.energy_j
+    if budget.hops is not None:
+        done |= state.hops >= budget.hops
+    return done
+
+
+@dataclass(frozen=True)
+class _Beam:
+    """The plans of one depth."""
+
+    state: PlanState
+    value: Floats
+    """[B]: expected reward so far."""
+    key: Ints
+    """[B]: the same for plans with the same hops, in whatever order."""
+
+
+def _grow(
+    beam: _Beam, marks: Ints, gains: GainModel, outlook: Outlook, settings: Settings
+) -> tuple[_Step, _Beam] | None:
+    """The best plans with one hop more; None if there is none."""
+    state, view = beam.state, beam.state.view
+    wait_s = np.array(settings.waits) * view.wait_s
+    found = [promise(_later(state, s), gains, outlook) for s in wait_s.tolist()]
+    reward = np.stack([p.reward for p in found], axis=1)
+    reward -= (view.objective.prices()[0] * wait_s)[:, None, None]
+    reward[over(state)] = -np.inf
+    total = (beam.value[:, None, None, None] + reward).ravel()
+    chosen = _chosen(total, (beam.key[:, None, None, None] + np.broadcast_to(marks, reward.shape)).ravel())
+    chosen = chosen[: settings.width]
+    if not len(chosen):
+        return None
+    plan, wait, node, layer = at = np.unravel_index(chosen, reward.shape)
+
+    def pick(arrays: Sequence[Floats]) -> Floats:
+        return np.stack(arrays, axis=1)[at]
+
+    step = _Step(
+        plan,
+        np.array(settings.waits)[wait],
+        node,
+        layer,
+        gain=pick([p.gain for p in found]),
+        time_s=pick([p.costs.time_s for p in found]),
+        energy_j=pick([p.costs.energy_j for p in found]),
+        n_bytes=pick([p.costs.n_bytes for p in found]),
+        reward=reward[at],
+    )
+    then = state.take(plan).after(
+        node,
+        layer,
+        time_s=step.time_s + wait_s[wait],
+        energy_j=step.energy_j,
+        gain=step.gain,
+        node_energy_j=pick([p.costs.node_energy_j for p in found]),
+    )
+    return step, _Beam(then, total[chosen], beam.key[plan] + marks[node, layer])
+
+
+def _chosen(total: Floats, keys: Ints) -> Ints:
+    """Indices of plans, best first and ties by index; of those with the same key the first alone."""
+    possible = np.flatnonzero(total > -np.inf)
+    order = possible[np.argsort(-total[possible], kind="stable")]
+    first: Ints = np.sort(np.unique(keys[order], return_index=True)[1])
+    return order[first]
+
+
+def _later(state: PlanState, seconds: float) -> PlanState:
+    """The same plans after some waiting."""
+    return replace(state, clock_s=state.clock_s + seconds) if seconds else state
