@@ -121,6 +121,8 @@ def over(state: PlanState) -> Bools:
         done |= state.energy_j >= budget.energy_j
     if budget.hops is not None:
         done |= state.hops >= budget.hops
+    if view.target is not None:
+        done |= (state.metric >= view.target) & (state.clock_s > 0)
     return done
 
 
@@ -146,7 +148,8 @@ def _grow(
     reward -= (view.objective.prices()[0] * wait_s)[:, None, None]
     reward[over(state)] = -np.inf
     total = (beam.value[:, None, None, None] + reward).ravel()
-    chosen = _chosen(total, (beam.key[:, None, None, None] + np.broadcast_to(marks, reward.shape)).ravel())
+    keys = beam.key[:, None, None, None] + marks + np.arange(view.n_nodes)[:, None]  # and who is last
+    chosen = _chosen(total, np.broadcast_to(keys, reward.shape).ravel())
     chosen = chosen[: settings.width]
     if not len(chosen):
         return None

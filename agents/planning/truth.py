@@ -6,7 +6,7 @@ import numpy as np
 
 from snakegym.agents.planning.outlook import HopCosts, upload_bytes
 from snakegym.agents.planning.state import PlanState
-from snakegym.control.forecast import HopForecast, hop_flops, together
+from snakegym.control.forecast import HopForecast, companion_rank, hop_flops, together
 from snakegym.control.view import Bools, Floats, ProcessView
 from snakegym.network import costs
 from snakegym.network.curve import Advanced, Curve
@@ -77,7 +77,8 @@ class TrueOutlook:
         n_bytes = state.missing_bytes[:, :, None] + np.where(came, upload[:, None, :], 0.0)
         hop = HopForecast(time_s, both_j, n_bytes, own_j)
         if view.parallel > 1:
-            hop = together(state.legal & np.isfinite(start_s)[:, :, None], view.parallel, hop)
+            rank = companion_rank(view.companions, time_s, state.divergence)
+            hop = together(state.legal & np.isfinite(start_s)[:, :, None], view.parallel, hop, rank)
         share = np.clip(done / np.maximum(flops - view.evaluation_flops, 1e-300), 0.0, 1.0)
         arrives = send.complete if view.mode == "cs" else came
         return HopCosts(hop.time_s, hop.energy_j, hop.n_bytes, hop.node_energy_j, share * (arrives & came))
