@@ -26,9 +26,10 @@ COMMANDS = (
     "evaluate",
     "learn",
 )
+TOOLS = ("tracking", "runs", "arguments", "options")
 ROOMS = {
     "snakegym": ("testing", "frameworks", "control", "learning", "models", "data", "network", "scenario"),
-    "training": ("cli", *COMMANDS, "show", "analysis", "episodes", "runs", "arguments", "options"),
+    "training": ("cli", *COMMANDS, "show", "analysis", "episodes", *TOOLS),
 }
 """In the same order; in snakegym/ other single modules (errors, arrays and so on) lie below all folders."""
 

@@ -77,6 +77,7 @@ OF_ONE_WORD: dict[str, type[Any]] = {
     "play": PlayConfig,
     "report": ReportConfig,
     "compare": CompareConfig,
+    "benchmark": BenchmarkConfig,
     "experiment": ExperimentConfig,
 }
 """Commands that have no commands below them."""

@@ -1,20 +1,49 @@
 """What the tests of commands have in common: a small scenario, the command line, its processes and pages."""
 
 import contextlib
+import importlib.util
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
 from snakegym.training.cli import main
 
 TINY = Path(__file__).parents[1] / "tiny.yaml"
+
+
+def _load(name: str) -> ModuleType:
+    """A module that lies beside this one, which is no package."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def wandb_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A stand-in of Weights & Biases, to which the environment leads."""
+    module = _load("wandb_server")
+    server = module.WandbServer()
+    for name in ("WANDB_MODE", "WANDB_SERVICE", "WANDB_RUN_ID"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("WANDB_BASE_URL", server.url)
+    monkeypatch.setenv("WANDB_API_KEY", module.KEY)
+    monkeypatch.setenv("WANDB_INIT_TIMEOUT", "10")
+    monkeypatch.setenv("WANDB_FINISH_TIMEOUT", "5")
+    yield server
+    server.mode = "answers"
+    server.close()
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,14 @@ from stable_baselines3.common.logger import KVWriter, Logger
 from snakegym.envs.reward import TERMS
 from snakegym.errors import SnakegymError
 from snakegym.training.learn.checkpoints import Row, TrainingState, save_checkpoint
-from snakegym.training.learn.tracking import Tracker
+from snakegym.training.learn.logged import accuracy_by_hop, metrics_of
 from snakegym.training.learn.validation import METRICS, Validator
 from snakegym.training.runs.folder import to_csv, write_text
 from snakegym.training.runs.progress import progress
+from snakegym.training.tracking.tracker import Tracker
 
+Listener = Callable[[Mapping[str, float], int], bool]
+"""Told of metrics at a number of environment steps; says whether the training is to go on."""
 TOTALS = ("time_s", "energy_j", "n_bytes", "hops", "waits", "illegal", "interruptions")
 """Keys of the info at the end of an episode."""
 TRAIN_COLUMNS = ("return", *(f"reward_{term}" for term in TERMS), "accuracy", *TOTALS)
@@ -108,6 +111,7 @@ class RunRecorder(BaseCallback):
         eval_every: steps between evaluations.
         checkpoint_every: steps between checkpoints.
         timesteps: the goal, for the progress bar.
+        listener: is told what is logged, and says whether to go on.
     """
 
     def __init__(
@@ -120,17 +124,23 @@ class RunRecorder(BaseCallback):
         eval_every: int,
         checkpoint_every: int,
         timesteps: int,
+        listener: Listener = lambda metrics, timesteps: True,
     ) -> None:
         super().__init__()
         self.state = state
         self._folder = folder
-        self._validate: Callable[[Any], dict[str, float]] = validator
+        self._validator = validator
         self._tracker = tracker
         self._eval_every = eval_every
         self._checkpoint_every = checkpoint_every
         self._goal = timesteps
         self._saved_at: int | None = None
         self._metrics = metrics
+        self._listener = listener
+        self.stopped = False
+        """Whether the listener ended the training."""
+        self.accuracies: list[list[float]] = []
+        """Steps of training, hop and mean accuracy after it, of every evaluation here."""
 
     def _on_training_start(self) -> None:
         self._counter = EpisodeCounter(self.training_env.num_envs)
@@ -140,13 +150,14 @@ class RunRecorder(BaseCallback):
     def _on_step(self) -> bool:
         self.state.episodes += self._counter.add(self.locals["infos"], self.locals["dones"])
         self._bar.update(self.training_env.num_envs)
-        return True
+        return not self.stopped
 
     def _on_rollout_start(self) -> None:
         self._record(last=False)
 
     def _on_training_end(self) -> None:
-        self._record(last=True)
+        if not self.stopped:
+            self._record(last=True)
         self._bar.close()
 
     def close(self) -> None:
@@ -177,14 +188,17 @@ class RunRecorder(BaseCallback):
         state.curve.append(row)
         write_text(self._folder / "progress.csv", to_csv(state.curve, COLUMNS))
         write_text(self._folder / "learner.csv", to_csv(state.curve, learner_columns(state.curve)))
-        self._tracker.log({_grouped(k): v for k, v in row.items() if k != "timesteps"}, state.timesteps)
+        logged = metrics_of(row, self._validator.records, state.best_score)
+        self._tracker.log(logged, state.timesteps)
+        self.stopped = not self._listener(logged, state.timesteps) and not last
         if last or self._saved_at is None or state.timesteps - self._saved_at >= self._checkpoint_every:
             save_checkpoint(self._folder / "checkpoints" / "latest.zip", self.model, state)
             self._saved_at = state.timesteps
 
     def _evaluate(self) -> Row:
         state = self.state
-        scores = self._validate(self.model)
+        scores = self._validator(self.model)
+        self.accuracies += accuracy_by_hop(state.timesteps, self._validator.records)
         state.last_evaluation = state.timesteps
         if state.best_score is None or scores["total_reward"] > state.best_score:
             state.best_score, state.best_timesteps = scores["total_reward"], state.timesteps
@@ -210,11 +224,3 @@ def check_finite(model: BaseAlgorithm, folder: Path) -> None:
 def learner_columns(curve: Sequence[Row]) -> tuple[str, ...]:
     """Columns of learner.csv: the steps, and the algorithm's own metrics, sorted by name."""
     return ("timesteps", *sorted({name for row in curve for name in row if "/" in name}))
-
-
-def _grouped(column: str) -> str:
-    """`train_return` as `train/return`: W&B groups charts by the part before the slash."""
-    if "/" in column:
-        return column
-    group, _, rest = column.partition("_")
-    return f"{group}/{rest}" if rest else column

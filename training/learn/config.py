@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
 
@@ -12,8 +12,7 @@ from snakegym.agents.hyperparameters import Hyperparameters, check
 from snakegym.errors import SnakegymError
 from snakegym.scenario import LayerOrder
 from snakegym.training.options import Folder, Text, at_least_one, not_negative, said_default
-
-WandbMode = Literal["auto", "online", "offline", "disabled"]
+from snakegym.training.tracking.options import Labels, WandbMode
 
 MOST = {"n_envs": 4096, "eval_episodes": 10_000, "timesteps": 10**12}
 """More than this is a slip of the finger."""
@@ -30,8 +29,8 @@ class TrainConfig:
 
     Leaves in the run folder: config.json (options, hyperparameters, versions), traces.json (what was used),
     checkpoints/latest.zip, best.zip (best on validation traces), progress.csv, learner.csv (the algorithm's
-    own metrics), learning_curve.png and wandb/. `snakegym evaluate --scheduler FOLDER` uses the best one.
-    Checkpoints are read without running anything that is in them.
+    own metrics), learning_curve.png, model_card.md and wandb/. `snakegym evaluate --scheduler FOLDER` uses
+    the best one. Checkpoints are read without running anything that is in them.
     """
 
     out: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint=said_default)] = None
@@ -69,6 +68,8 @@ class TrainConfig:
     """Steps between two checkpoints: what a kill may cost at most (rounded up to whole rollouts)."""
     wandb: WandbMode = "auto"
     """Weights & Biases; auto: as WANDB_MODE says, else online if you are logged in, else offline."""
+    labels: Annotated[Labels, tyro.conf.arg(name="")] = field(default_factory=Labels)
+    """How the run is labelled there."""
     ppo: Annotated[Hyperparameters, tyro.conf.arg(name="")] = field(default_factory=Hyperparameters)
     """Hyperparameters."""
 

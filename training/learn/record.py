@@ -20,7 +20,7 @@ from snakegym.training.runs.versions import versions
 
 FREE_TO_CHANGE = ("timesteps", "eval_every", "checkpoint_every", "wandb")
 """Options that may differ when a run is resumed."""
-NOT_RECORDED = ("out", "resume", "skip_bad_traces", "trace_format", "set")
+NOT_RECORDED = ("out", "resume", "skip_bad_traces", "trace_format", "set", "labels")
 """Options that say where a run lies and how its scenario, which is recorded in full, came about."""
 LATEST = "checkpoints/latest.zip"
 

@@ -19,16 +19,21 @@ from snakegym.agents.trained import RunConfig
 from snakegym.envs.sb3 import SerpentineVecEnv
 from snakegym.envs.vector import make_members
 from snakegym.errors import SnakegymError
-from snakegym.training.learn.callbacks import LastMetrics, RunRecorder, check_finite
+from snakegym.training.learn.callbacks import LastMetrics, Listener, RunRecorder, check_finite
 from snakegym.training.learn.checkpoints import Row, TrainingState, load_checkpoint, read_state
 from snakegym.training.learn.config import TrainConfig
-from snakegym.training.learn.naming import given_id, placed
+from snakegym.training.learn.keepsakes import CARD, log_keepsakes, model_card
+from snakegym.training.learn.logged import flat_config
+from snakegym.training.learn.naming import given_id, placed, run_name
 from snakegym.training.learn.record import LATEST, check_folder, describe
-from snakegym.training.learn.tracking import start_tracker
 from snakegym.training.learn.validation import Validator
 from snakegym.training.runs import folder as runfolder
 from snakegym.training.runs.manifest import scenario_of, write_manifest
 from snakegym.training.runs.seeding import derive_seed
+from snakegym.training.show.figures import save
+from snakegym.training.show.plots import learning_curve
+from snakegym.training.tracking.tracker import About, NoTracker, Tracker
+from snakegym.training.tracking.weights_and_biases import start_tracker
 
 MOST_MEMBERS = 16
 """Validation episodes played at a time."""
@@ -51,6 +56,8 @@ class TrainingResult:
     """Rows of progress.csv and learner.csv."""
     config: dict[str, Any]
     """What config.json says: options, hyperparameters, versions, scenario."""
+    stopped: bool = False
+    """Whether the listener ended it before its time."""
 
 
 @dataclass
@@ -61,6 +68,9 @@ class Run:
     described: dict[str, Any]
     model: BaseAlgorithm
     state: TrainingState
+    listener: Listener
+    stopped: bool = False
+    """Whether the listener ended it before its time."""
 
     @property
     def folder(self) -> Path:
@@ -68,8 +78,15 @@ class Run:
         return self.config.folder
 
 
-def train(config: TrainConfig) -> TrainingResult:
+def train(
+    config: TrainConfig, listener: Listener = lambda metrics, timesteps: True, quiet: bool = False
+) -> TrainingResult:
     """Train as asked and leave the run folder; prints where things are.
+
+    Args:
+        config: the options.
+        listener: is told what is logged, at how many steps, and says whether to go on.
+        quiet: print no results.
 
     Raises:
         SnakegymError: bad input, then nothing was written; or training diverged.
@@ -85,11 +102,12 @@ def train(config: TrainConfig) -> TrainingResult:
     model = make_algorithm(config.algo, env, derive_seed(config.seed, "learner"), described["ppo"])
     runfolder.make_folder(config.folder)
     with runfolder.locked(config.folder):
-        run = _begin(config, described, before, model)
+        run = _begin(config, described, before, model, listener)
         write_manifest(config.folder, env.members[0], validation[0])
         validator = Validator(validation, config.eval_episodes, config.seed, described["masked"])
         _learn(run, validator)
-    _report(run)
+    if not quiet:
+        _report(run)
     return _result(run)
 
 
@@ -103,7 +121,11 @@ def env_settings(config: TrainConfig) -> dict[str, Any]:
 
 
 def _begin(
-    config: TrainConfig, described: dict[str, Any], before: RunConfig | None, model: BaseAlgorithm
+    config: TrainConfig,
+    described: dict[str, Any],
+    before: RunConfig | None,
+    model: BaseAlgorithm,
+    listener: Listener,
 ) -> Run:
     """Load the last checkpoint, or write the first files of a new run."""
     out, state = config.folder, TrainingState(algo=config.algo)
@@ -114,7 +136,7 @@ def _begin(
     runfolder.write_json(out / "config.json", described)
     # A resumed run must not meet the episodes and draw the actions of its start again.
     model.set_random_seed(derive_seed(config.seed, "rollouts", state.timesteps))
-    return Run(config, described, model, state)
+    return Run(config, described, model, state, listener)
 
 
 def _adopt_best(out: Path, state: TrainingState) -> None:
@@ -132,6 +154,7 @@ def _learn(run: Run, validator: Validator) -> None:
     remaining = config.timesteps - state.timesteps
     if remaining <= 0:
         print(f"{run.folder}: has {state.timesteps:,} steps already, nothing to do", file=sys.stderr)
+        _draw(run)
         return
     if state.timesteps:
         print(
@@ -139,9 +162,7 @@ def _learn(run: Run, validator: Validator) -> None:
             "number by number, the uninterrupted run",
             file=sys.stderr,
         )
-    tracker = start_tracker(
-        config.wandb, run.folder, run.described["run_id"], run.folder.resolve().name, run.described
-    )
+    tracker = start_tracker(config.wandb, _about(run))
     metrics = LastMetrics()
     metrics.attach(run.model)
     recorder = RunRecorder(
@@ -153,25 +174,54 @@ def _learn(run: Run, validator: Validator) -> None:
         config.eval_every,
         config.checkpoint_every,
         config.timesteps,
+        run.listener,
     )
     exit_code = 1
     try:
         with _resumable(run), _converging(run):
             run.model.learn(remaining, callback=recorder, reset_num_timesteps=False)
         exit_code = 0
+        run.stopped = recorder.stopped
+        _keep(run, tracker, recorder, validator)
     finally:
         recorder.close()
-        tracker.finish(summary(state), exit_code)
+        tracker.finish(summary(state) | {"stopped_early": recorder.stopped}, exit_code)
+
+
+def _about(run: Run) -> About:
+    config, described = run.config, run.described
+    name = run.folder.resolve().name
+    return About(
+        folder=run.folder,
+        run_id=described["run_id"],
+        name=run_name(config) if name == described["run_id"] else name,
+        job_type="train",
+        config=flat_config(described, config.scenario),
+        labels=config.labels,
+    )
+
+
+def _keep(run: Run, tracker: Tracker, recorder: RunRecorder, validator: Validator) -> None:
+    """Log what is to be kept of the run."""
+    _draw(run)
+    if run.config.labels.wandb_media and not isinstance(tracker, NoTracker):
+        log_keepsakes(
+            tracker, run.folder, run.described, run.state, validator.members[0], recorder.accuracies
+        )
+
+
+def _draw(run: Run) -> None:
+    """The curve and the card, to the run folder."""
+    state = run.state
+    save(learning_curve(state.curve, state.best_timesteps), run.folder / "learning_curve.png")
+    runfolder.write_text(run.folder / CARD, model_card(run.described, state, run.folder))
 
 
 def summary(state: TrainingState) -> dict[str, float | int]:
-    """Final numbers of a run: the last value of every column, and the best evaluation."""
-    final: dict[str, float | int] = {}
-    for row in state.curve:
-        final |= row
-    if state.best_score is not None:
-        final |= {"best_validation_return": state.best_score, "best_timesteps": state.best_timesteps}
-    return final
+    """Final numbers of a run, beside the last of each that was logged."""
+    if state.best_score is None:
+        return {}
+    return {"best_validation_return": state.best_score, "best_timesteps": state.best_timesteps}
 
 
 @contextmanager
@@ -206,15 +256,12 @@ def _result(run: Run) -> TrainingResult:
         best_return=state.best_score,
         curve=state.curve,
         config=run.described,
+        stopped=run.stopped,
     )
 
 
 def _report(run: Run) -> None:
-    from snakegym.training.show.figures import save
-    from snakegym.training.show.plots import learning_curve
-
     state = run.state
-    save(learning_curve(state.curve, state.best_timesteps), run.folder / "learning_curve.png")
     evaluated = [row for row in state.curve if row["timesteps"] == state.best_timesteps]
     accuracy = evaluated[-1].get("validation_accuracy") if evaluated else None
     print(

@@ -38,9 +38,11 @@ class Validator:
     """
 
     def __init__(self, members: Sequence[Member], episodes: int, seed: int, masked: bool) -> None:
-        self._members = members
+        self.members = members
         self._seeds = [episode_seed(seed, i, "validation") for i in range(episodes)]
         self._masked = masked
+        self.records: Sequence[EpisodeRecord] = ()
+        """The episodes of the last call."""
 
     def __call__(self, model: BaseAlgorithm) -> dict[str, float]:
         """Means over the episodes: METRICS."""
@@ -49,10 +51,11 @@ class Validator:
             options: dict[str, Any] = {"action_masks": masks} if self._masked else {}
             return model.predict(observations, deterministic=True, **options)[0]  # type: ignore[arg-type, unused-ignore]
 
-        records = []
-        for start in range(0, len(self._seeds), len(self._members)):
-            seeds = self._seeds[start : start + len(self._members)]
-            records += play_together(self._members[: len(seeds)], act, seeds)
+        records: list[EpisodeRecord] = []
+        for start in range(0, len(self._seeds), len(self.members)):
+            seeds = self._seeds[start : start + len(self.members)]
+            records += play_together(self.members[: len(seeds)], act, seeds)
+        self.records = records
         return means(records)
 
 

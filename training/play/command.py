@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
 from snakegym.agents.protocol import Scheduler
 from snakegym.agents.registry import make_scheduler
-from snakegym.control.records import Decision
-from snakegym.control.view import ProcessView
-from snakegym.envs.render import draw_frame
 from snakegym.envs.serpentine import SerpentineEnv
-from snakegym.training.episodes.play import EpisodeRecord, episode_seed, play_scheduler
+from snakegym.training.episodes.play import EpisodeRecord, episode_seed
 from snakegym.training.play.config import PlayConfig
-from snakegym.training.play.film import open_film
 from snakegym.training.runs.folder import make_folder, replacing
 from snakegym.training.runs.manifest import scenario_of
 from snakegym.training.runs.progress import progress
-
-LAST_FRAME_S = 2.0
-"""How long the end of the episode is shown."""
+from snakegym.training.show.film import film_episode
 
 
 def play(config: PlayConfig) -> EpisodeRecord:
@@ -52,34 +45,8 @@ def play(config: PlayConfig) -> EpisodeRecord:
 
 
 def _film(env: SerpentineEnv, scheduler: Scheduler, config: PlayConfig, path: Path) -> EpisodeRecord:
-    total = int(env.scenario.process.budget.time_s)
-    bar = progress(total, "play", "s")
-    with bar, open_film(path, config.fps) as add:
-
-        def show(view: ProcessView) -> None:
-            add(draw_frame(view, env.controller.history))
-            bar.update(min(int(view.clock_s), total) - bar.n)
-
-        record = play_scheduler(env, _Filmed(scheduler, show), 0, episode_seed(config.seed, 0))
-        for _ in range(max(1, round(LAST_FRAME_S * config.fps))):
-            show(env.view())
-    return record
-
-
-class _Filmed:
-    """A scheduler whose every view is shown before it decides."""
-
-    def __init__(self, scheduler: Scheduler, show: Callable[[ProcessView], None]) -> None:
-        self._scheduler, self._show = scheduler, show
-
-    def reset(self, seed: int) -> None:
-        self._scheduler.reset(seed)
-
-    def watch(self, env: SerpentineEnv) -> None:
-        """As of the scheduler, if it has it."""
-        getattr(self._scheduler, "watch", lambda _: None)(env)
-
-    def schedule(self, view: ProcessView) -> Decision:
-        """What the scheduler decides."""
-        self._show(view)
-        return self._scheduler.schedule(view)
+    total, seed = int(env.scenario.process.budget.time_s), episode_seed(config.seed, 0)
+    with progress(total, "play", "s") as bar:
+        return film_episode(
+            env, scheduler, seed, path, config.fps, lambda now: bar.update(min(int(now), total) - bar.n)
+        )

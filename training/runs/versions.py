@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+import subprocess
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,14 +18,33 @@ PACKAGES = ("torch", "stable-baselines3", "sb3-contrib", "gymnasium", "numpy")
 
 
 def versions() -> dict[str, str]:
-    """Versions of snakegym, Python and PACKAGES; of a package that is not installed none."""
+    """Versions of snakegym, Python and PACKAGES, and the commit; of what is not there none."""
     found = {"snakegym": __version__, "python": platform.python_version()}
     for package in PACKAGES:
         try:
             found[package] = version(package)
         except PackageNotFoundError:
             continue
-    return found
+    return found | ({"commit": commit} if (commit := _commit()) else {})
+
+
+@cache
+def _commit() -> str | None:
+    """The commit of our own sources, with a + where they differ from it; None outside of a checkout."""
+    here = Path(__file__).resolve()
+    try:
+        _git(here, "ls-files", "--error-unmatch", here.name)  # the checkout may be one of a user's project
+        changed = _git(here, "status", "--porcelain", "-uno")
+        return _git(here, "rev-parse", "HEAD") + ("+" if changed else "")
+    except (OSError, subprocess.SubprocessError):
+        pass
+    return None
+
+
+def _git(file: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(file.parent), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=5)
+    return done.stdout.strip()
 
 
 @cache

@@ -29,6 +29,7 @@ def test_a_run_leaves_what_it_promises(train: Run, tmp_path: Path, algo: str, ro
         "progress.csv",
         "learner.csv",
         "learning_curve.png",
+        "model_card.md",
     }
     config = json.loads((run / "config.json").read_text())
     assert config["algo"] == algo

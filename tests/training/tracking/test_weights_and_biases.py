@@ -1,16 +1,19 @@
 import importlib.util
 import json
 import platform
+import re
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from snakegym.training.learn.tracking import NoTracker, start_tracker, wandb_mode
+from snakegym.training.tracking.tracker import About, NoTracker
+from snakegym.training.tracking.weights_and_biases import start_tracker, wandb_mode
 
 Run = Callable[..., tuple[int, str, str]]
 needs_wandb = pytest.mark.skipif(importlib.util.find_spec("wandb") is None, reason="wandb is not installed")
@@ -37,7 +40,7 @@ def test_without_wandb_there_is_one_warning(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "wandb", None)
-    tracker = start_tracker("offline", tmp_path, "id", "name", {})
+    tracker = start_tracker("offline", About(tmp_path, "id", "name", "train", {}))
     assert isinstance(tracker, NoTracker)
     err = capsys.readouterr().err
     assert err.count("\n") == 1
@@ -54,7 +57,7 @@ def test_a_broken_set_up_is_one_warning(
         raise ValueError("WANDB_BASE_URL\nis no address")
 
     monkeypatch.setattr(wandb, "setup", broken)
-    assert isinstance(start_tracker("auto", tmp_path, "id", "name", {}), NoTracker)
+    assert isinstance(start_tracker("auto", About(tmp_path, "id", "name", "train", {})), NoTracker)
     err = capsys.readouterr().err
     assert err == (
         "warning: Weights & Biases cannot start, training goes on without it: WANDB_BASE_URL is no address\n"
@@ -68,10 +71,13 @@ def test_an_offline_run_is_read_back(
 ) -> None:
     monkeypatch.setenv("WANDB_MODE", "offline")
     options = [part for option in short.items() for part in option if "--wandb" not in option]
-    status, _, err = snakegym("train", "--out", "run", "--scenario", tiny, *options)
+    monkeypatch.setenv("WANDB_RUN_ID", "a1b2c3")
+    monkeypatch.setenv("WANDB_TAGS", "a,b")
+    labels = ("--wandb-group", "mine", "--wandb-notes", "why")
+    status, _, err = snakegym("train", "--scenario", tiny, *options, *labels)
     assert status == 0, err
     assert [p.name for p in tmp_path.rglob("wandb")] == ["wandb"]
-    run = next((tmp_path / "run" / "wandb").glob("offline-run-*"))
+    run = next((tmp_path / "runs" / "a1b2c3" / "wandb").glob("offline-run-*"))
     inspected = subprocess.run(
         [sys.executable, "-m", "wandb", "leet", "inspect", "--summary", "--json", str(run)],
         capture_output=True,
@@ -79,9 +85,14 @@ def test_an_offline_run_is_read_back(
         check=True,
     )
     found = json.loads(inspected.stdout)
-    assert found["config"]["scenario"]["name"] == "tiny"
+    assert found["config"]["scenario"] == "tiny.yaml"
+    assert found["config"]["scenario_settings"]["network"]["nodes"] == 3
     assert found["config"]["algo"] == "maskable-ppo"
-    assert found["config"]["ppo"]["gamma"] == 0.9
+    assert found["config"]["gamma"] == 0.9
+    assert found["config"]["group"] == "mine"
+    assert found["tags"] == ["a", "b"]
+    assert found["notes"] == "why"
+    assert re.fullmatch(r"tiny__maskable-ppo__0__\d+", found["name"])
     assert found["config"]["versions"]["python"] == platform.python_version()
     assert found["exit_code"] == 0
     summary = json.dumps(found)
@@ -89,8 +100,16 @@ def test_an_offline_run_is_read_back(
         "train/approx_kl",
         "time/fps",
         "validation/return",
-        "train/reward_gain",
-        "train/energy_j",
+        "rollout/ep_rew_mean",
+        "rollout/reward_gain",
+        "rollout/energy_j",
+        "eval/mean_reward",
+        "validation/accuracy_per_hop",
+        "validation/accuracy_by_hop",
+        "episode/hops",
+        "media/learning_curve",
+        "media/gantt",
+        "media/episode",
         "best_validation_return",
     ):
         assert name in summary
@@ -134,3 +153,71 @@ def test_a_server_out_of_reach_is_said_at_once_and_training_goes_on(
     assert kept, err
     assert kept.stat().st_size > 0, err
     assert (tmp_path / "run" / "checkpoints" / "latest.zip").exists()
+
+
+@pytest.fixture
+def train_online(
+    start_snakegym: Callable[..., subprocess.Popen[str]], tiny: str, tmp_path: Path, short: dict[str, object]
+) -> Callable[..., subprocess.Popen[str]]:
+    """Start a training that is sent to the server that the environment names."""
+
+    def start(**changed: object) -> subprocess.Popen[str]:
+        asked = short | {"--wandb": "auto"} | {f"--{k.replace('_', '-')}": v for k, v in changed.items()}
+        options = [part for option in asked.items() for part in option]
+        return start_snakegym("train", "--out", "run", "--scenario", tiny, *options, cwd=tmp_path)
+
+    return start
+
+
+@needs_wandb
+@pytest.mark.slow
+def test_what_is_logged_reaches_the_server(
+    wandb_server: Any, train_online: Callable[..., subprocess.Popen[str]]
+) -> None:
+    process = train_online(wandb_project="snakes", wandb_job_type="demo")
+    _, err = process.communicate(timeout=240)
+    assert process.returncode == 0, err
+    ((run_id, run),) = wandb_server.runs.items()
+    assert (run["project"], run["jobType"]) == ("snakes", "demo")
+    assert json.loads(run["config"])["gamma"]["value"] == 0.9
+    steps = [row["timesteps"] for row in wandb_server.history[run_id] if "validation/return" in row]
+    assert steps == [0, 16, 32]
+
+
+@needs_wandb
+@pytest.mark.slow
+def test_a_refused_key_is_said_once_and_the_run_is_kept(
+    wandb_server: Any, train_online: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    wandb_server.mode = "refuses"
+    process = train_online()
+    _, err = process.communicate(timeout=240)
+    assert process.returncode == 0, err
+    assert err.count("warning:") == 1
+    assert "cannot be used online, training goes on and is logged offline" in err
+    assert list((tmp_path / "run" / "wandb").glob("offline-run-*/*.wandb"))
+
+
+@needs_wandb
+@pytest.mark.slow
+@pytest.mark.parametrize("fate", ["refuses", "hangs", "is gone"])
+def test_a_server_that_is_lost_in_mid_run_ends_nothing(
+    wandb_server: Any, train_online: Callable[..., subprocess.Popen[str]], tmp_path: Path, fate: str
+) -> None:
+    process = train_online(timesteps=160)
+    until = time.monotonic() + 120
+    while not wandb_server.runs and time.monotonic() < until:
+        time.sleep(0.05)
+    assert wandb_server.runs
+    if fate == "is gone":
+        wandb_server.close()
+    else:
+        wandb_server.mode = fate
+    _, err = process.communicate(timeout=240)
+    assert process.returncode == 0, err
+    assert "Traceback" not in err
+    assert err.count("warning:") == 1, err
+    assert "wandb sync" in err
+    kept = next((tmp_path / "run" / "wandb").glob("run-*/*.wandb"))
+    assert kept.stat().st_size > 1000
+    assert (tmp_path / "run" / "model_card.md").exists()

@@ -1,0 +1,1 @@
+"""Where metrics, tables, pictures and models go besides the run folder."""
