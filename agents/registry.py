@@ -38,6 +38,10 @@ _SCHEDULERS = {
         "snakegym.agents.planning.clairvoyant:ClairvoyantScheduler",
         "a yardstick, not a scheduler: plans to the end along the network's true future",
     ),
+    "static": (
+        "snakegym.agents.static:StaticScheduler",
+        "planned as milp does, but once, when the process begins, and then followed",
+    ),
     "oort": (
         "snakegym.agents.oort:OortScheduler",
         "what a pair brought last, its speed and how long ago it was, with exploration (OSDI 2021)",

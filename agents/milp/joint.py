@@ -82,10 +82,19 @@ class MilpScheduler:
 
     def plan(self, state: PlanState) -> Plan:
         """The best plan from a state (B = 1); empty if nothing is possible, or worth while."""
+        done, gap = self._search(state)
+        return Plan(tuple(done.hops), tuple(done.costs), sum(done.rewards), gap)
+
+    def best(self, state: PlanState) -> Walk:
+        """The same, with the state before and after each hop."""
+        return self._search(state)[0]
+
+    def _search(self, state: PlanState) -> tuple[Walk, float]:
+        """The best plan, and the gap of its last programme."""
         n_positions = _horizon(state)
         best = self._walk(state, (), n_positions, _affordable(state, MAX_WALK, n_positions))
         if not best.hops:
-            return Plan((), (), 0.0)
+            return best, 0.0
         left_s = state.view.budget.time_s - float(state.clock_s[0])
         second = value_of_a_second(best, n_positions, left_s)
         if second > 0:
@@ -102,8 +111,7 @@ class MilpScheduler:
                 break
             best = walk
         best = self._exchanged(state, best.until(n_positions), second)
-        done = best.until(best.stop(second) or best.stop(0.0))
-        return Plan(tuple(done.hops), tuple(done.costs), sum(done.rewards), gap)
+        return best.until(best.stop(second) or best.stop(0.0)), gap
 
     def _exchanged(self, state: PlanState, best: Walk, second: float) -> Walk:
         """The walk, improved by exchanges while that helps; greed goes on after them."""
