@@ -9,6 +9,11 @@ import torch
 torch.set_num_threads(1)  # tiny models: more threads only add jitter
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--rewrite-golden`: where planners changed on purpose; then look at the difference."""
+    parser.addoption("--rewrite-golden", action="store_true", help="write the golden plans anew")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Parsed traces go to a folder of this session, not to the user's cache."""
