@@ -19,6 +19,7 @@ COMMANDS = (
     "scenarios",
     "traces",
     "experiment",
+    "fit",
     "frameworks",
     "benchmark",
     "report",

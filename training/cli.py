@@ -18,6 +18,7 @@ from snakegym.training.arguments import as_we_write
 from snakegym.training.benchmark.config import BenchmarkConfig
 from snakegym.training.evaluate.config import EvaluateConfig
 from snakegym.training.experiment.config import ExperimentConfig
+from snakegym.training.fit.config import FitConfig
 from snakegym.training.frameworks.config import CompareConfig
 from snakegym.training.learn.config import TrainConfig
 from snakegym.training.play.config import PlayConfig
@@ -34,6 +35,7 @@ Command = (
     | ReportConfig
     | CompareConfig
     | ExperimentConfig
+    | FitConfig
     | ListScenarios
     | CheckScenario
     | ShowScenario
@@ -67,6 +69,7 @@ Parsed = (
     | Annotated[ReportConfig, tyro.conf.subcommand("report")]
     | Annotated[CompareConfig, tyro.conf.subcommand("compare")]
     | Annotated[ExperimentConfig, tyro.conf.subcommand("experiment")]
+    | Annotated[FitConfig, tyro.conf.subcommand("fit")]
     | Annotated[AboutScenarios, tyro.conf.subcommand("scenarios")]
     | Annotated[AboutTraces, tyro.conf.subcommand("traces")]
 )
@@ -197,6 +200,10 @@ def run(command: Command) -> None:
             from snakegym.training.experiment.interruption import experiment
 
             experiment(command)
+        case FitConfig():
+            from snakegym.training.fit.command import fit
+
+            fit(command)
         case CheckScenario():
             from snakegym.training.scenarios.check import check
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
+from snakegym.agents.planning.fitted.files import fitted_to
 from snakegym.agents.planning.state import PlanState
 from snakegym.control.view import Floats
+from snakegym.errors import SnakegymWarning
 from snakegym.scenario import Scenario
 
 
@@ -56,5 +59,17 @@ class FormulaGain:
 
 
 def load_gain(scenario: Scenario) -> GainModel:
-    """The gain model of a scenario: as fitted to it, else the general formula."""
+    """The gain model of a scenario: as fitted to it (`snakegym fit`), else the general formula and a warning.
+
+    Raises SnakegymError if the file that the scenario names is not there or damaged.
+    """
+    found = fitted_to(scenario)
+    if found is not None:
+        return found.gain.model()
+    warnings.warn(
+        f"scenario '{scenario.name}': no model of gains was fitted to it, planners go by a general formula "
+        "(snakegym fit)",
+        SnakegymWarning,
+        stacklevel=2,
+    )
     return FormulaGain()

@@ -37,7 +37,14 @@ from snakegym.scenario.section import (
     Split,
     Weight,
 )
-from snakegym.scenario.whole import Scenario, describe_faults, list_scenarios, load_scenario, parse_scenario
+from snakegym.scenario.whole import (
+    Scenario,
+    describe_faults,
+    fitted_beside,
+    list_scenarios,
+    load_scenario,
+    parse_scenario,
+)
 
 __all__ = [
     "AugmentationConfig",
@@ -72,6 +79,7 @@ __all__ = [
     "TraceConfig",
     "Weight",
     "describe_faults",
+    "fitted_beside",
     "list_scenarios",
     "load_scenario",
     "parse_scenario",

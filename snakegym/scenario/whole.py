@@ -18,7 +18,7 @@ from snakegym.plugins import is_path
 from snakegym.scenario.learning import DataConfig, LearningConfig, ModelConfig
 from snakegym.scenario.network import NetworkConfig
 from snakegym.scenario.process import Objective, PoolConfig, ProcessConfig
-from snakegym.scenario.section import Line, Section
+from snakegym.scenario.section import Line, PathText, Section
 
 SUFFIXES: Final = (".yaml", ".yml", ".json")
 """Of the files that hold a scenario."""
@@ -52,6 +52,10 @@ class Scenario(Section):
     """Rules and budget."""
     objective: Objective
     """What is traded off."""
+    fitted: PathText | None = None
+    """What `snakegym fit` wrote, from which planners know what hops bring; null: the file `mine.fitted.json`
+    beside a scenario's file `mine.yaml`, else what ships with snakegym, if they belong to this scenario. In a
+    scenario file: relative to that file."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Scenario:
@@ -92,7 +96,15 @@ def load_scenario(scenario: str | Path | Mapping[str, Any] | Scenario) -> Scenar
         return _shipped(str(scenario))
     path = user_path(scenario)
     text = read_text(path, "the scenario")
-    return _relative_to(path.parent, parse_scenario(text, str(scenario)), str(scenario))
+    found = parse_scenario(text, str(scenario))
+    if found.fitted is None and (beside := fitted_beside(path)).is_file():
+        found = found.model_copy(update={"fitted": beside.name})
+    return _relative_to(path.parent, found, str(scenario))
+
+
+def fitted_beside(path: Path) -> Path:
+    """Where `snakegym fit` writes what it fitted to the scenario of that file, and where it is looked for."""
+    return path.with_name(f"{path.stem}.fitted.json")
 
 
 def parse_scenario(text: str, origin: str) -> Scenario:
@@ -138,7 +150,9 @@ def _relative_to(folder: Path, scenario: Scenario, origin: str) -> Scenario:
     if traces.source not in NO_FOLDER:
         traces = traces.model_copy(update={"source": absolute("network.traces.source", traces.source)})
     network = scenario.network.model_copy(update={"traces": traces})
-    return scenario.model_copy(update={"data": data, "model": model, "network": network})
+    fitted = None if scenario.fitted is None else absolute("fitted", scenario.fitted)
+    changes = {"data": data, "model": model, "network": network, "fitted": fitted}
+    return scenario.model_copy(update=changes)
 
 
 @cache
