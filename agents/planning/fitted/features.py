@@ -11,9 +11,9 @@ from dataclasses import replace
 import numpy as np
 
 from snakegym.agents.planning.state import PlanState
-from snakegym.control.forecast import forecast
+from snakegym.control.forecast import companion_rank, forecast
 from snakegym.control.nodes.holdings import LABEL_MEMORY
-from snakegym.control.view import Floats, ProcessView
+from snakegym.control.view import Bools, Floats
 
 FEATURES = (
     "metric",  # accuracy before the hop
@@ -42,7 +42,7 @@ _SHARE, _NODE_SHARE, _TINY = 0.03, 0.02, 1e-300
 def features(state: PlanState) -> Floats:
     """[B, n_nodes, FEATURES]: of a next hop on each node, whatever its layer; no plan's arrays are kept."""
     view = state.view
-    labels, samples = who_trains(view)
+    labels, samples = who_trains(state)
     overall = np.average(view.nodes.labels, axis=0, weights=view.nodes.samples)
     recent = state.recent_labels
     after = LABEL_MEMORY * recent[:, None, :] + (1 - LABEL_MEMORY) * labels
@@ -56,7 +56,7 @@ def features(state: PlanState) -> Floats:
         "node_gain": state.node_gain,
         "hops": np.log1p(state.hops)[:, None],
         "cycle": np.log1p(state.cycle)[:, None],
-        "samples": np.log(samples / samples.mean()),
+        "samples": np.log(samples / samples.mean(axis=1, keepdims=True)),
         "since_node": ago / 10,
         "novelty": _distance(labels, of_node, recent[:, None, :], of_recent[:, None]),
         "oddness": _distance(labels, of_node, overall, _entropy(overall)),
@@ -72,26 +72,35 @@ def features(state: PlanState) -> Floats:
     return found
 
 
-def who_trains(view: ProcessView) -> tuple[Floats, Floats]:
-    """Labels [n_nodes, n_classes] and samples [n_nodes] of a hop on each node.
+def who_trains(state: PlanState) -> tuple[Floats, Floats]:
+    """Labels [B or 1, n_nodes, n_classes] and samples [B or 1, n_nodes] of a hop on each node.
 
-    Where nodes train in parallel, those of the node and the companions together that it would get now: who
-    they will be in a later hop nobody knows.
+    Where nodes train in parallel, those of the node and the companions together that the scenario's rule
+    would give it at present rates: what those will be in a later hop nobody knows.
     """
-    nodes, k = view.nodes, view.parallel
-    if k == 1:
-        return nodes.labels, nodes.samples.astype(np.float64)
+    view, nodes = state.view, state.view.nodes
+    samples = nodes.samples.astype(np.float64)
+    if view.parallel == 1:
+        return nodes.labels[None], samples[None]
     layer = view.next_layer
-    alone = np.where(view.legal[:, layer], forecast(replace(view, parallel=1), layer).time_s[:, 0], np.inf)
-    fastest: list[int] = [n for n in np.argsort(alone, kind="stable")[:k].tolist() if np.isfinite(alone[n])]
-    group = np.eye(view.n_nodes, dtype=np.bool_)
-    group[:, fastest[: k - 1]] = True
-    if len(fastest) == k:  # one of the others gets the next in their row
-        group[fastest[: k - 1], fastest[-1]] = True
-    counts = group * nodes.samples.astype(np.float64)
-    total: Floats = counts.sum(axis=1)
-    labels: Floats = counts @ nodes.labels / total[:, None]
+    time_s = forecast(replace(view, parallel=1), layer).time_s
+    apart = state.divergence if view.companions == "divergent" else nodes.divergence[None]
+    rank = companion_rank(view.companions, time_s[None], apart)[:, :, 0]
+    groups = np.stack([_groups(np.where(view.legal[:, layer], own, np.inf), view.parallel) for own in rank])
+    counts = groups * samples
+    total: Floats = counts.sum(axis=2)
+    labels: Floats = counts @ nodes.labels / total[:, :, None]
     return labels, total
+
+
+def _groups(rank: Floats, k: int) -> Bools:
+    """[n_nodes, n_nodes]: who trains together with each node, itself included."""
+    first: list[int] = [n for n in np.argsort(rank, kind="stable")[:k].tolist() if np.isfinite(rank[n])]
+    group = np.eye(len(rank), dtype=np.bool_)
+    group[:, first[: k - 1]] = True
+    if len(first) == k:  # one of the others gets the next in their row
+        group[first[: k - 1], first[-1]] = True
+    return group
 
 
 def _distance(p: Floats, of_p: Floats, q: Floats, of_q: Floats | float) -> Floats:

@@ -124,8 +124,8 @@ def fingerprint(scenario: Scenario) -> str:
     """Of the fields on which it depends what a hop brings: files of another one do not belong to it.
 
     `data` (but for `root`), `model` and `learning` as a whole; `network.nodes` and `network.mode`;
-    `process.layer_order`, `repeat_layers` and `parallel`. Devices, traces, budgets, pool and prices change
-    only which hops are tried.
+    `process.layer_order`, `repeat_layers`, `parallel` and `companions`. Devices, traces, budgets, pool and
+    prices change only which hops are tried.
     """
     fields = scenario.model_dump(
         mode="json",
@@ -134,7 +134,7 @@ def fingerprint(scenario: Scenario) -> str:
             "model": True,
             "learning": True,
             "network": {"nodes", "mode"},
-            "process": {"layer_order", "repeat_layers", "parallel"},
+            "process": {"layer_order", "repeat_layers", "parallel", "companions"},
         },
     )
     del fields["data"]["root"]

@@ -27,7 +27,7 @@ def recordings(n: int, hops: int = 20, noise: float = 0.0) -> list[Recording]:
             gain = (0.9 - metric) * (0.2, 0.1)[layer] + noise * float(rng.normal())
             x = np.zeros(len(FEATURES))
             x[METRIC], x[GAINS["recent_gain"]], x[FEATURES.index("hops")] = metric, recent, np.log1p(i)
-            rows.append(HopRow(0, layer, gain, 0.0, x.tolist(), True))
+            rows.append(HopRow(i, layer, gain, 0.0, x.tolist(), True))
             metric, recent = metric + gain, recent + (gain - recent) / 4
         found.append(Recording(rows))
     return found

@@ -48,7 +48,7 @@ def test_nodes_that_train_in_parallel_are_taken_together(
     for node in range(5):
         controller, executor = frozen_process(nodes=5, middle=3, mode="cs", parallel=k)
         view = controller.view()
-        labels, samples = who_trains(view)
+        (labels,), (samples,) = who_trains(PlanState.of(view))
         job = controller.dispatch(Assignment(node, view.next_layer))
         parts = [part.node for part in controller.complete(job, executor.run(job)).parts]
         assert len(parts) == k
