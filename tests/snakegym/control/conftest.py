@@ -23,9 +23,10 @@ def small_scenario(
 ) -> Scenario:
     config = load_scenario("default").model_dump()
     config["network"].update(mode=mode, nodes=nodes)
-    config["model"]["options"] = {"width": 16, "middle": 3}
+    config["data"]["alpha"] = 0.5
+    config["model"] = {"name": "mlp", "options": {"width": 16, "middle": 3}}
     config["pool"].update(pool)
-    config["learning"].update(learning)
+    config["learning"].update({"batch_size": 32, "learning_rate": 0.002, "decay": 0.9, **learning})
     config["process"].update({"budget": {"time_s": 1e6}, **process})
     return Scenario.model_validate(config)
 

@@ -38,7 +38,10 @@ def slow():
         (changed("learning", slow(), epochs=1000), r"'network\.devices': the smallest peak_flops is 1,"),
         (devices(memory_bytes=10.0), r"'network\.devices': the largest memory_bytes is 10,"),
         (changed("model", options={"width": 1e9}), r"model\.options\.width"),
-        (changed("model", options={"width": 2**16, "middle": 100}), r"model\.options'.*1\.72e\+12 bytes"),
+        (
+            changed("model", name="mlp", options={"width": 2**16, "middle": 100}),
+            r"model\.options'.*1\.72e\+12 bytes",
+        ),
         (changed("model", options={"middle": 10**9}), r"model\.options\.middle"),
         (changed("model", name="vgg", options={"width": 2**40}), r"model\.options\.width"),
         (changed("model", options={"width": float("inf")}), r"model\.options\.width"),

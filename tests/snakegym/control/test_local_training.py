@@ -89,7 +89,8 @@ def test_the_teacher_is_charged_and_forecast():
 
 
 def test_soft_targets_need_room():
-    memory = float(load_service("default").profile.hop_memory(LearningConfig()).max()) + 1
+    service = load_service("default")
+    memory = float(service.profile.hop_memory(service.scenario.learning).max()) + 1
     assert start(memory=memory)[0].view().legal.all()
     assert not start(memory=memory, distillation={"threshold": 0})[0].view().legal.all()
 
