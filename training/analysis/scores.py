@@ -14,16 +14,28 @@ from snakegym.training.analysis.intervals import (
     Estimate,
     Floats,
     estimate,
+    iqm,
     normalised,
     paired_difference,
     probability_of_improvement,
     profile,
 )
-from snakegym.training.analysis.summary import every_pair
+from snakegym.training.analysis.summary import against, every_pair
 
 MEASURE = "total_reward"
+RANKED = {MEASURE: 1, "test_accuracy": 1, "time_s": -1, "energy_j": -1, "n_bytes": -1}
+"""Measures by which there is a best scheduler: 1 where more is better, -1 where less is."""
 Pairs = Mapping[str, Mapping[str, Estimate]]
 """Row, column."""
+
+
+@dataclass(frozen=True)
+class Lead:
+    """Who is best in a measure, of those who know only what a scheduler can know."""
+
+    best: str
+    even: Sequence[str]
+    """Those that are not told apart from the best."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +52,8 @@ class Standing:
     """Of returns, episode by episode: the row's minus the column's."""
     improvement: Pairs
     """Probability that the row returns more than the column."""
-    best: str
-    """The highest return of those who know only what a scheduler can know."""
+    leads: Mapping[str, Lead]
+    """Of every measure of RANKED."""
 
     def even(self, label: str) -> list[str]:
         """Those that a scheduler is not told apart from."""
@@ -89,15 +101,21 @@ def standing(groups: Groups, zero: str, one: str) -> Standing:
         if (score := normalised(returns[label], lower, upper, trained=runs.trained))
     }
     scale = estimate(upper.mean(axis=0) - lower.mean(axis=0)).value
-    free = [label for label in groups if not label.endswith(MARK)] or list(groups)
     return Standing(
         gap,
         scores,
         {label: (returns[label] - lower.mean(axis=0)) / scale for label in scores},
         every_pair(groups, paired_difference),
         every_pair(groups, probability_of_improvement),
-        max(free, key=lambda label: estimate(returns[label]).value),
+        {measure: _lead(groups, measure, sign) for measure, sign in RANKED.items()},
     )
+
+
+def _lead(groups: Groups, measure: str, sign: int) -> Lead:
+    free = [label for label in groups if not label.endswith(MARK)] or list(groups)
+    best = max(free, key=lambda label: sign * float(iqm(table(groups[label], measure).ravel())))
+    others = against(groups, best, paired_difference, (measure,))
+    return Lead(best, [label for label, found in others.items() if not found[measure].is_clear])
 
 
 def overall(standings: Sequence[Standing], labels: Sequence[str], points: int = 240) -> Overall:

@@ -7,10 +7,11 @@ import json
 import os
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from snakegym import __version__
+from snakegym.agents.registry import make_scheduler
 from snakegym.envs.serpentine import SerpentineEnv
 from snakegym.errors import SnakegymError, SnakegymWarning
 from snakegym.scenario import list_scenarios, load_scenario
@@ -18,10 +19,11 @@ from snakegym.training.analysis.groups import Runs, trainings
 from snakegym.training.analysis.read import Evaluation
 from snakegym.training.benchmark.config import ALL, BenchmarkConfig
 from snakegym.training.benchmark.pieces import Piece, Player, Store, check_store, play_missing
-from snakegym.training.benchmark.results import FILES, BenchmarkResult, Scene, report
+from snakegym.training.benchmark.results import FILES, report
+from snakegym.training.benchmark.scenes import BenchmarkResult, Scene, analyse_all
 from snakegym.training.benchmark.schedulers import Entrant, entrant_of, find_entrants
 from snakegym.training.evaluate.config import EvaluateConfig
-from snakegym.training.evaluate.stage import Stage, content_of, open_env
+from snakegym.training.evaluate.stage import content_of, open_env
 from snakegym.training.runs import folder as runfolder
 from snakegym.training.runs.versions import code_digest
 
@@ -76,7 +78,8 @@ def benchmark(config: BenchmarkConfig) -> BenchmarkResult:
         runfolder.write_json(config.out / IDENTITY, {"request": request})
         stores = _play(config, grounds)
         scenes = [_scene(config, ground, stores[ground.name]) for ground in grounds]
-        result = report(config, request, scenes, references)
+        result = analyse_all(config.out, scenes, references)
+        report(config, request, scenes, result)
     print(f"written to {config.out}{os.sep}: {', '.join(n for n in FILES if (config.out / n).exists())}")
     return result
 
@@ -130,9 +133,9 @@ def _grounds(
 def _ground(asked: EvaluateConfig, env: SerpentineEnv, entrants: Sequence[Entrant]) -> Ground:
     playing = [entrant for entrant in entrants if entrant.specs(env.scenario.name)]
     specs = tuple(spec for entrant in playing for spec in entrant.specs(env.scenario.name))
-    config = EvaluateConfig(**{**vars(asked), "scheduler": specs})
-    Stage(config)  # raises for whatever is wrong with a scheduler
-    return Ground(config, env, playing)
+    for spec in specs:
+        make_scheduler(spec, env.scenario)  # raises for whatever is wrong with it
+    return Ground(replace(asked, scheduler=specs), env, playing)
 
 
 def _check_places(

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from snakegym.training.analysis.intervals import Estimate
-from snakegym.training.analysis.scores import Overall, Standing
-from snakegym.training.show.figures import PALETTE, literal, new_figure
+from snakegym.training.benchmark.scenes import BenchmarkResult
+from snakegym.training.show.figures import colour_of, literal, new_figure
 from snakegym.training.show.summary_plots import bands
 
 COLUMNS = 3
 
 
-def scores(labels: Sequence[str], standings: Mapping[str, Standing], total: Overall) -> Figure:
+def scores(result: BenchmarkResult) -> Figure:
     """Scores with their intervals, a panel for all scenarios together and one for each."""
-    panels = {name: s.scores for name, s in standings.items() if s.scores}
+    panels = {name: s.scores for name, s in result.standings.items() if s.scores}
     if len(panels) > 1:
-        panels = {"all": total.scores, **panels}
-    figure, axes = new_figure(len(panels), 0.9 + 0.24 * len(labels), min(COLUMNS, len(panels)))
+        panels = {"all": result.overall.scores, **panels}
+    colours = {label: colour_of(i) for i, label in enumerate(result.labels)}
+    ranked = {label: colours[label] for label in result.ranking}
+    figure, axes = new_figure(len(panels), 0.9 + 0.24 * len(ranked), min(COLUMNS, len(panels)))
     for ax, (name, values) in zip(axes, panels.items(), strict=False):
-        _panel(ax, name, labels, values)
+        _panel(ax, name, ranked, values)
     for i, ax in enumerate(axes):
         ax.set_visible(i < len(panels))
         if i % COLUMNS:
@@ -30,9 +32,10 @@ def scores(labels: Sequence[str], standings: Mapping[str, Standing], total: Over
     return figure
 
 
-def profiles(total: Overall, references: tuple[str, str]) -> Figure:
+def profiles(result: BenchmarkResult) -> Figure:
     """The share of episodes that reach a score, over the score: the mean of the scenarios' profiles."""
     figure, (ax,) = new_figure(1, height=3.8)
+    total, references = result.overall, result.references
     bands(figure, ax, total.thresholds, list(total.profiles), list(total.profiles.values()))
     ax.set(
         xlabel=f"Score of at least (0: {literal(references[0])}, 1: {literal(references[1])})",
@@ -42,11 +45,10 @@ def profiles(total: Overall, references: tuple[str, str]) -> Figure:
     return figure
 
 
-def _panel(ax: Axes, name: str, labels: Sequence[str], values: Mapping[str, Estimate]) -> None:
-    for i, label in enumerate(labels):
-        if label not in values:
-            continue
-        e, colour = values[label], PALETTE[i % len(PALETTE)]
+def _panel(ax: Axes, name: str, colours: Mapping[str, str], values: Mapping[str, Estimate]) -> None:
+    labels = list(colours)
+    for label, e in values.items():
+        i, colour = labels.index(label), colours[label]
         ax.plot([e.value], [i], "o", color=colour, ms=5)
         if e.low is not None and e.high is not None:
             ax.plot([e.low, e.high], [i, i], color=colour, lw=2.5, alpha=0.7, solid_capstyle="butt")

@@ -4,43 +4,51 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from snakegym.training.analysis.intervals import ENOUGH, Estimate, describe, estimate
 from snakegym.training.analysis.scores import Overall, Standing
 from snakegym.training.analysis.summary import Analysis
 from snakegym.training.benchmark.pieces import Latency
-from snakegym.training.show.evaluation import PROBABILITY, marks_explained
-from snakegym.training.show.tables import NONE, Cell, Column, Table, cell, interval, number
+from snakegym.training.benchmark.scenes import BenchmarkResult
+from snakegym.training.show.evaluation import (
+    COSTS,
+    PROBABILITY,
+    SECONDS,
+    SHARE,
+    marks_explained,
+    unit_columns,
+)
+from snakegym.training.show.tables import NONE, Cell, Column, Table, cell, interval, number, scaled
 
 SCORE = Column("score", "Score")
 RETURN = Column("total_reward", "Return")
 BEST, EVEN = " ●", " ≈"
-SIGNS = (
-    "●: the highest return of those who know only what a scheduler can know; ≈: not told apart from it "
-    f"(the interval of the paired difference holds 0, or rests on fewer than {ENOUGH} values)."
-)
+TITLES = {
+    "total_reward": "Return",
+    "test_accuracy": "Test accuracy, %",
+    "time_s": "Time",
+    "energy_j": "Energy",
+    "n_bytes": "Bytes",
+}
+"""Measures that have a table over all scenarios."""
 Standings = Mapping[str, Standing]
 Analyses = Mapping[str, Analysis]
 
 
-def overview_tables(
-    labels: Sequence[str],
-    references: tuple[str, str],
-    standings: Standings,
-    analyses: Analyses,
-    total: Overall,
-) -> list[Table]:
-    """What all scenarios say: scores, returns, who is clearly better than whom, and how probably."""
-    order = sorted(labels, key=lambda label: -total.scores[label].value if label in total.scores else np.inf)
-    tables = [_scores(order, references, standings, total), _returns(order, standings, analyses)]
-    if len(labels) > 1:
-        tables += [_tallies(order, standings, total), _improvement(order, standings, total)]
-    return tables
+def overview_tables(result: BenchmarkResult) -> list[Table]:
+    """What all scenarios say: scores, who is clearly better than whom and how probably, every measure."""
+    order, standings, analyses, total = result.ranking, result.standings, result.analyses, result.overall
+    return [
+        _scores(order, result.references, standings, total),
+        _tallies(order, total),
+        _improvement(order, standings, total),
+        *(_measure(order, measure, title, standings, analyses) for measure, title in TITLES.items()),
+        _targets(order, analyses),
+    ]
 
 
-def standing_table(scenario: str, s: Standing, analysis: Analysis) -> Table:
+def standing_table(scenario: str, result: BenchmarkResult) -> Table:
     """The schedulers of a scenario by return, each with those it is not told apart from."""
+    s, analysis = result.standings[scenario], result.analyses[scenario]
     returns = {label: measures["total_reward"] for label, measures in analysis.summary.items()}
     order = sorted(returns, key=lambda label: -returns[label].value)
 
@@ -94,7 +102,7 @@ def _scores(order: Sequence[str], references: tuple[str, str], standings: Standi
     said = [
         f"The return on a scale on which {references[0]} is 0 and {references[1]} is 1: ratio of "
         f"interquartile means of paired differences{'; ' + describe(how) if how else ''}.",
-        SIGNS,
+        _signs(RETURN.key),
     ]
     if several:
         said.append("All: mean over the scenarios, each counting alike, of those who played in all of them.")
@@ -104,7 +112,7 @@ def _scores(order: Sequence[str], references: tuple[str, str], standings: Standi
         )
 
     def cells(label: str) -> list[Cell]:
-        found = [_signed(s, s.scores, label, SCORE) for s in standings.values()]
+        found = [_signed(s, RETURN.key, s.scores, label, SCORE) for s in standings.values()]
         return [_of(total.scores, label, SCORE), *found] if several else found
 
     return Table(
@@ -115,24 +123,66 @@ def _scores(order: Sequence[str], references: tuple[str, str], standings: Standi
     )
 
 
-def _returns(order: Sequence[str], standings: Standings, analyses: Analyses) -> Table:
-    returns = {
-        name: {label: measures["total_reward"] for label, measures in analysis.summary.items()}
+def _measure(
+    order: Sequence[str], measure: str, title: str, standings: Standings, analyses: Analyses
+) -> Table:
+    """One measure of all schedulers in all scenarios, in units that suit each scenario."""
+    columns = {
+        name: next(c for c in unit_columns(analysis.summary) if c.key == measure)
         for name, analysis in analyses.items()
     }
-    how = describe(e for each in returns.values() for e in each.values())
+    values = {
+        name: {label: measures[measure] for label, measures in analysis.summary.items()}
+        for name, analysis in analyses.items()
+    }
+    units = {name: column.title.partition("\n")[2] for name, column in columns.items() if measure in COSTS}
+    how = describe(e for each in values.values() for e in each.values())
     return Table(
-        "Returns",
-        f"Interquartile means over episodes and training seeds; {how}. {SIGNS}{marks_explained(order)}",
-        ["Scheduler", *standings],
+        title,
+        f"Interquartile means over episodes and training seeds; {how}. {_signs(measure)}"
+        + marks_explained(order),
+        ["Scheduler", *(f"{name}\n{units[name]}" if name in units else name for name in standings)],
         [
-            (label, [_signed(s, returns[name], label, RETURN) for name, s in standings.items()])
+            (
+                label,
+                [_signed(s, measure, values[name], label, columns[name]) for name, s in standings.items()],
+            )
             for label in order
         ],
     )
 
 
-def _tallies(order: Sequence[str], standings: Standings, total: Overall) -> Table:
+def _targets(order: Sequence[str], analyses: Analyses) -> Table:
+    """Time to the target in all scenarios."""
+    found = {name: analysis.time_to_target for name, analysis in analyses.items()}
+    columns = {
+        name: scaled("time_s", name, max(t.time_s.value for t in each.values()), SECONDS, 3)
+        for name, each in found.items()
+    }
+
+    def shown(name: str, label: str) -> Cell:
+        if label not in found[name]:
+            return Cell(NONE)
+        t = found[name][label]
+        bound = "≥ " if t.is_bound else ""
+        reached = f"{number(t.share, SHARE)} % ({interval(t.share, SHARE)})"
+        return Cell(
+            bound + number(t.time_s, columns[name]), f"{interval(t.time_s, columns[name])}; {reached}"
+        )
+
+    heads = [f"{columns[name].title},\nto {analysis.target:.0%}" for name, analysis in analyses.items()]
+    return Table(
+        "Time to a target accuracy",
+        "Simulated time until the validation accuracy is that of the column; interquartile mean, and the "
+        "share of the episodes that get there within the budget. An episode that never does counts with the "
+        "whole budget (≥ : such episodes are in the middle half, the true time is longer)."
+        + marks_explained(order),
+        ["Scheduler", *heads],
+        [(label, [shown(name, label) for name in found]) for label in order],
+    )
+
+
+def _tallies(order: Sequence[str], total: Overall) -> Table:
     def shown(row: str, column: str) -> Cell:
         tally = total.tallies[row].get(column)
         return Cell(f"{tally.better} : {tally.even} : {tally.worse}" if tally else NONE)
@@ -162,11 +212,23 @@ def _of(values: Mapping[str, Estimate], key: str, column: Column) -> Cell:
     return cell(values[key], column) if key in values else Cell(NONE)
 
 
-def _signed(s: Standing, values: Mapping[str, Estimate], label: str, column: Column) -> Cell:
-    """A value, and whether it is the best or not told apart from it."""
+def _signs(measure: str) -> str:
+    """What the signs mean."""
+    what = (
+        "the highest return" if measure == RETURN.key else "the least" if measure in COSTS else "the highest"
+    )
+    return (
+        f"●: {what} of those who know only what a scheduler can know; ≈: not told apart from it (the "
+        f"interval of the paired difference holds 0, or rests on fewer than {ENOUGH} values)."
+    )
+
+
+def _signed(s: Standing, measure: str, values: Mapping[str, Estimate], label: str, column: Column) -> Cell:
+    """A value, and whether it is the best in that measure or not told apart from the best."""
     if label not in values:
         return Cell(NONE)
-    sign = BEST if label == s.best else EVEN if s.best in s.even(label) else ""
+    lead = s.leads[measure]
+    sign = BEST if label == lead.best else EVEN if label in lead.even else ""
     return Cell(number(values[label], column) + sign, interval(values[label], column))
 
 

@@ -106,6 +106,7 @@ def render_page(
     tables: Sequence[Table] = (),
     pictures: Iterable[Picture] = (),
     remarks: Sequence[str] = (),
+    command: str = "report",
 ) -> str:
     """A page of sections; the same for the same input.
 
@@ -115,6 +116,7 @@ def render_page(
         tables: what all sections say together.
         pictures: of the same.
         remarks: paragraphs about how to read the numbers, beside those of every page.
+        command: that makes the page.
     """
     environment = Environment(
         loader=PackageLoader("snakegym.training.report"),
@@ -133,6 +135,7 @@ def render_page(
         tables=tables,
         pictures=pictures,
         remarks=remarks,
+        command=command,
     )
 
 

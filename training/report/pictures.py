@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 
@@ -35,47 +35,66 @@ class Picture:
 
 def section_pictures(evaluation: Evaluation, analysis: Analysis) -> Iterator[Picture]:
     """All pictures of one evaluation."""
+    columns = {column.key: column for column in unit_columns(analysis.summary)}
+    yield from _of_accuracy(analysis, columns)
+    yield from _of_comparison(evaluation, analysis, columns)
+    yield from _of_episodes(evaluation, analysis, columns)
+
+
+def _of_accuracy(analysis: Analysis, columns: Mapping[str, Column]) -> Iterator[Picture]:
     records, summary = flat(analysis.groups), analysis.summary
-    columns = unit_columns(summary)
-    budget = float(evaluation.scenario["process"]["budget"]["time_s"])
     yield drawn(
         "Accuracy over time",
         "Median validation accuracy over simulated time; the band is the middle half of the episodes.",
-        "Validation accuracy at the end: " + _values(analysis, _column(columns, "validation_accuracy")),
+        "Validation accuracy at the end: " + _values(analysis, columns["validation_accuracy"]),
         plots.accuracy_over_time(records),
     )
     yield drawn(
         "Returns",
         "Gain in accuracy minus costs, in reward units. Dots are episodes; mark and bar are the "
         f"interquartile mean and its {kinds(summary)}.",
-        "Return: " + _values(analysis, _column(columns, "total_reward")),
+        "Return: " + _values(analysis, columns["total_reward"]),
         plots.returns(records, {label: m["total_reward"] for label, m in summary.items()}),
     )
+
+
+def _of_comparison(
+    evaluation: Evaluation, analysis: Analysis, columns: Mapping[str, Column]
+) -> Iterator[Picture]:
+    summary = analysis.summary
     yield drawn(
         "Performance profiles",
         "The share of episodes that end with at least this much; a curve above another one is better "
         "everywhere. Bands are pointwise 95 % intervals, exact binomial.",
-        "Test accuracy: " + _values(analysis, _column(columns, "test_accuracy")),
+        "Test accuracy: " + _values(analysis, columns["test_accuracy"]),
         summary_plots.profiles(analysis.groups),
     )
     yield drawn(
         "Accuracy against costs",
         f"Interquartile means, {kinds(summary)}. Filled marks on the grey line are the best trade-offs; "
         "at hollow ones another scheduler is at least as accurate for at most the cost.",
-        "; ".join(f"{c.title}: {_values(analysis, c)}" for c in columns if c.key in COSTS),
-        summary_plots.fronts(summary, columns),
+        "; ".join(f"{columns[key].title}: {_values(analysis, columns[key])}" for key in COSTS),
+        summary_plots.fronts(summary, list(columns.values())),
     )
     yield drawn(
         f"Time to {analysis.target:.0%}",
         "The share of episodes whose validation accuracy has been that high. Bands are pointwise 95 % "
         "intervals, exact binomial.",
         _each(analysis, lambda label: f"{analysis.time_to_target[label].share.value:.0%} of the episodes"),
-        summary_plots.reached(analysis.groups, analysis.target, budget),
+        summary_plots.reached(
+            analysis.groups, analysis.target, float(evaluation.scenario["process"]["budget"]["time_s"])
+        ),
     )
+
+
+def _of_episodes(
+    evaluation: Evaluation, analysis: Analysis, columns: Mapping[str, Column]
+) -> Iterator[Picture]:
+    records = flat(analysis.groups)
     yield drawn(
         "What the gain cost",
         "Mean reward terms: the diamond is the gain in accuracy, the bars what is taken off for costs.",
-        "Return: " + _values(analysis, _column(columns, "total_reward")),
+        "Return: " + _values(analysis, columns["total_reward"]),
         plots.cost_breakdown(records),
     )
     layers = [hop["layer"] for episodes in records.values() for e in episodes for hop in e["trace"]]
@@ -106,7 +125,3 @@ def _values(analysis: Analysis, column: Column) -> str:
         return number(e, column) + (f" ({bounds})" if bounds else "")
 
     return _each(analysis, say)
-
-
-def _column(columns: list[Column], key: str) -> Column:
-    return next(c for c in columns if c.key == key)

@@ -49,10 +49,14 @@ def _git(file: Path, *arguments: str) -> str:
 
 @cache
 def code_digest() -> str:
-    """SHA-256 of the code that decides on the numbers of an episode: agents, environment, Snake Learning."""
+    """SHA-256 of what decides on the numbers of an episode: agents, environment, Snake Learning, their files.
+
+    Scenarios are compared by themselves.
+    """
     digest = hashlib.sha256()
     for package in (snakegym, snakegym.agents, snakegym.envs):
         root = Path(str(package.__file__)).parent
-        for path in sorted(root.rglob("*.py")):
+        files = (path for path in root.rglob("*") if path.is_file() and path.suffix not in (".pyc", ".yaml"))
+        for path in sorted(files):
             digest.update(f"{path.relative_to(root).as_posix()}\0".encode() + path.read_bytes() + b"\0")
     return digest.hexdigest()

@@ -21,6 +21,16 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 DASHES: tuple[str, ...] = ("-", "--", "-.", ":")
 
 
+def colour_of(index: int) -> str:
+    """Of the curve of that number, from 0."""
+    return PALETTE[index % len(PALETTE)]
+
+
+def variant_of(index: int, variants: Sequence[str]) -> str:
+    """Dashes or a marker of the curve of that number: another one where a colour comes again."""
+    return variants[(index + index // len(PALETTE)) % len(variants)]
+
+
 def save(figure: Figure, path: Path) -> None:
     """Write a PNG in one step, every text in it as it is."""
     with replacing(path) as temporary:

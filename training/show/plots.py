@@ -16,7 +16,16 @@ from numpy.typing import NDArray
 
 from snakegym.training.analysis.intervals import Estimate, describe
 from snakegym.training.episodes.play import EpisodeRecord
-from snakegym.training.show.figures import DASHES, PALETTE, legend_right, literal, new_figure, time_axis
+from snakegym.training.show.figures import (
+    DASHES,
+    PALETTE,
+    colour_of,
+    legend_right,
+    literal,
+    new_figure,
+    time_axis,
+    variant_of,
+)
 
 COSTS = {"time": "#0072B2", "energy": "#E69F00", "bytes": "#009E73", "illegal": "#D55E00"}
 RECEIVE, SEND, MISHAP = "#c8c8c8", "#6e6e6e", "#D55E00"
@@ -63,8 +72,8 @@ def accuracy_over_time(records: Records) -> Figure:
     for i, (label, episodes) in enumerate(records.items()):
         curves = np.stack([_accuracy_at(r, grid) for r in episodes])
         low, middle, high = np.quantile(curves, (0.25, 0.5, 0.75), axis=0)
-        colour = PALETTE[i % len(PALETTE)]
-        ax.plot(grid / unit, middle, color=colour, ls=DASHES[i % len(DASHES)], label=literal(label))
+        colour = colour_of(i)
+        ax.plot(grid / unit, middle, color=colour, ls=variant_of(i, DASHES), label=literal(label))
         ax.fill_between(grid / unit, low, high, color=colour, alpha=0.15, lw=0)
     ax.set(xlabel=label_of_time, ylabel="Validation accuracy", xlim=(0, end / unit))
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
@@ -104,7 +113,7 @@ def returns(records: Records, estimates: Mapping[str, Estimate]) -> Figure:
     """Every episode's return, with interquartile mean and interval."""
     figure, (ax,) = new_figure(1, height=max(2.2, 1.2 + 0.45 * len(records)))
     for i, (label, episodes) in enumerate(records.items()):
-        colour = PALETTE[i % len(PALETTE)]
+        colour = colour_of(i)
         values = [r["total_reward"] for r in episodes]
         # Spread over the height in episode order: no randomness, and the same episode at the same height.
         heights = i + np.linspace(-0.25, 0.25, len(values))

@@ -14,7 +14,7 @@ from snakegym.training.analysis.intervals import Band, Estimate, Floats, profile
 from snakegym.training.analysis.statistics import front
 from snakegym.training.analysis.targets import reach_times
 from snakegym.training.show.evaluation import COSTS
-from snakegym.training.show.figures import DASHES, PALETTE, literal, new_figure, time_axis
+from snakegym.training.show.figures import DASHES, colour_of, literal, new_figure, time_axis, variant_of
 from snakegym.training.show.tables import Column
 
 POINTS = 240
@@ -70,13 +70,13 @@ def fronts(summary: Mapping[str, Mapping[str, Estimate]], columns: Sequence[Colu
         ax.plot(costs[best][order], accuracies[best][order], color="#888888", lw=1, drawstyle="steps-post")
         for i, (label, measures) in enumerate(summary.items()):
             x, y = costs[i], accuracies[i]
-            colour = PALETTE[i % len(PALETTE)]
+            colour = colour_of(i)
             ax.errorbar(
                 x,
                 y,
                 xerr=_reach(measures[column.key], column.factor),
                 yerr=_reach(measures["test_accuracy"], 1),
-                fmt=MARKERS[i % len(MARKERS)],
+                fmt=variant_of(i, MARKERS),
                 color=colour,
                 mfc=colour if best[i] else "white",
                 ms=7,
@@ -99,9 +99,10 @@ def bands(figure: Figure, ax: Axes, x: Floats, labels: Sequence[str], curves: Se
 
 def _draw_bands(ax: Axes, x: Floats, labels: Sequence[str], curves: Sequence[Band]) -> None:
     for i, (label, band) in enumerate(zip(labels, curves, strict=True)):
-        colour = PALETTE[i % len(PALETTE)]
-        style = DASHES[i % len(DASHES)]
-        ax.plot(x, band.value, color=colour, ls=style, drawstyle="steps-mid", label=literal(label))
+        colour = colour_of(i)
+        ax.plot(
+            x, band.value, color=colour, ls=variant_of(i, DASHES), drawstyle="steps-mid", label=literal(label)
+        )
         if band.low is not None and band.high is not None:
             ax.fill_between(x, band.low, band.high, color=colour, alpha=0.12, lw=0, step="mid")
     ax.set_ylim(-0.03, 1.03)

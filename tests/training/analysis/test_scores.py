@@ -1,5 +1,7 @@
 """Scores between two references, in one scenario and over several."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -16,17 +18,22 @@ from snakegym.training.analysis.intervals import (
     probability_of_improvement,
     profile,
 )
-from snakegym.training.analysis.scores import Tally, overall, standing
+from snakegym.training.analysis.scores import Lead, Tally, overall, standing
 
 WORLD = np.random.default_rng(5).normal(size=12)
 """What the episodes have in common."""
+
+
+def record(total: float) -> Any:
+    """An episode of that return; the higher it is, the more it cost."""
+    return {"total_reward": total, "test_accuracy": 0.5, "time_s": total, "energy_j": total, "n_bytes": total}
 
 
 def groups(**returns: ArrayLike) -> Groups:
     """Schedulers with these returns, [episodes] or [training seeds, episodes]."""
     return {
         label.replace("_", " "): Runs(
-            [[{"total_reward": x} for x in row] for row in np.atleast_2d(values)],  # type: ignore[misc]
+            [[record(x) for x in row] for row in np.atleast_2d(values)],
             np.ndim(values) == 2,
         )
         for label, values in returns.items()
@@ -65,7 +72,7 @@ class TestOneScenario:
         assert normalised(WORLD, WORLD, WORLD) is None
         found = standing(groups(a=WORLD, b=WORLD + noise, c=WORLD + 3), "a", "b")
         assert (found.scores, found.episodes) == ({}, {})
-        assert found.best == "c"
+        assert found.leads["total_reward"].best == "c"
 
     def test_a_badly_known_scale_widens_the_interval(self) -> None:
         rough = np.random.default_rng(2).normal(2, 1.5, 12)
@@ -113,13 +120,20 @@ class TestOneScenario:
         found = standing(groups(zero=WORLD, near=WORLD + 0.1 * noise, one=WORLD + 2), "zero", "one")
         assert found.even("zero") == ["near"]
         assert found.even("one") == []
-        assert found.best == "one"
+        assert found.leads["total_reward"].best == "one"
         few = standing(groups(zero=WORLD[:5], near=WORLD[:5], one=WORLD[:5] + 2), "zero", "one")
         assert few.even("one") == ["zero", "near"], "five values tell nothing apart"
 
+    def test_costs_are_better_the_smaller_they_are(self) -> None:
+        noise = 0.1 * np.random.default_rng(6).normal(size=12)
+        found = standing(groups(zero=WORLD, near=WORLD + noise, one=WORLD + 2), "zero", "one").leads
+        assert found["total_reward"] == Lead("one", [])
+        assert sorted([found["time_s"].best, *found["time_s"].even]) == ["near", "zero"]
+        assert sorted([found["test_accuracy"].best, *found["test_accuracy"].even]) == ["near", "one", "zero"]
+
     def test_the_best_knows_no_future(self) -> None:
         found = standing(groups(zero=WORLD, mine=WORLD + 1, **{"seer_†": WORLD + 2}), "zero", "seer †")
-        assert found.best == "mine"
+        assert found.leads["total_reward"] == Lead("mine", [])
 
 
 class TestSeveralScenarios:

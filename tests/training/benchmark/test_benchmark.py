@@ -10,6 +10,7 @@ import pytest
 
 from snakegym.agents import registry
 from snakegym.errors import SnakegymError
+from snakegym.training.benchmark import benchmark as command
 from snakegym.training.benchmark import results
 from snakegym.training.benchmark.benchmark import benchmark
 from snakegym.training.benchmark.config import BenchmarkConfig
@@ -37,14 +38,14 @@ def run(snakegym: Run, short: list[str], monkeypatch: pytest.MonkeyPatch) -> Run
     monkeypatch.setattr(html, "section_pictures", lambda *_: [])
     monkeypatch.setattr(results, "_figures", lambda *_: {})
 
-    def command(out: str, *more: object, scenarios: list[str] = short, rules: Rules = ("random",)) -> Any:
+    def run(out: str, *more: object, scenarios: list[str] = short, rules: Rules = ("random",)) -> Any:
         asked = [part for s in scenarios for part in ("--scenario", s)]
         asked += [part for s in rules for part in ("--scheduler", s)]
         given = {"--episodes": 2, "--jobs": 1, "--one": "greedy"}
         given |= dict(zip(map(str, more[::2]), more[1::2], strict=True))
         return snakegym("benchmark", *asked, *(w for o in given.items() for w in o), "--out", out)
 
-    return command
+    return run
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -217,6 +218,26 @@ def test_training_seeds_are_one_scheduler(run: Run, tiny: str, tmp_path: Path) -
     assert [(r["run"], r["training_seed"]) for r in trained] == [
         (f"runs/ppo-{seed}", str(seed)) for seed in (0, 0, 1, 1)
     ]
+
+
+def test_all_scenarios_are_those_that_can_be_played(
+    run: Run, short: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SNAKEGYM_DATA", raising=False)
+    measured = tmp_path / "measured.yaml"
+    text = Path(short[0]).read_text().replace("name: tiny", "name: measured")
+    measured.write_text(text.replace("mode: cs", "mode: cs\n  traces: {source: folder}"))
+    monkeypatch.setattr(command, "list_scenarios", lambda: (*short, str(measured)))
+    with pytest.warns(match=r"scenario '.*measured.yaml' is left out: "):
+        status, _, err = run("out", scenarios=["all"])
+    assert status == 0, err
+    assert list(json.loads((tmp_path / "out" / "benchmark.json").read_text())["scenarios"]) == [
+        "tiny",
+        "other",
+    ]
+    status, _, err = run("by-name", scenarios=[*short, str(measured)])
+    assert (status, err.count("\n")) == (2, 1)
+    assert not (tmp_path / "by-name").exists()
 
 
 def test_from_python_the_result_comes_back(run: Run, short: list[str], tmp_path: Path) -> None:
