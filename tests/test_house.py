@@ -16,6 +16,8 @@ ROOT = Path(__file__).parents[1]
 FLOORS = ("training", "agents", "envs", "snakegym")
 """From the top; a module may import what stands right of it, and its own."""
 COMMANDS = (
+    "sweep",
+    "sweeps",
     "scenarios",
     "traces",
     "experiment",

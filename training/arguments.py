@@ -1,13 +1,15 @@
-"""Command lines as programs write them: `wandb agent` gives every option as `--key=value`.
+"""Command lines as programs and files write them.
 
-Its values are Python's: `--resume=False` for a switch, `--target_kl=None`, `--net_arch=[64, 64]`, and a whole
-mapping for nested parameters. They are put here as our parser knows them.
+`wandb agent` gives every option as `--key=value`. Its values are Python's: `--resume=False` for a switch,
+`--target_kl=None`, `--net_arch=[64, 64]`, and a whole mapping for nested parameters. They are put here as our
+parser knows them, and so are the options in a file that `--config` names.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -22,8 +24,9 @@ SECTIONS = tuple(
     name for name, field in Scenario.model_fields.items() if hasattr(field.annotation, "model_fields")
 )
 """Parts of a scenario: `--network.nodes=9` is `--set network.nodes=9`."""
-Kind = Literal["switch", "list", "appends", "value", "group"]
+Kind = Literal["switch", "list", "appends", "value", "group", "positional"]
 _APPENDS = get_args(tyro.conf.UseAppendAction[tuple[str, ...]])[1]
+_POSITIONAL = get_args(tyro.conf.Positional[str])[1]
 _WORDS = ("True", "False", "None")
 
 
@@ -38,7 +41,9 @@ def kinds_of(command: type[Any]) -> dict[str, Kind]:
         if is_dataclass(hint):
             found |= {field.name: "group", **kinds_of(hint)}  # type: ignore[arg-type]
         else:
-            found[field.name] = "appends" if _APPENDS in marks else _kind(hint)
+            found[field.name] = (
+                "appends" if _APPENDS in marks else "positional" if _POSITIONAL in marks else _kind(hint)
+            )
     return found
 
 
@@ -63,6 +68,87 @@ def as_we_write(arguments: Sequence[str], command: type[Any]) -> list[str]:
     kinds = kinds_of(command)
     end = [*arguments, "--"].index("--")
     return [word for part in _options(arguments[:end]) for word in _written(part, kinds)] + [*arguments[end:]]
+
+
+def document_of(config: Any) -> dict[str, Any]:
+    """The options of a command as plain data that a file for `--config` can hold, its groups' beside its own.
+
+    Args:
+        config: dataclass of the command's options; what is None or empty is left out.
+    """
+    found: dict[str, Any] = {}
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if is_dataclass(value):
+            found |= document_of(value)
+        elif value is not None and value != ():
+            plain = [*map(str, value)] if isinstance(value, tuple) and isinstance(value[0], Path) else value
+            plain = list(plain) if isinstance(plain, tuple) else plain
+            found[field.name] = str(plain) if isinstance(plain, Path) else plain
+    return found
+
+
+def config_file(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
+    """The file that `--config` names, and the other words. Raises SnakegymError if it names none."""
+    words = list(arguments)
+    for place, word in enumerate(words):
+        if word == "--":
+            break
+        if word == "--config":
+            if place + 1 == len(words):
+                raise SnakegymError("--config: found nothing behind it, expected a .yaml file")
+            return words[place + 1], words[:place] + words[place + 2 :]
+        if word.startswith("--config="):
+            return word.partition("=")[2], words[:place] + words[place + 1 :]
+    return None, words
+
+
+def from_document(document: Any, origin: str, command: type[Any], given: Sequence[str]) -> list[str]:
+    """The words of a command line that say what a document says, but for options that are given otherwise.
+
+    Args:
+        document: from options, with underscores or hyphens, to values; sections of a scenario are mappings.
+        origin: names it in errors.
+        command: dataclass of the command's options.
+        given: words of the command line, which count more.
+
+    Raises:
+        SnakegymError: no mapping, or an unknown option.
+    """
+    if not isinstance(document, Mapping):
+        raise SnakegymError(
+            f"{origin}: found {type(document).__name__}, expected a mapping from options to values"
+        )
+    kinds = kinds_of(command)
+    said = {_plain(word) for word in given if word.startswith("--")}
+    positional, options = [], list[str]()
+    for key, value in document.items():
+        name = key.replace("-", "_").removeprefix("ppo.")
+        kind = kinds.get(name)
+        if kind is None and not ("set" in kinds and name.partition(".")[0] in SECTIONS):
+            known = ", ".join(n for n, k in kinds.items() if k != "group")
+            raise SnakegymError(f"{origin}: unknown option '{key}', expected one of {known}")
+        if kind == "group":
+            options += from_document(value, f"{origin}: {key}", command, given)
+        elif kind == "positional":
+            if all(word.startswith("--") for word in given[:1]):
+                positional += [str(v) for v in (value if isinstance(value, list) else [value])]
+        elif name not in said and value is not None:
+            options += _spelled(name, value, kind)
+    return [*positional, *options]
+
+
+def _spelled(name: str, value: Any, kind: Kind | None) -> list[str]:
+    if kind == "appends":
+        return [f"--{name}={v}" for v in (value if isinstance(value, list) else [value])]
+    if kind == "list" and isinstance(value, list):
+        return [f"--{name}", *map(str, value)]
+    return [f"--{name}={value}"]
+
+
+def _plain(word: str) -> str:
+    name = word.partition("=")[0][2:].replace("-", "_").removeprefix("ppo.")
+    return name.removeprefix("no_")
 
 
 def _options(arguments: Sequence[str]) -> Iterator[str]:

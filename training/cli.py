@@ -6,15 +6,17 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stderr, suppress
 from dataclasses import dataclass, field
-from io import TextIOWrapper
+from io import StringIO, TextIOWrapper
 from typing import Annotated, Any
 
 import tyro
 
+from snakegym.documents import parse_yaml
 from snakegym.errors import SnakegymError, SnakegymWarning
-from snakegym.training.arguments import as_we_write
+from snakegym.files import read_text, user_path
+from snakegym.training.arguments import as_we_write, config_file, from_document
 from snakegym.training.benchmark.config import BenchmarkConfig
 from snakegym.training.evaluate.config import EvaluateConfig
 from snakegym.training.experiment.config import ExperimentConfig
@@ -25,6 +27,7 @@ from snakegym.training.play.config import PlayConfig
 from snakegym.training.repeated import refuse_repeated
 from snakegym.training.report.config import ReportConfig
 from snakegym.training.scenarios.config import CheckScenario, ListScenarios, ShowScenario
+from snakegym.training.sweep.config import SweepConfig
 from snakegym.training.traces.config import ParsedTraces, Traces
 
 Command = (
@@ -36,6 +39,7 @@ Command = (
     | CompareConfig
     | ExperimentConfig
     | FitConfig
+    | SweepConfig
     | ListScenarios
     | CheckScenario
     | ShowScenario
@@ -70,6 +74,7 @@ Parsed = (
     | Annotated[CompareConfig, tyro.conf.subcommand("compare")]
     | Annotated[ExperimentConfig, tyro.conf.subcommand("experiment")]
     | Annotated[FitConfig, tyro.conf.subcommand("fit")]
+    | Annotated[SweepConfig, tyro.conf.subcommand("sweep")]
     | Annotated[AboutScenarios, tyro.conf.subcommand("scenarios")]
     | Annotated[AboutTraces, tyro.conf.subcommand("traces")]
 )
@@ -82,12 +87,15 @@ OF_ONE_WORD: dict[str, type[Any]] = {
     "compare": CompareConfig,
     "benchmark": BenchmarkConfig,
     "experiment": ExperimentConfig,
+    "fit": FitConfig,
+    "sweep": SweepConfig,
 }
 """Commands that have no commands below them."""
 
 ABOUT = """Schedule Snake Learning on mobile networks: train a policy, compare it with planners and rules.
 
-Start with `snakegym scenarios`. Each command explains itself: `snakegym train --help`."""
+Start with `snakegym scenarios`. Each command explains itself: `snakegym train --help`. Each takes its options
+from a YAML file, too: --config FILE; those on the command line count more."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -154,14 +162,43 @@ def parse(argv: Sequence[str]) -> Command:
         print(f"snakegym {version('snakegym')}")
         sys.exit(0)
     name, *options = [*argv] or [""]
-    parsed = tyro.cli(
-        Parsed,
-        prog="snakegym",
-        description=ABOUT,
-        args=[name, *as_we_write(options, OF_ONE_WORD[name])] if name in OF_ONE_WORD else argv,
-        config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes),
-    )
+    file = None
+    if name in OF_ONE_WORD:
+        file, options = config_file(options)
+        said = [] if file is None else in_file(file, OF_ONE_WORD[name], options)
+        argv = [name, *as_we_write([*said, *options], OF_ONE_WORD[name])]
+    with one_line(file):
+        parsed = tyro.cli(
+            Parsed,
+            prog="snakegym",
+            description=ABOUT,
+            args=argv,
+            config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes),
+        )
     return parsed.command if isinstance(parsed, AboutScenarios | AboutTraces) else parsed
+
+
+def in_file(file: str, command: type[Any], options: Sequence[str]) -> list[str]:
+    """The options in a file for `--config`, but for those given. Raises SnakegymError if it is none."""
+    text = read_text(user_path(file), "the options")
+    return from_document(parse_yaml(text, file) or {}, file, command, options)
+
+
+@contextmanager
+def one_line(file: str | None) -> Iterator[None]:
+    """What the parser refuses is said in one line that names the file, if options came from one."""
+    if file is None:
+        yield
+        return
+    said = StringIO()
+    try:
+        with redirect_stderr(said):
+            yield
+    except SystemExit as stop:
+        if not stop.code:
+            raise
+        words = said.getvalue().translate(dict.fromkeys(map(ord, "│╭╮╰╯─"), " ")).split()
+        raise SnakegymError(f"{file}: {' '.join(words)[:300]}") from None
 
 
 def run(command: Command) -> None:
@@ -204,6 +241,10 @@ def run(command: Command) -> None:
             from snakegym.training.fit.command import fit
 
             fit(command)
+        case SweepConfig():
+            from snakegym.training.sweep.command import sweep
+
+            sweep(command)
         case CheckScenario():
             from snakegym.training.scenarios.check import check
 

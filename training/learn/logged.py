@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from snakegym.envs.reward import TERMS
 from snakegym.training.episodes.play import EpisodeRecord
 from snakegym.training.learn.checkpoints import Row
 
@@ -26,6 +27,36 @@ HOP_COLUMNS = (
     "accuracy",
     "interrupted",
 )
+
+_EPISODE = (
+    "return",
+    *(f"reward_{term}" for term in TERMS),
+    *("accuracy", "time_s", "energy_j", "n_bytes", "hops", "waits", "illegal", "interruptions"),
+)
+_VALIDATION = ("return", "accuracy", "time_s", "energy_j", "n_bytes", "hops", "interruptions", "illegal")
+_SB3 = (
+    *("rollout/ep_rew_mean", "rollout/ep_len_mean"),
+    *("time/fps", "time/iterations", "time/time_elapsed", "time/total_timesteps"),
+    *(
+        "train/approx_kl",
+        "train/clip_fraction",
+        "train/clip_range",
+        "train/clip_range_vf",
+        "train/entropy_loss",
+    ),
+    *("train/explained_variance", "train/learning_rate", "train/loss", "train/n_updates"),
+    *("train/policy_gradient_loss", "train/value_loss"),
+)
+METRIC_NAMES = (
+    "episodes",
+    *(f"rollout/{name}" for name in _EPISODE),
+    *(f"validation/{name}" for name in (*_VALIDATION, "accuracy_per_hop", "best_return")),
+    *("eval/mean_reward", "eval/mean_ep_length"),
+    *_SB3,
+)
+"""All that a training by PPO logs; algorithms of one's own may log others below `train/`."""
+SUMMARY_NAMES = ("best_validation_return", "best_timesteps")
+"""Known at the end alone."""
 
 
 def flat_config(described: Mapping[str, Any], scenario: str) -> dict[str, Any]:

@@ -35,6 +35,10 @@ GRACE_S = 5.0
 """For a task that is not wanted any more to end by itself (see `Say`)."""
 
 
+class WorkerDied(SnakegymError):
+    """A worker process ended in the middle of a task."""
+
+
 class Stopped(Exception):
     """The parent has no more use for the task."""
 
@@ -76,7 +80,7 @@ def working(
         threads: of torch in each worker process; None if the tasks do without torch.
 
     Raises:
-        SnakegymError: from `work`, or because a worker process died.
+        SnakegymError: from `work`; a WorkerDied because a worker process died.
     """
     if processes == 1:
         yield ((task, work(task, heard)) for task in tasks)
@@ -106,7 +110,7 @@ def _results(
             for future in done:
                 yield futures[future], future.result()
     except BrokenProcessPool:
-        raise SnakegymError(
+        raise WorkerDied(
             "a worker process died (out of memory?): what is finished is kept, try again with --jobs 1"
         ) from None
 

@@ -1,0 +1,1 @@
+"""`snakegym sweep`: many trainings with other hyperparameters, as a sweep file of Weights & Biases says."""

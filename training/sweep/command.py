@@ -1,0 +1,169 @@
+"""`snakegym sweep`: many trainings, and the best of them."""
+
+from __future__ import annotations
+
+import os
+import sys
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from snakegym.errors import SnakegymError
+from snakegym.training.runs import folder as runfolder
+from snakegym.training.runs.pool import WorkerDied, n_processes, working
+from snakegym.training.show.tables import console, print_tables
+from snakegym.training.sweep import outcome
+from snakegym.training.sweep.config import SweepConfig
+from snakegym.training.sweep.live import Board
+from snakegym.training.sweep.outcome import Ended
+from snakegym.training.sweep.plan import check, metric_of
+from snakegym.training.sweep.search import check_installed
+from snakegym.training.sweep.sweepfile import Sweep, load_sweep
+from snakegym.training.sweep.trial import Task, Worker
+from snakegym.training.sweep.trials import Result, Trials
+
+MOST_DEATHS = 3
+"""Of workers, one after the other, in which no trial is finished."""
+MOST_CANDIDATES = 3
+"""That are trained anew on fresh seeds, one after the other, until one holds what it promised."""
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """What came out of a sweep."""
+
+    folder: Path
+    best: Ended
+    """The best trial."""
+    trials: Sequence[Ended]
+    """All that are over."""
+
+
+def sweep(config: SweepConfig) -> SweepResult | None:
+    """Run the trials that are missing and say which is best.
+
+    Returns:
+        What came out; None where another command still runs trials of the sweep: whoever ends last writes it.
+
+    Raises:
+        SnakegymError: bad input; then nothing was written. Or no trial came to anything.
+        KeyboardInterrupt: with a line that says what is kept.
+    """
+    config.validate()
+    asked = load_sweep(config.file)
+    total = n_trials(config, asked)
+    check(asked, config.file)
+    if asked.method != "grid" or asked.stopping is not None:
+        check_installed()
+    worker = _worker(config, asked)
+    trials = Trials(config.out)
+    metric, maximize = metric_of(asked)
+    board = Board(trials, total, metric)
+    try:
+        with board.shown():
+            missing = [Task(n) for n in range(total) if trials.result(n) is None]
+            if len(missing) < total:
+                print(f"going on after {total - len(missing)} of {total} trials", file=sys.stderr)
+            _work(worker, missing, config.workers, board)
+            found = [e for e in outcome.ended(trials) if e.proposal.number < total]
+            if len(found) < total:
+                left = total - len(found)
+                print(f"{left} trials are run by another command: whoever ends last writes the results")
+                return None
+            found = _proven(worker, found, maximize, config, board)
+    except KeyboardInterrupt:
+        done = sum(trials.result(n) is not None for n in range(total))
+        raise KeyboardInterrupt(
+            f"{done} of {total} trials are kept in {config.out}, the same command goes on from there"
+        ) from None
+    about = {
+        "seed": config.seed,
+        "seeds_per_trial": config.seeds_per_trial,
+        "group": worker.labels.wandb_group,
+    }
+    with runfolder.locked(config.out):
+        best = outcome.write(config.out, asked, config.seed, found, about)
+    print_tables(console(), [outcome.table(asked, found)])
+    print(f"written to {config.out}{os.sep}: {', '.join(outcome.FILES[1:-1])}")
+    print(f"train with the best: snakegym train --config {config.out / 'best.yaml'} --out runs/best")
+    return SweepResult(config.out, best, found)
+
+
+def n_trials(config: SweepConfig, asked: Sweep) -> int:
+    """How many trials there are to be. Raises SnakegymError if nobody says."""
+    points = asked.n_points if asked.method == "grid" else None
+    wanted = [n for n in (config.trials or asked.run_cap, points) if n is not None]
+    if not wanted:
+        raise SnakegymError(f"--trials: found none, expected how many, as {config.file} says no run_cap")
+    return min(wanted)
+
+
+def _worker(config: SweepConfig, asked: Sweep) -> Worker:
+    """What runs the trials, after the folder is found to be a new one or that of the same sweep."""
+    document = {key: asked.document[key] for key in asked.document if key not in ("run_cap", "description")}
+    request = {"file": document, "seed": config.seed, "seeds_per_trial": config.seeds_per_trial}
+    runfolder.check_results(config.out, "sweep", outcome.FILES, request)
+    runfolder.make_folder(config.out)
+    path = config.out / outcome.FILES[0]
+    with runfolder.locked(config.out):
+        if not path.exists():
+            runfolder.write_json(path, {"request": request, "id": uuid.uuid4().hex[:8]})
+        sweep_id = str(runfolder.read_json(path).get("id"))
+    labels = replace(
+        config.labels,
+        wandb_group=config.labels.wandb_group or f"{asked.name}-{sweep_id}",
+        wandb_job_type=config.labels.wandb_job_type or "sweep",
+        wandb_project=config.labels.wandb_project or asked.document.get("project"),
+        wandb_entity=config.labels.wandb_entity or asked.document.get("entity"),
+    )
+    return Worker(config.out, asked, config.seed, config.seeds_per_trial, sweep_id, config.wandb, labels)
+
+
+def _work(worker: Worker, tasks: Sequence[Task], workers: int | None, board: Board) -> dict[Task, Result]:
+    """Run tasks until all are done; what a worker that died was at is run again."""
+    done: dict[Task, Result] = {}
+    tried: set[Task] = set()
+    deaths = 0
+    while left := [task for task in tasks if task not in tried]:
+        try:
+            with working(worker, left, n_processes(workers, len(left)), heard=board.hear) as results:
+                for task, result in results:
+                    tried.add(task)
+                    deaths = 0
+                    if result is not None:
+                        done[task] = result
+        except WorkerDied:
+            deaths += 1
+            if deaths > MOST_DEATHS:
+                raise
+            print("a worker died: what it was at goes on from its checkpoint", file=sys.stderr)
+    return done
+
+
+def _proven(
+    worker: Worker, found: list[Ended], maximize: bool, config: SweepConfig, board: Board
+) -> list[Ended]:
+    """The trials, the best of them with what it comes to on fresh seeds: until that is the best so, too."""
+    for _ in range(MOST_CANDIDATES):
+        order = outcome.ranked(found, maximize)
+        if not order or order[0].fresh or not config.fresh_seeds:
+            break
+        number = order[0].proposal.number
+        tasks = [Task(number, i) for i in range(config.fresh_seeds)]
+        results = _work(worker, tasks, config.workers, board)
+        values = tuple(r.value for task in tasks if (r := results.get(task)) and r.value is not None)
+        if not values:
+            break
+        found = [replace(e, fresh=values) if e.proposal.number == number else e for e in found]
+    return found
+
+
+def describe(folder: Path) -> dict[str, Any]:
+    """What sweep.json says. Raises SnakegymError if the folder holds no sweep."""
+    path = folder / outcome.FILES[0]
+    if not path.is_file():
+        raise SnakegymError(f"{folder}: found no {outcome.FILES[0]}, expected the folder of a sweep")
+    found: dict[str, Any] = runfolder.read_json(path)
+    return found

@@ -1,0 +1,196 @@
+"""Running trials: what each worker of a sweep does."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import sys
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from snakegym.agents.trained import CONFIG
+from snakegym.errors import SnakegymError
+from snakegym.training.learn.train import train
+from snakegym.training.runs.pool import Say
+from snakegym.training.runs.seeding import derive_seed
+from snakegym.training.sweep.plan import metric_of, training_of
+from snakegym.training.sweep.search import Seen, choose, to_be_stopped
+from snakegym.training.sweep.sweepfile import Sweep
+from snakegym.training.sweep.trials import Proposal, Report, Result, State, Trials
+from snakegym.training.tracking.options import Labels, WandbMode
+
+
+class Task(NamedTuple):
+    """A trial to run, or a training of it on a fresh seed."""
+
+    number: int
+    fresh: int | None = None
+
+
+class News(NamedTuple):
+    """What a worker says while it works."""
+
+    task: Task
+    state: str
+    timesteps: int
+    value: float | None
+
+
+@dataclass(frozen=True)
+class Worker:
+    """Runs the trials of a sweep; picklable, and all it knows of other trials lies in the folder."""
+
+    folder: Path
+    sweep: Sweep
+    seed: int
+    seeds_per_trial: int
+    sweep_id: str
+    wandb: WandbMode
+    labels: Labels
+
+    def __call__(self, task: Task, say: Say) -> Result | None:
+        """What came of the trial; None if another process runs it.
+
+        Raises:
+            SnakegymError: a file cannot be read or written.
+        """
+        trials = Trials(self.folder)
+        part = "trial" if task.fresh is None else f"fresh-{task.fresh}"
+        with trials.claimed(task.number, part) as mine:
+            if not mine:
+                return None
+            proposal = self.decide(trials, task.number)
+            if task.fresh is not None:
+                return self._run(trials, proposal, task, say)
+            return trials.result(task.number) or self._run(trials, proposal, task, say)
+
+    def decide(self, trials: Trials, number: int) -> Proposal:
+        """The settings of a trial: as decided on before, else decided on now."""
+        with trials.deciding():
+            proposal = trials.proposal(number)
+            if proposal is None:
+                variables = choose(self.sweep, number, self.seed, self.seen(trials, number))
+                proposal = Proposal(
+                    number=number, variables=variables, parameters=self.sweep.values(variables)
+                )
+                trials.propose(proposal)
+        return proposal
+
+    def seen(self, trials: Trials, but: int | None = None) -> list[Seen]:
+        """What is known of the other trials."""
+        found = []
+        for number in trials.numbers():
+            proposal, result = trials.proposal(number), trials.result(number)
+            if number == but or proposal is None:
+                continue
+            values = [report.value for report in trials.reports(number)]
+            found.append(
+                Seen(proposal.variables, values, result.value if result else None, result is not None)
+            )
+        return found
+
+    def _run(self, trials: Trials, proposal: Proposal, task: Task, say: Say) -> Result:
+        """All trainings of the task, one after the other; the result is kept."""
+        names = (
+            [f"run-{i}" for i in range(self.seeds_per_trial)]
+            if task.fresh is None
+            else [f"fresh-{task.fresh}"]
+        )
+        say(News(task, "running", 0, None))
+        values: dict[str, float] = {}
+        state: State = "finished"
+        message = ""
+        try:
+            for name in names:
+                values[name], stopped = self._train(trials, proposal, task, name, say)
+                if stopped:
+                    state = "stopped"
+                    break
+        except SnakegymError as error:
+            state, message = "failed", str(error)
+        value = float(np.mean([*values.values()])) if values and state != "failed" else None
+        result = Result(state=state, value=value, values=values, message=message)
+        if task.fresh is None:
+            trials.conclude(task.number, result)
+        say(News(task, state, 0, value))
+        return result
+
+    def _train(
+        self, trials: Trials, proposal: Proposal, task: Task, name: str, say: Say
+    ) -> tuple[float, bool]:
+        """One training; the metric at its end, and whether it was stopped early."""
+        metric, maximize = metric_of(self.sweep)
+        config = training_of(self.sweep, proposal.parameters)
+        place = trials.place(task.number)
+        seed = config.seed + int(name.removeprefix("run-")) if task.fresh is None else self._fresh(task.fresh)
+        out = place / name
+        reports = trials.reports(task.number, name)
+
+        def listen(metrics: Mapping[str, float], timesteps: int) -> bool:
+            value = metrics.get(metric)
+            if value is None or not math.isfinite(value):
+                return True
+            reports[:] = [r for r in reports if r.timesteps < timesteps]  # resumed: some come again
+            reports.append(Report(timesteps=timesteps, value=value))
+            trials.report(task.number, name, reports)
+            say(News(task, "running", timesteps, value))
+            if self.sweep.stopping is None or name != "run-0":
+                return True
+            own = [r.value for r in reports]
+            return not to_be_stopped(self.sweep.stopping, maximize, own, self.seen(trials, task.number))
+
+        config = replace(
+            config,
+            out=out,
+            resume=(out / CONFIG).exists(),
+            seed=seed,
+            wandb=self.wandb,
+            labels=replace(self.labels, wandb_name=f"{self.sweep.name}-{task.number:04d}-{name}"),
+        )
+        with _logged_to(place / f"{name}.log"), _called(f"{self.sweep_id}-{task.number:04d}-{name}"):
+            result = train(config, listen)
+        if metric == "best_validation_return" and result.best_return is not None:
+            return result.best_return, False
+        if not reports:
+            raise SnakegymError(f"the metric '{metric}' was never logged")
+        return reports[-1].value, result.stopped
+
+    def _fresh(self, index: int) -> int:
+        """A seed that no trial was trained with."""
+        return derive_seed(self.seed, "fresh", index)
+
+
+@contextlib.contextmanager
+def _called(run_id: str) -> Iterator[None]:
+    """Trainings in this block have that id."""
+    before = os.environ.get("WANDB_RUN_ID")
+    os.environ["WANDB_RUN_ID"] = run_id
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["WANDB_RUN_ID"]
+        else:
+            os.environ["WANDB_RUN_ID"] = before
+
+
+@contextlib.contextmanager
+def _logged_to(path: Path) -> Iterator[None]:
+    """What a training prints goes to a file: several print at a time, below a table that is alive."""
+    try:
+        file: Any = path.open("a", encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise SnakegymError(f"{path}: cannot write this file: {error.strerror or error}") from None
+    with file, contextlib.redirect_stdout(file), contextlib.redirect_stderr(file), warnings.catch_warnings():
+        warnings.showwarning = _print_warning
+        yield
+
+
+def _print_warning(message: Any, *_: Any, **__: Any) -> None:
+    print(f"warning: {message}", file=sys.stderr)

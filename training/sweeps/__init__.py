@@ -1,0 +1,1 @@
+"""Sweep files that ship with snakegym, for `snakegym sweep NAME` and for `wandb sweep`."""
