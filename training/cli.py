@@ -99,7 +99,9 @@ from a YAML file, too: --config FILE; those on the command line count more."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Entry point. Exits with 2 on bad input, 130 on Ctrl-C; never with a traceback for either."""
+    """Entry point. Exits with 2 on bad input, 1 where a scenario is not worth solving, 130 on Ctrl-C; never
+    with a traceback for any of them.
+    """
     _print_anything()
     try:
         with plain_warnings():
@@ -248,7 +250,8 @@ def run(command: Command) -> None:
         case CheckScenario():
             from snakegym.training.scenarios.check import check
 
-            check(command)
+            if not all(result.good for result in check(command)):
+                sys.exit(1)
         case ListScenarios():
             from snakegym.training.scenarios.listing import list_all
 

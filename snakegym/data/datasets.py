@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -65,6 +66,8 @@ class DataParts:
 def load_data(config: DataConfig) -> DataParts:
     """The dataset that `config` names, split and normalised (cached: same fields, same object).
 
+    Images of torchvision's datasets lie in `root`, or where that is null in $SNAKEGYM_DATA.
+
     The split is stratified by class and fixed: it depends on the fractions alone. The test part is
     the dataset's own, or `test_fraction` of all samples where it has none; the validation part is
     `validation_fraction` of what is left. Each channel is normalised to mean 0 and deviation 1 over
@@ -78,9 +81,14 @@ def load_data(config: DataConfig) -> DataParts:
         SnakegymError: unknown dataset, missing root or files, missing torchvision, a fraction
             that leaves a part empty, or samples of several shapes that cleaning does not remove.
     """
-    return _load(
-        config.dataset, config.root, config.validation_fraction, config.test_fraction, config.cleaning
-    )
+    root = config.root
+    if root is None and not _is_own(config.dataset):
+        root = os.environ.get("SNAKEGYM_DATA")
+    return _load(config.dataset, root, config.validation_fraction, config.test_fraction, config.cleaning)
+
+
+def _is_own(name: str) -> bool:
+    return ":" in name or name in list_plugins("dataset")
 
 
 @lru_cache(maxsize=4)
@@ -94,7 +102,7 @@ def _load(
     rng = np.random.default_rng(SPLIT_SEED)
     if name == "digits":
         rest, test = _split(_digits(), test_fraction, rng, "field 'data.test_fraction'")
-    elif ":" in name or name in list_plugins("dataset"):
+    elif _is_own(name):
         samples, own_test = load_own(name, root)
         rest, test = (
             _split(samples, test_fraction, rng, "field 'data.test_fraction'")

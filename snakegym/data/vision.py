@@ -42,7 +42,10 @@ def locate_vision(name: str, root: str | None) -> str:
     """
     kind = _dataset_class(name)
     if root is None:
-        raise SnakegymError(f"field 'data.root': found none, expected the folder that holds dataset '{name}'")
+        raise SnakegymError(
+            "field 'data.root': found none, nor $SNAKEGYM_DATA, expected the folder that holds dataset "
+            f"'{name}'"
+        )
     if not is_folder(Path(root)):
         raise SnakegymError(
             f"field 'data.root': found '{root}', expected an existing folder with dataset '{name}'"

@@ -29,7 +29,8 @@ class DataConfig(Section):
     dataset: PathText = "digits"
     """`digits` (scikit-learn's, embedded) or the name of a torchvision classification dataset."""
     root: PathText | None = None
-    """Folder of a torchvision dataset; never downloaded into. In a scenario file: relative to that file."""
+    """Folder of a torchvision dataset, never downloaded into; null: $SNAKEGYM_DATA. In a scenario file:
+    relative to that file."""
     partition: Literal["iid", "dirichlet", "quantity"] = "dirichlet"
     """`iid`: dealt out evenly; `dirichlet`: label mixes and sizes differ; `quantity`: sizes alone."""
     alpha: Annotated[float, Field(ge=1e-300, le=1e308)] = 0.5

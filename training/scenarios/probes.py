@@ -38,15 +38,15 @@ class Probe:
     """[nodes, layers, repetitions], NaN where a pair is illegal or was not drawn."""
 
 
-def probe(env: SerpentineEnv, seed: int) -> list[Probe]:
+def probe(env: SerpentineEnv, seed: int, n_states: int = STATES) -> list[Probe]:
     """Rewards of the legal pairs in states of random episodes; repetitions differ in the seed of training.
 
     Fewer states where episodes are over before there is a choice. `env` is used up.
     """
     rng = np.random.default_rng(derive_seed(seed, "probe"))
     states = []
-    for i in range(STATES):
-        hops = int(LATEST * (i + rng.random()) / STATES)
+    for i in range(n_states):
+        hops = int(LATEST * (i + rng.random()) / n_states)
         state = _walk(env, hops, episode_seed(seed, i, "probe"), rng)
         if state is not None:
             states.append((state, _chosen(state.view().legal, rng)))

@@ -12,11 +12,12 @@ from snakegym.errors import SnakegymError
 from snakegym.scenario import Scenario, list_scenarios, load_scenario
 
 MEASURED = ("metro-3g", "pedestrian-5g", "vehicular-5g")
-GENERATED = tuple(name for name in list_scenarios() if name not in MEASURED)
+IMAGES = "cifar10-vgg11"
+GENERATED = tuple(name for name in list_scenarios() if name not in (*MEASURED, IMAGES))
 
 
 def test_all_the_promised_ones_are_there():
-    assert set(list_scenarios()) >= {"default", "tidal", "flaky", "crowd", "large", *MEASURED}
+    assert set(list_scenarios()) >= {"default", "tidal", "flaky", "crowd", "large", IMAGES, *MEASURED}
 
 
 @pytest.mark.parametrize("name", list_scenarios())
@@ -38,6 +39,37 @@ def test_generated_ones_serve_every_split_with_a_trace_of_its_own_for_each_node(
     nodes = service.scenario.network.nodes
     assert len(set(controller.network.link_names)) == nodes
     assert len(set(controller.network.compute_names)) == nodes
+
+
+@pytest.mark.parametrize("name", [name for name in list_scenarios() if name not in (*MEASURED, IMAGES)])
+def test_some_devices_lack_memory_for_some_layers_and_layers_differ_in_size(name):
+    service = load_service(name)
+    needs = service.profile.hop_memory(service.scenario.learning)
+    sizes = [device.memory_bytes for device in service.scenario.network.devices]
+    assert min(sizes) < needs.max()
+    assert max(sizes) >= needs.max()
+    middle = service.profile.n_bytes[1:-1]
+    assert middle.max() > 3 * middle.min()
+
+
+def test_the_one_with_images_says_where_they_have_to_be(monkeypatch, tmp_path):
+    monkeypatch.delenv("SNAKEGYM_DATA", raising=False)
+    with pytest.raises(
+        SnakegymError, match=r"'data\.root': found none, nor \$SNAKEGYM_DATA, expected"
+    ) as error:
+        load_service(IMAGES)
+    assert "\n" not in str(error.value)
+    monkeypatch.setenv("SNAKEGYM_DATA", str(tmp_path))
+    with pytest.raises(SnakegymError, match=r"expected the files of torchvision dataset 'CIFAR10'"):
+        load_service(IMAGES)
+
+
+@pytest.mark.slow
+def test_the_one_with_images_reads_the_users_own(shared_data, monkeypatch):
+    monkeypatch.setenv("SNAKEGYM_DATA", str(shared_data))
+    controller, _ = load_service(IMAGES).start(np.random.default_rng(0))
+    assert controller.view().legal.any()
+    assert controller.view().nodes.samples.sum() == 47_500
 
 
 @pytest.mark.parametrize("name", MEASURED)
