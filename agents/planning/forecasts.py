@@ -1,16 +1,26 @@
-"""Forecasts of rates, from what the view shows: how fast nodes and links will be, and whether they stay.
-
-All are exact on a network whose rates never change.
-"""
+"""Forecasts of rates, from what the view shows: how fast nodes and links will be, and whether they stay."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Annotated, Protocol
 
 import numpy as np
+from pydantic import Field
 
 from snakegym.control.forecast import Rates, expected_rates
 from snakegym.control.view import Floats, ProcessView
+from snakegym.scenario import Section
+
+
+@dataclass(frozen=True)
+class Hazards:
+    """Drop-outs that interrupt a hop, each [n_nodes], per second."""
+
+    link: Floats
+    """While something is on the air."""
+    compute: Floats
+    """While the node computes."""
 
 
 class RateForecast(Protocol):
@@ -20,14 +30,15 @@ class RateForecast(Protocol):
         """Each [B, n_nodes]: of a hop that begins `ahead_s` [B] seconds, each >= 0, after the view."""
         ...
 
-    def hazard(self, view: ProcessView) -> Floats:
-        """[n_nodes]: drop-outs that interrupt a hop, per second of the hop."""
+    def hazards(self, view: ProcessView) -> Hazards:
+        """How often nodes drop out."""
         ...
 
 
 class RecentRates:
     """Half what is measured now and half the recent mean, however far ahead; nothing drops out.
 
+    Exact where rates never change.
     As `control.forecast.expected_rates`, which the Process Controller itself goes by.
     """
 
@@ -40,6 +51,91 @@ class RecentRates:
             np.broadcast_to(rates.downlink_bps, shape),
         )
 
-    def hazard(self, view: ProcessView) -> Floats:
+    def hazards(self, view: ProcessView) -> Hazards:
         """See `RateForecast`."""
-        return np.zeros(view.n_nodes)
+        return Hazards(np.zeros(view.n_nodes), np.zeros(view.n_nodes))
+
+
+class Reversion(Section):
+    """How a rate goes back to its mean.
+
+    With `now` the present rate and `own` the node's mean over its history, the rate expected t seconds ahead
+    is m + weight * exp(-t / tau_s) * (now - m), where m = mean + own_share * (own - mean).
+    """
+
+    mean: Annotated[float, Field(ge=0)]
+    """Of all nodes, in the long run: a share, or bit/s."""
+    tau_s: Annotated[float, Field(gt=0)]
+    """Time in which a difference shrinks to 37 %."""
+    weight: Annotated[float, Field(ge=0, le=1)]
+    """How much of the present difference is more than a moment's."""
+    own_share: Annotated[float, Field(ge=0, le=1)]
+    """How much of a node's own mean lasts."""
+
+    def expected(self, now: Floats, own: Floats, ahead_s: Floats, length_s: float) -> Floats:
+        """[B, n_nodes], >= 0: mean over `length_s` > 0 seconds from `ahead_s` [B] on.
+
+        Args:
+            now: [n_nodes]: rate at present.
+            own: [n_nodes]: mean over the node's history.
+            ahead_s: [B].
+            length_s: of what is to be done.
+        """
+        start, length = ahead_s[:, None] / self.tau_s, length_s / self.tau_s
+        remains = self.weight * np.exp(-start) * (-np.expm1(-length) / length)
+        towards = self.mean + self.own_share * (own - self.mean)
+        expected: Floats = np.maximum(0.0, towards + remains * (now - towards))
+        return expected
+
+
+class DropOuts(Section):
+    """How often something that is there drops out for longer than the timeout."""
+
+    always_there: Annotated[float, Field(ge=0)]
+    """Per second, of a node that was there all the time lately."""
+    always_away: Annotated[float, Field(ge=0)]
+    """How many more of one that was away nearly all the time."""
+
+    def per_s(self, away: Floats) -> Floats:
+        """[n_nodes], given the share of its history that each was away."""
+        hazard: Floats = self.always_there + self.always_away * away
+        return hazard
+
+
+class RateForecasts(Section):
+    """What `fit_forecasts` finds out about the traces of a scenario."""
+
+    availability: Reversion
+    uplink: Reversion
+    downlink: Reversion
+    link_drops: DropOuts
+    compute_drops: DropOuts
+
+
+class RevertingRates:
+    """Rates go back to their means, as fast as was fitted to the scenario; nodes drop out as often.
+
+    Args:
+        fitted: to the scenario's training traces.
+    """
+
+    def __init__(self, fitted: RateForecasts) -> None:
+        self._fitted = fitted
+
+    def expected(self, view: ProcessView, ahead_s: Floats) -> Rates:
+        """See `RateForecast`; means over a nominal hop."""
+        nodes, fitted, length_s = view.nodes, self._fitted, view.objective.nominal.time_s
+        return Rates(
+            fitted.availability.expected(
+                nodes.availability, nodes.past_availability.mean(axis=1), ahead_s, length_s
+            ),
+            fitted.uplink.expected(nodes.uplink_bps, nodes.past_uplink_bps.mean(axis=1), ahead_s, length_s),
+            fitted.downlink.expected(
+                nodes.downlink_bps, nodes.past_downlink_bps.mean(axis=1), ahead_s, length_s
+            ),
+        )
+
+    def hazards(self, view: ProcessView) -> Hazards:
+        """See `RateForecast`."""
+        away = 1.0 - view.nodes.past_up.mean(axis=1)
+        return Hazards(self._fitted.link_drops.per_s(away), self._fitted.compute_drops.per_s(away))

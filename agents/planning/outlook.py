@@ -64,15 +64,15 @@ class ForecastOutlook:
         """See `Outlook`."""
         view = state.view
         rates = self.rates.expected(view, state.clock_s - view.clock_s)
-        hop = _alone(state, rates)
+        hop, link_s, compute_s = _alone(state, rates)
         if view.parallel > 1:
             rank = companion_rank(view.companions, hop.time_s, state.divergence)
             hop = together(state.legal, view.parallel, hop, rank)
-        hazard = self.rates.hazard(view)[:, None]
-        exposed = np.where(np.isfinite(hop.time_s), hop.time_s, 0.0)
-        return HopCosts(
-            hop.time_s, hop.energy_j, hop.n_bytes, hop.node_energy_j, delivered=np.exp(-hazard * exposed)
-        )
+        hazards = self.rates.hazards(view)
+        drops = hazards.link[:, None] * np.where(np.isfinite(link_s), link_s, 0.0)
+        # Of training that is interrupted half is done, on average, and comes to the model all the same.
+        drops = drops + hazards.compute[:, None] / 2 * np.where(np.isfinite(compute_s), compute_s, 0.0)
+        return HopCosts(hop.time_s, hop.energy_j, hop.n_bytes, hop.node_energy_j, delivered=np.exp(-drops))
 
 
 def upload_bytes(state: PlanState) -> Floats:
@@ -86,8 +86,11 @@ def upload_bytes(state: PlanState) -> Floats:
     return upload
 
 
-def _alone(state: PlanState, rates: Rates) -> HopForecast:
-    """Each [B, n_nodes, n_middle], of the node by itself; `rates` are [B, n_nodes]."""
+def _alone(state: PlanState, rates: Rates) -> tuple[HopForecast, Floats, Floats]:
+    """Each [B, n_nodes, n_middle], of the node by itself, and seconds on the air and of computing.
+
+    `rates` are [B, n_nodes].
+    """
     view, nodes, b = state.view, state.view.nodes, np.arange(len(state))
     sent = state.holder != PCE
     sender_up = np.where(sent, rates.uplink_bps[b, state.holder], np.inf)
@@ -98,12 +101,13 @@ def _alone(state: PlanState, rates: Rates) -> HopForecast:
     flops, peak = hop_flops(view), nodes.peak_flops[:, None]
     compute_s = costs.compute_time(flops, peak, rates.availability[:, :, None])
     compute_j = costs.compute_energy(nodes.compute_power_w[:, None], costs.busy_time(flops, peak))
-    time_s = receive_s[:, :, None] + compute_s
+    link_s = receive_s[:, :, None]
     own_j = costs.radio_energy(nodes.radio_power_w, air_s)[:, :, None] + compute_j
     upload = upload_bytes(state)[:, None, :]
     if upload.any():
         up = rates.uplink_bps[:, :, None]
-        time_s = time_s + costs.transfer_time(upload, up, nodes.rtt_s[:, None])
+        link_s = link_s + costs.transfer_time(upload, up, nodes.rtt_s[:, None])
         own_j = own_j + costs.radio_energy(nodes.radio_power_w[:, None], costs.air_time(upload, up))
     both_j = own_j + costs.radio_energy(sender_w[:, None], air_s)[:, :, None]
-    return HopForecast(time_s, both_j, missing[:, :, None] + upload, own_j)
+    hop = HopForecast(link_s + compute_s, both_j, missing[:, :, None] + upload, own_j)
+    return hop, link_s, compute_s

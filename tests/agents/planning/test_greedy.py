@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snakegym.agents.planning.forecasts import RecentRates
+from snakegym.agents.planning.forecasts import Hazards, RecentRates
 from snakegym.agents.planning.greedy import GreedyScheduler
 from snakegym.agents.planning.outlook import ForecastOutlook
 from snakegym.agents.planning.state import PlanState
@@ -33,8 +33,9 @@ class Given:
 class Dangerous(RecentRates):
     """Node 1 drops out all the time."""
 
-    def hazard(self, view: ProcessView) -> Floats:
-        return np.where(np.arange(view.n_nodes) == 1, 10.0, 0.0)
+    def hazards(self, view: ProcessView) -> Hazards:
+        often = np.where(np.arange(view.n_nodes) == 1, 10.0, 0.0)
+        return Hazards(often, often)
 
 
 @settings(max_examples=30, deadline=None)

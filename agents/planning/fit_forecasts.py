@@ -1,0 +1,115 @@
+"""Fits forecasts of rates to traces: how fast they go back to their means, and how often nodes drop out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+
+import numpy as np
+
+from snakegym.agents.planning.forecasts import DropOuts, RateForecasts, Reversion
+from snakegym.control.view import Bools, Floats
+from snakegym.network.traces.trace import Trace, TraceLibrary
+from snakegym.scenario import Scenario
+
+MOMENTS = 4000
+"""At which a rate and what became of it are looked at, in all traces together."""
+AHEAD = (0.0, 1.0, 4.0, 12.0)
+"""How far ahead of a moment, in nominal hops."""
+TAUS = tuple(np.geomspace(0.2, 200.0, 13).tolist())
+"""Tried, in nominal hops."""
+WEIGHTS = (0.25, 0.5, 0.75, 1.0)
+WINDOWS = 4
+"""Of measurement, in a node's history."""
+
+
+def fit_forecasts(scenario: Scenario, traces: TraceLibrary) -> RateForecasts:
+    """What the rates of a scenario do, from its training traces; deterministic, in seconds.
+
+    Args:
+        scenario: says how long hops, measurement windows and outages are.
+        traces: of the `train` split.
+    """
+    rng = np.random.default_rng(0)
+    links = traces.links
+    up, down = [link.uplink for link in links], [link.downlink for link in links]
+    return RateForecasts(
+        availability=_reversion(scenario, traces.computes, rng),
+        uplink=_reversion(scenario, up, rng),
+        downlink=_reversion(scenario, down, rng),
+        link_drops=_drop_outs(scenario, down, rng),
+        compute_drops=_drop_outs(scenario, traces.computes, rng),
+    )
+
+
+def _reversion(scenario: Scenario, traces: Sequence[Trace], rng: np.random.Generator) -> Reversion:
+    """The one with the least squared error, over all moments and horizons."""
+    length_s = scenario.objective.nominal.time_s
+    ahead_s = np.array(AHEAD) * length_s
+    mean = float(np.mean([trace.mean for trace in traces]))
+    now, own, came = [], [], []
+    for trace in traces:
+        at, since_s = _moments(scenario, trace, len(traces), rng)
+        now.append(trace.at(at))
+        own.append(trace.integral(at - since_s, at) / since_s)
+        came.append(trace.integral(at + ahead_s[:, None], at + ahead_s[:, None] + length_s) / length_s)
+    present, past, future = np.concatenate(now), np.concatenate(own), np.concatenate(came, axis=1)
+    best, error = Reversion(mean=mean, tau_s=length_s, weight=0.0, own_share=0.0), np.inf
+    for tau, weight in product(TAUS, WEIGHTS):
+        one = Reversion(mean=mean, tau_s=tau * length_s, weight=weight, own_share=0.0)
+        rest = future - _expected(one, present, past, ahead_s, length_s)
+        shown = _expected(one.model_copy(update={"own_share": 1.0}), present, past, ahead_s, length_s)
+        slope = shown - _expected(one, present, past, ahead_s, length_s)
+        share = float(np.clip((rest * slope).sum() / max((slope**2).sum(), 1e-300), 0.0, 1.0))
+        found = float(((rest - share * slope) ** 2).mean())
+        if found < error:
+            best, error = one.model_copy(update={"own_share": share}), found
+    return best
+
+
+def _expected(one: Reversion, now: Floats, own: Floats, ahead_s: Floats, length_s: float) -> Floats:
+    """[horizons, moments]."""
+    return one.expected(now, own, ahead_s, length_s)
+
+
+def _moments(
+    scenario: Scenario, trace: Trace, n_traces: int, rng: np.random.Generator
+) -> tuple[Floats, Floats]:
+    """Moments of a trace, and how long a history a node has then: [n] each."""
+    n = max(1, MOMENTS // n_traces)
+    most_s = min(scenario.process.budget.time_s, WINDOWS * scenario.network.measure_window_s)
+    since_s = np.maximum(rng.uniform(0.0, 2 * most_s, n).clip(max=most_s), 1e-3 * most_s)
+    return rng.random(n) * trace.period_s + 2 * most_s, since_s
+
+
+def _drop_outs(scenario: Scenario, traces: Sequence[Trace], rng: np.random.Generator) -> DropOuts:
+    """Least squares over moments at which a trace is up: whether a long outage begins in a nominal hop."""
+    length_s, timeout_s = scenario.objective.nominal.time_s, scenario.network.timeout_s
+    away, lost = [np.zeros(0)], [np.zeros(0, dtype=np.bool_)]
+    for trace in traces:
+        at, since_s = _moments(scenario, trace, len(traces), rng)
+        up = Trace(trace.name, trace.times_s, trace.values > 0, trace.period_s)
+        there = up.at(at) > 0
+        away.append((1 - up.integral(at - since_s, at) / since_s)[there])
+        lost.append(_drops(trace, at[there], length_s, timeout_s))
+    absent, dropped = np.concatenate(away), np.concatenate(lost).astype(np.float64)
+    if not dropped.any():
+        return DropOuts(always_there=0.0, always_away=0.0)
+    base = np.stack([np.ones_like(absent), absent], axis=1)
+    constant, slope = np.linalg.lstsq(base, dropped / length_s, rcond=None)[0].tolist()
+    if constant < 0 or slope < 0:
+        constant, slope = float(dropped.mean() / length_s), 0.0
+    return DropOuts(always_there=constant, always_away=slope)
+
+
+def _drops(trace: Trace, at_s: Floats, length_s: float, timeout_s: float) -> Bools:
+    """[n]: whether an outage longer than the timeout begins within `length_s` of each moment."""
+    times = np.append(trace.times_s, trace.period_s)
+    change = np.diff(np.concatenate(([0], (trace.values <= 0).astype(np.int8), [0])))
+    starts, ends = times[np.flatnonzero(change == 1)], times[np.flatnonzero(change == -1)]
+    starts = starts[ends - starts > timeout_s]
+    if not len(starts):
+        return np.zeros(len(at_s), dtype=np.bool_)
+    starts = np.append(starts, starts[0] + trace.period_s)
+    local = at_s % trace.period_s
+    return starts[np.searchsorted(starts, local)] - local <= length_s
