@@ -16,6 +16,7 @@ from snakegym.agents.milp.plan import Plan
 from snakegym.agents.milp.programme import Programme, Solution
 from snakegym.agents.milp.walk import Walk, walk_on, worth
 from snakegym.agents.planning.endings import wait_or_finish
+from snakegym.agents.planning.forecasts import load_forecast
 from snakegym.agents.planning.gain import GainModel, load_gain
 from snakegym.agents.planning.greedy import GreedyScheduler
 from snakegym.agents.planning.outlook import ForecastOutlook, Outlook
@@ -67,7 +68,7 @@ class MilpScheduler:
         self, scenario: Scenario, gains: GainModel | None = None, outlook: Outlook | None = None
     ) -> None:
         self._gains = gains or load_gain(scenario)
-        self._outlook = outlook or ForecastOutlook()
+        self._outlook = outlook or ForecastOutlook(load_forecast(scenario))
 
     def reset(self, seed: int) -> None:
         """Nothing to forget: each view is planned afresh, and nothing is random."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
 from typing import Annotated, Protocol
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, ValidationError
 
+from snakegym.agents.planning.fitted.files import fitted_to
 from snakegym.control.forecast import Rates, expected_rates
 from snakegym.control.view import Floats, ProcessView
-from snakegym.scenario import Section
+from snakegym.errors import SnakegymError
+from snakegym.scenario import Scenario, Section, describe_faults
 
 
 @dataclass(frozen=True)
@@ -103,8 +107,10 @@ class DropOuts(Section):
 
 
 class RateForecasts(Section):
-    """What `fit_forecasts` finds out about the traces of a scenario."""
+    """What `snakegym fit` finds out about the traces of a scenario."""
 
+    traces: str
+    """Which traces these are: see `fingerprint_of_traces`."""
     availability: Reversion
     uplink: Reversion
     downlink: Reversion
@@ -139,3 +145,26 @@ class RevertingRates:
         """See `RateForecast`."""
         away = 1.0 - view.nodes.past_up.mean(axis=1)
         return Hazards(self._fitted.link_drops.per_s(away), self._fitted.compute_drops.per_s(away))
+
+
+def fingerprint_of_traces(scenario: Scenario) -> str:
+    """Of the traces that the scenario asks for, wherever they lie: forecasts for others are not for it."""
+    fields = scenario.network.traces.model_dump(mode="json", exclude={"source", "skip_bad"})
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def load_forecast(scenario: Scenario) -> RateForecast:
+    """As fitted to the scenario (`snakegym fit`); `RecentRates` where none were, or to other traces.
+
+    Raises SnakegymError if the file that the scenario names is not there or damaged.
+    """
+    found = fitted_to(scenario)
+    if found is None or found.forecasts is None:
+        return RecentRates()
+    try:
+        fitted = RateForecasts.model_validate(found.forecasts)
+    except ValidationError as error:
+        raise SnakegymError(
+            f"fitted to '{found.scenario}', {describe_faults(error, 'forecasts.{}')}"
+        ) from None
+    return RevertingRates(fitted) if fitted.traces == fingerprint_of_traces(scenario) else RecentRates()

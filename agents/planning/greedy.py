@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from snakegym.agents.planning.endings import wait_or_finish
+from snakegym.agents.planning.forecasts import load_forecast
 from snakegym.agents.planning.gain import GainModel, load_gain
 from snakegym.agents.planning.outlook import ForecastOutlook, Outlook
 from snakegym.agents.planning.promise import promise
@@ -22,14 +23,14 @@ class GreedyScheduler:
     Args:
         scenario: what is to be scheduled.
         gains: default: that of the scenario.
-        outlook: default: forecasts.
+        outlook: default: at rates as they are forecast for the scenario.
     """
 
     def __init__(
         self, scenario: Scenario, gains: GainModel | None = None, outlook: Outlook | None = None
     ) -> None:
         self._gains = gains or load_gain(scenario)
-        self._outlook = outlook or ForecastOutlook()
+        self._outlook = outlook or ForecastOutlook(load_forecast(scenario))
 
     def reset(self, seed: int) -> None:
         """Nothing to forget."""

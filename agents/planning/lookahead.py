@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from snakegym.agents.planning.endings import wait_or_finish
+from snakegym.agents.planning.forecasts import load_forecast
 from snakegym.agents.planning.gain import GainModel, load_gain
 from snakegym.agents.planning.outlook import ForecastOutlook, Outlook
 from snakegym.agents.planning.search import Plan, Settings, search
@@ -23,7 +24,7 @@ class LookaheadScheduler:
     Args:
         scenario: what is to be scheduled.
         gains: default: that of the scenario.
-        outlook: default: forecasts.
+        outlook: default: at rates as they are forecast for the scenario.
         settings: how hard to search.
     """
 
@@ -35,7 +36,7 @@ class LookaheadScheduler:
         settings: Settings = SETTINGS,
     ) -> None:
         self._gains = gains or load_gain(scenario)
-        self._outlook = outlook or ForecastOutlook()
+        self._outlook = outlook or ForecastOutlook(load_forecast(scenario))
         self._settings = settings
 
     def reset(self, seed: int) -> None:

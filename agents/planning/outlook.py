@@ -102,12 +102,14 @@ def _alone(state: PlanState, rates: Rates) -> tuple[HopForecast, Floats, Floats]
     compute_s = costs.compute_time(flops, peak, rates.availability[:, :, None])
     compute_j = costs.compute_energy(nodes.compute_power_w[:, None], costs.busy_time(flops, peak))
     link_s = receive_s[:, :, None]
+    time_s = link_s + compute_s
     own_j = costs.radio_energy(nodes.radio_power_w, air_s)[:, :, None] + compute_j
     upload = upload_bytes(state)[:, None, :]
     if upload.any():
         up = rates.uplink_bps[:, :, None]
-        link_s = link_s + costs.transfer_time(upload, up, nodes.rtt_s[:, None])
+        send_s = costs.transfer_time(upload, up, nodes.rtt_s[:, None])
+        link_s, time_s = link_s + send_s, time_s + send_s
         own_j = own_j + costs.radio_energy(nodes.radio_power_w[:, None], costs.air_time(upload, up))
     both_j = own_j + costs.radio_energy(sender_w[:, None], air_s)[:, :, None]
-    hop = HopForecast(link_s + compute_s, both_j, missing[:, :, None] + upload, own_j)
+    hop = HopForecast(time_s, both_j, missing[:, :, None] + upload, own_j)
     return hop, link_s, compute_s

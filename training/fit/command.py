@@ -29,6 +29,7 @@ from snakegym.scenario import Scenario, fitted_beside, list_scenarios, load_scen
 from snakegym.training.fit.config import FitConfig
 from snakegym.training.fit.errors import Comparison, held_out
 from snakegym.training.fit.network import fit_network, whole_hops
+from snakegym.training.fit.rates import fit_forecasts
 from snakegym.training.fit.record import TOGETHER, Recording, record
 from snakegym.training.runs.folder import locked, make_folder, write_text
 from snakegym.training.runs.manifest import scenario_of
@@ -92,7 +93,10 @@ def _fit_one(config: FitConfig, scenario: Scenario, out: Path) -> Fitted:
         errors, compared = held_out(recordings, n_middle, config.seed)
         model = fit_network(recordings, n_middle, config.seed)
         gain = _section(scenario, model, errors, recordings, config.seed)
-        fitted = Fitted(version=VERSION, scenario=scenario.name, gain=gain)
+        rates = fit_forecasts(scenario, members[0].service.library)
+        fitted = Fitted(
+            version=VERSION, scenario=scenario.name, gain=gain, forecasts=rates.model_dump(mode="json")
+        )
         _print(scenario, errors)
         if config.picture is not None:
             _draw(scenario, compared, user_path(config.picture))

@@ -7,16 +7,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from snakegym.agents.planning.fit_forecasts import fit_forecasts
-from snakegym.agents.planning.forecasts import RateForecasts, RevertingRates
+from snakegym.agents.planning import forecasts
+from snakegym.agents.planning.forecasts import RateForecasts, RecentRates, RevertingRates, load_forecast
 from snakegym.agents.planning.outlook import ForecastOutlook
 from snakegym.agents.planning.state import PlanState
 from snakegym.agents.planning.truth import TrueOutlook
-from snakegym.control.view import Floats, ProcessView
+from snakegym.control.view import Floats
 from snakegym.envs.serpentine import SerpentineEnv
+from snakegym.errors import SnakegymError
 from snakegym.network.traces.library import load_library
 from snakegym.network.traces.trace import LinkTrace, Trace, TraceLibrary
 from snakegym.scenario import load_scenario
+from snakegym.training.fit.rates import fit_forecasts
 
 SCENARIO = load_scenario("default")
 N = 20_000
@@ -46,7 +48,10 @@ def test_finds_how_fast_rates_go_back(tau_s: float) -> None:
     assert fitted.downlink.mean == pytest.approx(1e6, rel=0.05)
 
 
-def test_rates_that_never_change_stay(view: ProcessView) -> None:
+def test_rates_that_never_change_stay() -> None:
+    env = SerpentineEnv(SCENARIO, split="train")
+    env.reset(seed=0)
+    view = env.view()
     fitted = fit_forecasts(SCENARIO, library([np.full(100, level) for level in (1e5, 3e5, 1e6)]))
     nodes = replace(
         view.nodes,
@@ -96,3 +101,18 @@ def test_fitted_forecasts_err_less_on_other_traces(fitted: RateForecasts) -> Non
             errors[name].append((np.minimum(said, 5.0) - np.minimum(came, 5.0))[within])
     recent, ours = (np.sqrt(np.mean(np.concatenate(e) ** 2)) for e in errors.values())
     assert ours < recent, (ours, recent)
+
+
+def test_what_was_fitted_is_used_where_the_traces_are_the_same(
+    fitted: RateForecasts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Found:
+        scenario = "default"
+        forecasts = fitted.model_dump(mode="json")
+
+    monkeypatch.setattr(forecasts, "fitted_to", lambda scenario: Found)
+    assert isinstance(load_forecast(SCENARIO), RevertingRates)
+    assert isinstance(load_forecast(load_scenario("flaky")), RecentRates)
+    monkeypatch.setattr(Found, "forecasts", {**Found.forecasts, "uplink": 3})
+    with pytest.raises(SnakegymError, match=r"fitted to 'default', field 'forecasts\.uplink'"):
+        load_forecast(SCENARIO)

@@ -7,7 +7,7 @@ from itertools import product
 
 import numpy as np
 
-from snakegym.agents.planning.forecasts import DropOuts, RateForecasts, Reversion
+from snakegym.agents.planning.forecasts import DropOuts, RateForecasts, Reversion, fingerprint_of_traces
 from snakegym.control.view import Bools, Floats
 from snakegym.network.traces.trace import Trace, TraceLibrary
 from snakegym.scenario import Scenario
@@ -34,6 +34,7 @@ def fit_forecasts(scenario: Scenario, traces: TraceLibrary) -> RateForecasts:
     links = traces.links
     up, down = [link.uplink for link in links], [link.downlink for link in links]
     return RateForecasts(
+        traces=fingerprint_of_traces(scenario),
         availability=_reversion(scenario, traces.computes, rng),
         uplink=_reversion(scenario, up, rng),
         downlink=_reversion(scenario, down, rng),
