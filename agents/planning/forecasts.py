@@ -15,6 +15,7 @@ from snakegym.control.forecast import Rates, expected_rates
 from snakegym.control.view import Floats, ProcessView
 from snakegym.errors import SnakegymError
 from snakegym.scenario import Scenario, Section, describe_faults
+from snakegym.scenario.section import Share
 
 
 @dataclass(frozen=True)
@@ -63,24 +64,28 @@ class RecentRates:
 class Reversion(Section):
     """How a rate goes back to its mean.
 
-    With `now` the present rate and `own` the node's mean over its history, the rate expected t seconds ahead
-    is m + weight * exp(-t / tau_s) * (now - m), where m = mean + own_share * (own - mean).
+    With `now` the present rate, `recent` its mean over the last window of measurement and `own` that over the
+    node's whole history, the rate expected t seconds ahead is m + weight * exp(-t / tau_s) * (p - m), where
+    p = now_share * now + (1 - now_share) * recent and m = mean + own_share * (own - mean).
     """
 
     mean: Annotated[float, Field(ge=0)]
-    """Of all nodes, in the long run: a share, or bit/s."""
+    """What rates of all nodes go back to: a share, or bit/s. Below their mean, as slow nodes cost most."""
     tau_s: Annotated[float, Field(gt=0)]
     """Time in which a difference shrinks to 37 %."""
-    weight: Annotated[float, Field(ge=0, le=1)]
+    now_share: Share
+    """How much of what shows at present is of this very moment."""
+    weight: Share
     """How much of the present difference is more than a moment's."""
-    own_share: Annotated[float, Field(ge=0, le=1)]
+    own_share: Share
     """How much of a node's own mean lasts."""
 
-    def expected(self, now: Floats, own: Floats, ahead_s: Floats, length_s: float) -> Floats:
+    def expected(self, now: Floats, recent: Floats, own: Floats, ahead_s: Floats, length_s: float) -> Floats:
         """[B, n_nodes], >= 0: mean over `length_s` > 0 seconds from `ahead_s` [B] on.
 
         Args:
             now: [n_nodes]: rate at present.
+            recent: [n_nodes]: mean over the last window.
             own: [n_nodes]: mean over the node's history.
             ahead_s: [B].
             length_s: of what is to be done.
@@ -88,7 +93,8 @@ class Reversion(Section):
         start, length = ahead_s[:, None] / self.tau_s, length_s / self.tau_s
         remains = self.weight * np.exp(-start) * (-np.expm1(-length) / length)
         towards = self.mean + self.own_share * (own - self.mean)
-        expected: Floats = np.maximum(0.0, towards + remains * (now - towards))
+        present = self.now_share * now + (1.0 - self.now_share) * recent
+        expected: Floats = np.maximum(0.0, towards + remains * (present - towards))
         return expected
 
 
@@ -131,14 +137,14 @@ class RevertingRates:
     def expected(self, view: ProcessView, ahead_s: Floats) -> Rates:
         """See `RateForecast`; means over a nominal hop."""
         nodes, fitted, length_s = view.nodes, self._fitted, view.objective.nominal.time_s
+
+        def rates(of: Reversion, now: Floats, past: Floats) -> Floats:
+            return of.expected(now, past[:, -1], past.mean(axis=1), ahead_s, length_s)
+
         return Rates(
-            fitted.availability.expected(
-                nodes.availability, nodes.past_availability.mean(axis=1), ahead_s, length_s
-            ),
-            fitted.uplink.expected(nodes.uplink_bps, nodes.past_uplink_bps.mean(axis=1), ahead_s, length_s),
-            fitted.downlink.expected(
-                nodes.downlink_bps, nodes.past_downlink_bps.mean(axis=1), ahead_s, length_s
-            ),
+            rates(fitted.availability, nodes.availability, nodes.past_availability),
+            rates(fitted.uplink, nodes.uplink_bps, nodes.past_uplink_bps),
+            rates(fitted.downlink, nodes.downlink_bps, nodes.past_downlink_bps),
         )
 
     def hazards(self, view: ProcessView) -> Hazards:

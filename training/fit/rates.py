@@ -9,16 +9,25 @@ import numpy as np
 
 from snakegym.agents.planning.forecasts import DropOuts, RateForecasts, Reversion, fingerprint_of_traces
 from snakegym.control.view import Bools, Floats
+from snakegym.network.advance import Course
+from snakegym.network.costs import BITS_PER_BYTE
+from snakegym.network.curve import Curve
 from snakegym.network.traces.trace import Trace, TraceLibrary
 from snakegym.scenario import Scenario
 
-MOMENTS = 4000
+MOMENTS = 2000
 """At which a rate and what became of it are looked at, in all traces together."""
 AHEAD = (0.0, 1.0, 4.0, 12.0)
 """How far ahead of a moment, in nominal hops."""
-TAUS = tuple(np.geomspace(0.2, 200.0, 13).tolist())
+TAUS = tuple(np.geomspace(0.3, 100.0, 8).tolist())
 """Tried, in nominal hops."""
-WEIGHTS = (0.25, 0.5, 0.75, 1.0)
+WEIGHTS = (0.5, 0.75, 1.0)
+NOW_SHARES = (0.5, 0.75, 1.0)
+OWN_SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+LEVELS = (0.4, 0.6, 0.8, 1.0)
+"""Tried, of the mean rate of all traces."""
+MOST_S = 5.0
+"""In nominal hops."""
 WINDOWS = 4
 """Of measurement, in a node's history."""
 
@@ -33,44 +42,72 @@ def fit_forecasts(scenario: Scenario, traces: TraceLibrary) -> RateForecasts:
     rng = np.random.default_rng(0)
     links = traces.links
     up, down = [link.uplink for link in links], [link.downlink for link in links]
+    nominal = scenario.objective.nominal
+
+    def mean(of: Sequence[Trace]) -> float:
+        return max(1e-9, float(np.mean([trace.mean for trace in of])))
+
     return RateForecasts(
         traces=fingerprint_of_traces(scenario),
-        availability=_reversion(scenario, traces.computes, rng),
-        uplink=_reversion(scenario, up, rng),
-        downlink=_reversion(scenario, down, rng),
+        availability=_reversion(scenario, traces.computes, nominal.time_s / 2, rng),
+        uplink=_reversion(scenario, up, nominal.n_bytes * BITS_PER_BYTE / mean(up), rng),
+        downlink=_reversion(scenario, down, nominal.n_bytes * BITS_PER_BYTE / mean(down), rng),
         link_drops=_drop_outs(scenario, down, rng),
         compute_drops=_drop_outs(scenario, traces.computes, rng),
     )
 
 
-def _reversion(scenario: Scenario, traces: Sequence[Trace], rng: np.random.Generator) -> Reversion:
-    """The one with the least squared error, over all moments and horizons."""
+def _reversion(
+    scenario: Scenario, traces: Sequence[Trace], work_s: float, rng: np.random.Generator
+) -> Reversion:
+    """The one by which the times of work are foreseen with the least squared error, over all horizons.
+
+    Times and not rates, because it is they that are paid for: what a slow node takes longer outweighs what a
+    fast one takes less. Work that takes longer than `MOST_S` nominal hops counts as if it took that.
+
+    Args:
+        scenario: says how long hops are.
+        traces: of one kind.
+        work_s: the work, in seconds at the mean rate of all traces.
+        rng: draws moments.
+    """
     length_s = scenario.objective.nominal.time_s
-    ahead_s = np.array(AHEAD) * length_s
+    ahead_s, most_s = np.array(AHEAD) * length_s, MOST_S * length_s
     mean = float(np.mean([trace.mean for trace in traces]))
-    now, own, came = [], [], []
+    amount, window_s = mean * work_s, scenario.network.measure_window_s
+    now, recent, own, took = [], [], [], []
     for trace in traces:
         at, since_s = _moments(scenario, trace, len(traces), rng)
         now.append(trace.at(at))
+        lately_s = np.minimum(since_s, window_s)
+        recent.append(trace.integral(at - lately_s, at) / lately_s)
         own.append(trace.integral(at - since_s, at) / since_s)
-        came.append(trace.integral(at + ahead_s[:, None], at + ahead_s[:, None] + length_s) / length_s)
-    present, past, future = np.concatenate(now), np.concatenate(own), np.concatenate(came, axis=1)
-    best, error = Reversion(mean=mean, tau_s=length_s, weight=0.0, own_share=0.0), np.inf
-    for tau, weight in product(TAUS, WEIGHTS):
-        one = Reversion(mean=mean, tau_s=tau * length_s, weight=weight, own_share=0.0)
-        rest = future - _expected(one, present, past, ahead_s, length_s)
-        shown = _expected(one.model_copy(update={"own_share": 1.0}), present, past, ahead_s, length_s)
-        slope = shown - _expected(one, present, past, ahead_s, length_s)
-        share = float(np.clip((rest * slope).sum() / max((slope**2).sum(), 1e-300), 0.0, 1.0))
-        found = float(((rest - share * slope) ** 2).mean())
-        if found < error:
-            best, error = one.model_copy(update={"own_share": share}), found
-    return best
+        took.append(_times(trace, at + ahead_s[:, None], amount, most_s))
+    seen = np.concatenate(now), np.concatenate(recent), np.concatenate(own)
+    times = np.concatenate(took, axis=1)
+    found, error = Reversion(mean=mean, tau_s=length_s, now_share=1.0, weight=0.0, own_share=0.0), np.inf
+    for tau, now_share, weight, own_share, level in product(TAUS, NOW_SHARES, WEIGHTS, OWN_SHARES, LEVELS):
+        one = Reversion(
+            mean=level * mean,
+            tau_s=tau * length_s,
+            now_share=now_share,
+            weight=weight,
+            own_share=own_share,
+        )
+        rates = one.expected(*seen, ahead_s, length_s)
+        expected = amount / np.maximum(rates, amount / most_s)
+        squared = float(((expected - times) ** 2).mean())
+        if squared < error:
+            found, error = one, squared
+    return found
 
 
-def _expected(one: Reversion, now: Floats, own: Floats, ahead_s: Floats, length_s: float) -> Floats:
-    """[horizons, moments]."""
-    return one.expected(now, own, ahead_s, length_s)
+def _times(trace: Trace, at_s: Floats, amount: float, most_s: float) -> Floats:
+    """Of work that begins at each moment, at most `most_s`."""
+    if amount <= 0:
+        return np.zeros_like(at_s)
+    curve = Curve(Course(((trace, 0.0),)), float(at_s.max()) + most_s, most_s)
+    return np.minimum(curve.advance(at_s, np.full_like(at_s, amount)).elapsed_s, most_s)
 
 
 def _moments(
