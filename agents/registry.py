@@ -34,6 +34,10 @@ _SCHEDULERS = {
         "snakegym.agents.planning.lookahead:LookaheadScheduler",
         "the first hop of the best plan over some hops, replanned at each",
     ),
+    "oracle-gain": (
+        "snakegym.agents.planning.oracle:OracleScheduler",
+        "a yardstick, not a scheduler: tries hops on copies of the process before it decides",
+    ),
     "clairvoyant": (
         "snakegym.agents.planning.clairvoyant:ClairvoyantScheduler",
         "a yardstick, not a scheduler: plans to the end along the network's true future",
