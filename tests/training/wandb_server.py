@@ -37,7 +37,7 @@ class WandbServer:
         self.mode = "answers"
         """Or "refuses", or "hangs"."""
         self.then = "answers"
-        """The mode when there are no more jobs."""
+        """The mode when there are no more jobs: agents are told to end, or nothing more."""
         self.runs: dict[str, dict[str, Any]] = {}
         """Variables of the announcement of each run, by its id."""
         self.history: dict[str, list[dict[str, Any]]] = {}
@@ -96,7 +96,7 @@ class WandbServer:
     def _commands(self) -> list[dict[str, Any]]:
         if not self.jobs:
             self.mode = self.then
-            return [{"type": "exit"}]
+            return [{"type": "exit"}] if self.then == "answers" else []
         run_id, parameters = self.jobs.pop(0)
         arguments = {name: {"value": value} for name, value in parameters.items()}
         return [{"type": "run", "run_id": run_id, "program": "snakegym", "args": arguments}]

@@ -138,7 +138,7 @@ class RunRecorder(BaseCallback):
         self._metrics = metrics
         self._listener = listener
         self.stopped = False
-        """Whether the listener ended the training."""
+        """Whether the listener, or whoever watches the tracker, ended the training."""
         self.accuracies: list[list[float]] = []
         """Steps of training, hop and mean accuracy after it, of every evaluation here."""
 
@@ -190,7 +190,8 @@ class RunRecorder(BaseCallback):
         write_text(self._folder / "learner.csv", to_csv(state.curve, learner_columns(state.curve)))
         logged = metrics_of(row, self._validator.records, state.best_score)
         self._tracker.log(logged, state.timesteps)
-        self.stopped = not self._listener(logged, state.timesteps) and not last
+        wanted = self._listener(logged, state.timesteps) and not self._tracker.stop
+        self.stopped = not wanted and not last
         if last or self._saved_at is None or state.timesteps - self._saved_at >= self._checkpoint_every:
             save_checkpoint(self._folder / "checkpoints" / "latest.zip", self.model, state)
             self._saved_at = state.timesteps

@@ -14,7 +14,7 @@ from snakegym.errors import SnakegymError
 from snakegym.training.runs import folder as runfolder
 from snakegym.training.runs.pool import WorkerDied, n_processes, working
 from snakegym.training.show.tables import console, print_tables
-from snakegym.training.sweep import outcome
+from snakegym.training.sweep import outcome, server
 from snakegym.training.sweep.config import SweepConfig
 from snakegym.training.sweep.live import Board
 from snakegym.training.sweep.outcome import Ended
@@ -23,6 +23,7 @@ from snakegym.training.sweep.search import check_installed
 from snakegym.training.sweep.sweepfile import Sweep, load_sweep
 from snakegym.training.sweep.trial import Task, Worker
 from snakegym.training.sweep.trials import Result, Trials
+from snakegym.training.tracking.weights_and_biases import is_online
 
 MOST_DEATHS = 3
 """Of workers, one after the other, in which no trial is finished."""
@@ -45,7 +46,8 @@ def sweep(config: SweepConfig) -> SweepResult | None:
     """Run the trials that are missing and say which is best.
 
     Returns:
-        What came out; None where another command still runs trials of the sweep: whoever ends last writes it.
+        What came out; None where W&B's server gave out the trials, and where another command still runs some:
+        whoever ends last writes it.
 
     Raises:
         SnakegymError: bad input; then nothing was written. Or no trial came to anything.
@@ -53,8 +55,12 @@ def sweep(config: SweepConfig) -> SweepResult | None:
     """
     config.validate()
     asked = load_sweep(config.file)
-    total = n_trials(config, asked)
     check(asked, config.file)
+    if is_online(config.wandb):
+        if _on_server(config, asked):
+            return None
+        config = replace(config, wandb="offline")
+    total = n_trials(config, asked)
     if asked.method != "grid" or asked.stopping is not None:
         check_installed()
     worker = _worker(config, asked)
@@ -89,6 +95,25 @@ def sweep(config: SweepConfig) -> SweepResult | None:
     print(f"written to {config.out}{os.sep}: {', '.join(outcome.FILES[1:-1])}")
     print(f"train with the best: snakegym train --config {config.out / 'best.yaml'} --out runs/best")
     return SweepResult(config.out, best, found)
+
+
+def _on_server(config: SweepConfig, asked: Sweep) -> bool:
+    """Run what W&B's server gives out; whether it can be used."""
+    worker = _worker(config, asked)
+    path = config.out / outcome.FILES[0]
+    known = runfolder.read_json(path)
+    labels = replace(worker.labels, wandb_group=config.labels.wandb_group)
+    place = known.get("server") or server.created(asked, labels)
+    if place is None:
+        return False
+    runfolder.write_json(path, {**known, "server": place})
+    trials = config.trials or asked.run_cap
+    ran = server.run_trials(config.out, asked, place, labels, trials, config.workers or 1)
+    print(
+        f"{ran} trials of {place} were run here; their run folders are below {config.out / 'trials'}{os.sep}"
+    )
+    print(f"more agents, here or elsewhere: wandb agent {place}")
+    return True
 
 
 def n_trials(config: SweepConfig, asked: Sweep) -> int:

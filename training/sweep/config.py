@@ -28,7 +28,7 @@ class SweepConfig:
     file: tyro.conf.Positional[str]
     """A .yaml file, or the name of a sweep that ships with snakegym."""
     out: Path
-    """Output folder; new, empty, or of the same sweep."""
+    """Output folder; new, empty, or of the same sweep. It remembers the sweep on W&B's server, too."""
     trials: Int = None
     """How many; default: the file's run_cap, else all points of a grid. May be raised later."""
     workers: Int = None

@@ -30,6 +30,11 @@ class About:
 class Tracker(Protocol):
     """Where metrics go besides the run folder. No method raises: what is tracked goes on without it."""
 
+    @property
+    def stop(self) -> bool:
+        """Whether somebody has asked there to stop the run."""
+        ...
+
     def log(self, metrics: Mapping[str, float], timesteps: int) -> None:
         """Metrics at this number of environment steps."""
         ...
@@ -53,6 +58,8 @@ class Tracker(Protocol):
 
 class NoTracker:
     """Drops everything."""
+
+    stop = False
 
     def log(self, metrics: Mapping[str, float], timesteps: int) -> None: ...
 

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +32,19 @@ class WandbTracker:
         folder: where its files lie, for messages.
         watch: of the server; None: the run is kept offline.
         seconds: what may ask the server is waited for so long.
+        stop: set by W&B when the run is to end.
     """
 
-    def __init__(self, run: Any, folder: Path, watch: Watch | None, seconds: float) -> None:
+    def __init__(
+        self, run: Any, folder: Path, watch: Watch | None, seconds: float, stop: threading.Event
+    ) -> None:
         self._run, self._folder, self._watch, self._seconds = run, folder, watch, seconds
-        self._faulty = False
+        self._faulty, self._stop = False, stop
+
+    @property
+    def stop(self) -> bool:
+        """Whether somebody has asked W&B to stop the run."""
+        return self._stop.is_set()
 
     def log(self, metrics: Mapping[str, float], timesteps: int) -> None:
         """Log under the step `timesteps`."""
@@ -147,6 +156,11 @@ def wandb_mode(wanted: WandbMode) -> str:
     return "online" if _logged_in() else "offline"
 
 
+def is_online(wanted: WandbMode) -> bool:
+    """Whether W&B is to be used with its server, and is there."""
+    return find_spec("wandb") is not None and wandb_mode(wanted) == "online"
+
+
 def start_tracker(wanted: WandbMode, about: About) -> Tracker:
     """Begin a W&B run whose files go to wandb/ in its folder; a tracker that drops everything if impossible.
 
@@ -195,7 +209,9 @@ def _init(mode: str, about: About) -> WandbTracker:
     import wandb
 
     limit = int(os.environ.get("WANDB_FINISH_TIMEOUT") or FINISH_SECONDS)
+    stop = threading.Event()
     settings: dict[str, Any] = {
+        "stop_fn": stop.set,  # otherwise it interrupts the main thread
         "silent": True,
         "console": "off",
         "x_disable_stats": True,
@@ -227,7 +243,7 @@ def _init(mode: str, about: About) -> WandbTracker:
     run.define_metric("timesteps")
     run.define_metric("*", step_metric="timesteps")
     watch = Watch(wandb.setup().settings.base_url) if mode == "online" else None
-    return WandbTracker(run, about.folder / "wandb", watch, limit + SPARE_SECONDS)
+    return WandbTracker(run, about.folder / "wandb", watch, limit + SPARE_SECONDS, stop)
 
 
 @contextmanager

@@ -1,0 +1,85 @@
+"""A sweep on W&B's server: its trials run here under its ids, whatever becomes of the server."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("wandb")
+pytestmark = pytest.mark.slow
+
+Write = Callable[..., str]
+IMPATIENT = """
+import sys
+import snakegym.training.tracking.agent as agent
+agent.IDLE_S = float(sys.argv[1])
+from snakegym.training.cli import main
+main(sys.argv[2:])
+"""
+JOBS = [(f"run{i}", {"learning_rate": rate, "gamma": 0.5}) for i, rate in enumerate((1e-4, 2e-4, 5e-4))]
+
+
+@pytest.fixture
+def sweep(sweep_file: Write, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Sweep in a process of its own, as W&B's settings are global."""
+
+    def run(idle_s: float, *more: object) -> subprocess.CompletedProcess[str]:
+        options = ("sweep", sweep_file(), "--out", "out", "--wandb", "online", "--no-wandb-media", *more)
+        command = [sys.executable, "-c", IMPATIENT, str(idle_s), *map(str, options)]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=500)
+
+    return run
+
+
+def rates(folder: Path) -> dict[str, float]:
+    """Learning rate of each run folder, by its name, as it was trained with."""
+    return {
+        path.parent.name: json.loads(path.read_text())["ppo"]["learning_rate"]
+        for path in (folder / "trials").glob("*/config.json")
+    }
+
+
+def test_what_the_server_gives_out_runs_under_its_ids(
+    wandb_server: Any, sweep: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    wandb_server.jobs = list(JOBS)
+    done = sweep(120)
+    assert done.returncode == 0, done.stderr
+    assert wandb_server.sweep is not None
+    assert "method: grid" in wandb_server.sweep["config"]
+    assert rates(tmp_path / "out") == {run_id: p["learning_rate"] for run_id, p in JOBS}
+    assert set(wandb_server.runs) == {"run0", "run1", "run2"}
+    assert {run["sweep"] for run in wandb_server.runs.values()} == {"sw33p"}
+    assert "3 trials of me/snakegym/sw33p were run here" in done.stdout
+    assert "warning" not in done.stderr
+
+
+def test_a_server_that_refuses_and_hangs_costs_a_warning_a_run(
+    wandb_server: Any, sweep: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    wandb_server.jobs, wandb_server.then = list(JOBS), "refuses"
+    done = sweep(25)
+    assert done.returncode == 0, done.stderr
+    assert rates(tmp_path / "out").keys() == {"run0", "run1", "run2"}
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("so this agent ends") == 1
+    for run_id, _ in JOBS:
+        assert (tmp_path / "out" / "trials" / run_id / "model_card.md").exists(), "trained to its end"
+
+
+def test_without_the_server_the_sweep_runs_here(
+    wandb_server: Any, sweep: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    wandb_server.mode = "refuses"
+    done = sweep(25, "--trials", 1, "--fresh-seeds", 0, "--workers", 1)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("warning:") == 1
+    assert "cannot be used online, the sweep runs here and is logged offline" in done.stderr
+    assert (tmp_path / "out" / "best.yaml").exists()
+    assert list((tmp_path / "out" / "trials" / "0000" / "run-0" / "wandb").glob("offline-run-*"))
