@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from snakegym.agents.milp.joint import MilpScheduler
-from snakegym.agents.milp.walk import Walk
 from snakegym.agents.planning.gain import GainModel
 from snakegym.agents.planning.outlook import Outlook
 from snakegym.agents.planning.state import PlanState
+from snakegym.agents.planning.walk import Walk
 from snakegym.control.forecast import forecast
 from snakegym.control.records import FINISH, Assignment, Decision
 from snakegym.control.view import ProcessView

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from snakegym.agents.milp.walk import Hops
+from snakegym.agents.planning.walk import Hops
 from snakegym.control.records import Assignment
 
 

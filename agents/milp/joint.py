@@ -14,7 +14,6 @@ from snakegym.agents.milp.lagrangian import solve_lagrangian
 from snakegym.agents.milp.linearise import linearise
 from snakegym.agents.milp.plan import Plan
 from snakegym.agents.milp.programme import Programme, Solution
-from snakegym.agents.milp.walk import Walk, walk_on, worth
 from snakegym.agents.planning.endings import wait_or_finish
 from snakegym.agents.planning.forecasts import load_forecast
 from snakegym.agents.planning.gain import GainModel, load_gain
@@ -22,6 +21,7 @@ from snakegym.agents.planning.greedy import GreedyScheduler
 from snakegym.agents.planning.outlook import ForecastOutlook, Outlook
 from snakegym.agents.planning.promise import promise
 from snakegym.agents.planning.state import PlanState
+from snakegym.agents.planning.walk import Walk, follow, walk_on
 from snakegym.agents.rules import next_layer
 from snakegym.control.records import Assignment, Decision
 from snakegym.control.view import ProcessView
@@ -121,7 +121,7 @@ class MilpScheduler:
             plans = neighbours(tuple(best.hops), nodes, _affordable(state, MAX_TRIED, 0))
             if not plans:
                 break
-            total = worth(state, plans, self._gains, self._outlook, second)
+            total = follow(state, plans, self._gains, self._outlook).worth(second)
             plan, stop = divmod(int(total.argmax()), total.shape[1])
             if total[plan, stop] <= best.value(second):
                 break

@@ -16,11 +16,11 @@ from itertools import pairwise
 import numpy as np
 
 from snakegym.agents.milp.programme import Programme
-from snakegym.agents.milp.walk import next_state
 from snakegym.agents.planning.gain import GainModel
 from snakegym.agents.planning.outlook import HopCosts, Outlook
 from snakegym.agents.planning.promise import promise
 from snakegym.agents.planning.state import PlanState
+from snakegym.agents.planning.walk import next_state
 from snakegym.control.forecast import price
 from snakegym.control.nodes.holdings import LABEL_MEMORY
 from snakegym.control.view import Floats

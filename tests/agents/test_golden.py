@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from snakegym.agents.milp.joint import MilpScheduler, in_order
-from snakegym.agents.milp.walk import next_state
 from snakegym.agents.planning.gain import FormulaGain
 from snakegym.agents.planning.outlook import ForecastOutlook
 from snakegym.agents.planning.promise import promise
 from snakegym.agents.planning.state import PlanState
+from snakegym.agents.planning.walk import next_state
 from snakegym.control.view import ProcessView
 from snakegym.scenario import load_scenario
 

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from snakegym.agents.milp.joint import MilpScheduler, SequentialMilpScheduler, in_order
 from snakegym.agents.milp.plan import Plan
-from snakegym.agents.milp.walk import worth
 from snakegym.agents.planning.gain import FormulaGain, GainModel
 from snakegym.agents.planning.greedy import GreedyScheduler
 from snakegym.agents.planning.outlook import ForecastOutlook
 from snakegym.agents.planning.state import PlanState
+from snakegym.agents.planning.walk import follow
 from snakegym.control.records import Assignment
 from snakegym.control.view import ProcessView
 from snakegym.scenario import load_scenario
@@ -100,7 +100,7 @@ def test_nearly_as_good_as_the_best_of_all_sequences(
     view = process[0].view()
     trained = frozenset(np.flatnonzero(view.layers.trained_in_cycle).tolist())
     every = list(sequences(trained, 2, 2, 4 - len(trained)))
-    best = worth(PlanState.of(view), every, gains, ForecastOutlook(), 0.0).max()
+    best = follow(PlanState.of(view), every, gains, ForecastOutlook()).reward.max()
     assert 0.98 * best <= plan_of(view, gains).total <= best + 1e-9
 
 

@@ -10,9 +10,10 @@ import numpy as np
 from snakegym.agents.planning.gain import GainModel
 from snakegym.agents.planning.outlook import Outlook
 from snakegym.agents.planning.promise import Promise, promise
+from snakegym.agents.planning.search import over
 from snakegym.agents.planning.state import PlanState
 from snakegym.control.records import Assignment
-from snakegym.control.view import Bools, Floats, Ints
+from snakegym.control.view import Floats, Ints
 from snakegym.network.records import Costs
 
 Hops = tuple[Assignment, ...]
@@ -70,15 +71,6 @@ def next_state(state: PlanState, expected: Promise, node: Ints, layer: Ints) -> 
     )
 
 
-def goes_on(state: PlanState) -> Bools:
-    """[B]: whether budgets of energy, hops and decisions leave room for another hop; time is in `promise`."""
-    view = state.view
-    budget, hops = view.budget, state.hops
-    most = budget.decisions - view.waits
-    on: Bools = hops < (most if budget.hops is None else min(budget.hops, most))
-    return on if budget.energy_j is None else on & (state.energy_j < budget.energy_j)
-
-
 def walk_on(
     start: PlanState,
     gains: GainModel,
@@ -101,7 +93,7 @@ def walk_on(
         second: further price of a second.
     """
     walk, state = Walk([start]), start
-    while len(walk.hops) < at_most and goes_on(state)[0]:
+    while len(walk.hops) < at_most and not over(state)[0]:
         expected = promise(state, gains, outlook)
         done = len(walk.hops)
         if done < len(hops):
@@ -120,28 +112,43 @@ def walk_on(
     return walk
 
 
-def worth(
-    start: PlanState, plans: Sequence[Hops], gains: GainModel, outlook: Outlook, second: float
-) -> Floats:
-    """[len(plans), longest + 1]: reward of each beginning of each plan, the empty one first.
+@dataclass(frozen=True)
+class Followed:
+    """What each beginning of B plans comes to, the empty one first; each [B, longest + 1].
 
-    -inf from a hop on that is not possible, and beyond a plan's end. Arguments as of `walk_on`.
+    Beyond a plan's end, or its first hop that is not possible, nothing changes.
     """
-    longest = max(map(len, plans), default=0)
-    total = np.full((max(1, len(plans)), longest + 1), -np.inf)
-    total[:, 0] = 0.0
+
+    reward: Floats
+    """Expected; -inf there."""
+    time_s: Floats
+    metric: Floats
+    """Expected validation accuracy after the last hop."""
+
+    def worth(self, second: float) -> Floats:
+        """The reward with time at that further price."""
+        return self.reward - second * self.time_s
+
+
+def follow(start: PlanState, plans: Sequence[Hops], gains: GainModel, outlook: Outlook) -> Followed:
+    """Each plan, hop by hop, from one state (B = 1). Arguments as of `walk_on`."""
+    shape = max(1, len(plans)), max(map(len, plans), default=0) + 1
+    reward, time_s, metric = np.full(shape, -np.inf), np.zeros(shape), np.full(shape, start.metric[0])
+    reward[:, 0] = 0.0
     live = np.flatnonzero([len(plan) > 0 for plan in plans])
     state = start.take(np.zeros(len(live), dtype=np.int64))
-    for t in range(longest):
+    for t in range(shape[1] - 1):
+        time_s[:, t + 1], metric[:, t + 1] = time_s[:, t], metric[:, t]
         if not len(live):
-            break
+            continue
         node, layer = np.array([(plans[i][t].node, plans[i][t].layer) for i in live.tolist()]).T
         expected, b = promise(state, gains, outlook), np.arange(len(live))
-        possible = expected.possible[b, node, layer] & goes_on(state)
-        brings = expected.reward[b, node, layer]
-        seconds = np.where(possible, expected.costs.time_s[b, node, layer], 0.0)
-        total[live, t + 1] = np.where(possible, total[live, t] + brings - second * seconds, -np.inf)
-        stays = possible & np.array([len(plans[i]) > t + 1 for i in live.tolist()])
-        state = next_state(state, expected, node, layer).take(np.flatnonzero(stays))
-        live = live[stays]
-    return total
+        done = np.flatnonzero(expected.possible[b, node, layer] & ~over(state))
+        at, live = (done, node[done], layer[done]), live[done]
+        state = next_state(state, expected, node, layer).take(done)
+        reward[live, t + 1] = reward[live, t] + expected.reward[at]
+        time_s[live, t + 1] = time_s[live, t] + expected.costs.time_s[at]
+        metric[live, t + 1] = state.metric
+        longer = np.flatnonzero([len(plans[i]) > t + 1 for i in live.tolist()])
+        state, live = state.take(longer), live[longer]
+    return Followed(reward, time_s, metric)
