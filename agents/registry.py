@@ -46,6 +46,10 @@ _SCHEDULERS = {
         "snakegym.agents.static:StaticScheduler",
         "planned as milp does, but once, when the process begins, and then followed",
     ),
+    "evolutionary": (
+        "snakegym.agents.evolutionary.genetic:EvolutionaryScheduler",
+        "plans of some hops bred by a genetic algorithm at each (needs snakegym[evolutionary])",
+    ),
     "oort": (
         "snakegym.agents.oort:OortScheduler",
         "what a pair brought last, its speed and how long ago it was, with exploration (OSDI 2021)",

@@ -43,7 +43,7 @@ def test_chooses_what_is_legal_or_waits_or_finishes(
     if isinstance(choice, Assignment):
         assert legal[choice.node, choice.layer]
     else:
-        plans = name.startswith(("greedy", "lookahead", "milp", "static"))
+        plans = name.startswith(("greedy", "lookahead", "milp", "static", "evolutionary"))
         assert not legal.any() or plans
         assert choice is None or plans, "rules never finish"
 

@@ -1,0 +1,1 @@
+"""Plans found by evolution, with pymoo (the extra `evolutionary`)."""
