@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,9 +18,11 @@ from snakegym.scenario import Scenario, load_scenario
 Process = tuple[ProcessController, SimulatedExecutor]
 
 
-def small_scenario(nodes: int, middle: int, mode: str, layer_order: str, parallel: int = 1) -> Scenario:
-    """The default scenario with another number of nodes and layers, and a budget out of reach."""
-    default = load_scenario("default").model_dump()
+def small_scenario(
+    nodes: int, middle: int, mode: str, layer_order: str, parallel: int = 1, like: str | Path = "default"
+) -> Scenario:
+    """A scenario with another number of nodes and layers, and a budget out of reach."""
+    default = load_scenario(like).model_dump()
     default["network"].update(nodes=nodes, mode=mode)
     default["model"] = {"name": "mlp", "options": {"width": 16, "middle": middle}}
     default["process"].update(layer_order=layer_order, budget={"time_s": 1e6}, parallel=parallel)
@@ -53,9 +56,10 @@ def frozen_process() -> Callable[..., Process]:
         layer_order: str = "free",
         seed: int = 0,
         parallel: int = 1,
+        like: str | Path = "default",
     ) -> Process:
         rng = np.random.default_rng(seed)
-        scenario = small_scenario(nodes, middle, mode, layer_order, parallel)
+        scenario = small_scenario(nodes, middle, mode, layer_order, parallel, like)
         service, network = load_service(scenario), random_network(nodes, rng)
         train = service.data.train
         indices = partition(scenario.data, train.targets.numpy(), nodes, train.n_classes, rng)

@@ -61,7 +61,8 @@ def test_plans_are_as_they_were(
     frozen_process: Any, request: pytest.FixtureRequest, nodes: int, middle: int, mode: str, seed: int
 ) -> None:
     file = FOLDER / f"{nodes}x{middle}-{mode}-{seed}.json"
-    found = plans(frozen_process(nodes, middle, mode, seed=seed)[0].view(), seed)
+    process = frozen_process(nodes, middle, mode, seed=seed, like=FOLDER / "scenario.yaml")
+    found = plans(process[0].view(), seed)
     if request.config.getoption("--rewrite-golden"):
         file.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     kept = json.loads(file.read_text(encoding="utf-8"))
