@@ -8,12 +8,14 @@ import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from snakegym import __version__
 from snakegym.agents.registry import make_scheduler
 from snakegym.envs.serpentine import SerpentineEnv
 from snakegym.errors import SnakegymError, SnakegymWarning
+from snakegym.files import read_text
 from snakegym.scenario import list_scenarios, load_scenario
 from snakegym.training.analysis.groups import Runs, trainings
 from snakegym.training.analysis.read import Evaluation
@@ -50,11 +52,14 @@ class Ground:
 
     def header(self) -> dict[str, Any]:
         """What has to agree for pieces to be of the same scenario."""
+        scenario = self.env.scenario
         traces = json.dumps([entry["sha256"] for entry in self.env.service.library.manifest()])
+        fitted = scenario.fitted and read_text(Path(scenario.fitted), "what was fitted to the scenario")
         return {
             "snakegym": __version__,
-            "scenario": self.env.scenario.model_dump(mode="json"),
+            "scenario": scenario.model_dump(mode="json"),
             "traces_sha256": hashlib.sha256(traces.encode()).hexdigest(),
+            "fitted_sha256": hashlib.sha256(fitted.encode()).hexdigest() if fitted else None,
         }
 
 

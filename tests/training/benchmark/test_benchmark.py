@@ -309,6 +309,16 @@ class TestRefused:
         assert "field 'code_sha256'" in run("out", scenarios=short[:1])[2]
         assert files(tmp_path / "out") == before
 
+    def test_planners_that_were_fitted_anew(self, run: Run, short: list[str], tmp_path: Path) -> None:
+        fitted = tmp_path / "gains.json"
+        fitted.write_text("{}")  # rules do not read it
+        Path(short[0]).write_text(f"{Path(short[0]).read_text()}fitted: gains.json\n")
+        assert run("out", "--one", "fastest", scenarios=short[:1])[0] == 0
+        fitted.write_text("[]")
+        status, _, err = run("out", "--one", "fastest", scenarios=short[:1])
+        assert status == 2
+        assert "field 'fitted_sha256'" in err
+
     def test_a_folder_with_something_else(self, run: Run, tmp_path: Path) -> None:
         (tmp_path / "out").mkdir()
         (tmp_path / "out" / "thesis.tex").write_text("precious")
