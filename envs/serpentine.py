@@ -132,7 +132,8 @@ class SerpentineEnv(gym.Env[Observation, np.int64]):
     ## Version history
     * v1: the action `finish`; budgets terminate, and do not truncate; the time budget is a deadline, at which
       hops and waits stop. The observation has pairs, the history of nodes, and every budget. Policies learned
-      on v0 have one action less and are refused.
+      on v0 have one action less and are refused. The shipped scenarios are others: their middle layers
+      were all alike, and differ now.
     * v0: first version.
     """
 
