@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from gymnasium import Env
@@ -21,7 +22,16 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import ActorCriticPolicy, MultiInputActorCriticPolicy
 from stable_baselines3.common.vec_env import VecEnv
 
-from snakegym.agents.hyperparameters import DEFAULTS, NAMES, NETWORK, ZERO_FOR_NONE, Spell, resolve
+from snakegym.agents.hyperparameters import (
+    DEFAULTS,
+    NAMES,
+    NETWORK,
+    OF_TRAINING,
+    SCHEDULED,
+    ZERO_FOR_NONE,
+    Spell,
+    resolve,
+)
 from snakegym.agents.policy import MaskablePairwisePolicy, PairwisePolicy
 from snakegym.errors import SnakegymError
 from snakegym.plugins import load_plugin
@@ -133,10 +143,26 @@ def policy_arguments(settings: Mapping[str, Any]) -> dict[str, Any]:
 def _arguments(settings: Mapping[str, Any], n_envs: int) -> dict[str, Any]:
     """Settings as the class of an algorithm counts them: steps of each environment, None for no limit."""
     of_network = {name for names in NETWORK.values() for name in names}
-    arguments = {name: value for name, value in settings.items() if name not in of_network}
+    schedules = {f"{name}_schedule" for name in SCHEDULED}
+    apart = of_network | schedules | {*OF_TRAINING}
+    arguments = {name: value for name, value in settings.items() if name not in apart}
+    for name in SCHEDULED:
+        if settings.get(f"{name}_schedule") == "linear":
+            arguments[name] = Falling(arguments[name])
     if "n_steps" in arguments:
         arguments["n_steps"] //= n_envs
     return arguments | {name: None for name in ZERO_FOR_NONE if arguments.get(name) == 0}
+
+
+@dataclass(frozen=True)
+class Falling:
+    """A schedule as SB3 takes it: from the initial value to 0, linear in the steps of the training."""
+
+    initial: float
+
+    def __call__(self, progress_remaining: float) -> float:
+        """The value where that share of the training is left."""
+        return self.initial * progress_remaining
 
 
 def _defaults(name: str, n_envs: int) -> Mapping[str, Any]:
@@ -149,5 +175,6 @@ def _defaults(name: str, n_envs: int) -> Mapping[str, Any]:
     own = {n: 0 if n in ZERO_FOR_NONE and p.default is None else p.default for n, p in parameters.items()}
     if "n_steps" in own:
         own["n_steps"] *= n_envs
-    ours_too = {n: DEFAULTS["ppo"][n] for names in NETWORK.values() for n in names}
+    beside = [*OF_TRAINING, *(f"{name}_schedule" for name in SCHEDULED if name in own)]
+    ours_too = {n: DEFAULTS["ppo"][n] for names in (*NETWORK.values(), beside) for n in names}
     return {n: v for n, v in own.items() if n in NAMES} | ours_too

@@ -16,6 +16,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from snakegym.errors import SnakegymError
 
 Policy = Literal["pairwise", "mlp"]
+Schedule = Literal["constant", "linear"]
 Spell = Callable[[str], str]
 """How users write the name of a setting."""
 
@@ -29,6 +30,7 @@ WIDTH = 64
 
 _PPO: dict[str, Any] = {
     "learning_rate": 1e-3,
+    "learning_rate_schedule": "constant",
     "n_steps": ROLLOUT_STEPS,
     "batch_size": 64,
     "n_epochs": 10,
@@ -37,8 +39,10 @@ _PPO: dict[str, Any] = {
     "ent_coef": 0.005,
     "vf_coef": 0.5,
     "clip_range": 0.2,
+    "clip_range_schedule": "constant",
     "clip_range_vf": 0.0,
     "normalize_advantage": True,
+    "normalize_reward": False,
     "max_grad_norm": 0.5,
     "target_kl": 0.05,
     "stats_window_size": 100,
@@ -52,6 +56,10 @@ horizon (`gamma`, `gae_lambda`) pays: with 0.98 and 0.9 hardly anything was lear
 
 NETWORK = {"pairwise": ("policy", "width"), "mlp": ("policy", "net_arch")}
 """Settings that shape the network of a policy, by the policy's name."""
+SCHEDULED = ("learning_rate", "clip_range")
+"""Settings that may fall to 0 over the training: there is `<name>_schedule` beside each."""
+OF_TRAINING = ("normalize_reward",)
+"""Settings that the algorithm itself knows nothing of."""
 ZERO_FOR_NONE = ("clip_range_vf", "target_kl")
 """Limits that 0 switches off."""
 
@@ -92,6 +100,10 @@ class Hyperparameters:
         float | None, Field(gt=0, le=1, allow_inf_nan=False), _option("learning_rate", "FLOAT")
     ] = None
     """Step size of the policy's optimiser."""
+    learning_rate_schedule: Annotated[
+        Schedule | None, _option("learning_rate_schedule", "{constant,linear}")
+    ] = None
+    """Whether it falls to 0 over the training."""
     n_steps: Annotated[int | None, Field(ge=1, le=10**6), _option("n_steps", "INT")] = None
     """Environment steps of one rollout, over all environments together; if not given, at least 8 of each."""
     batch_size: Annotated[int | None, Field(ge=1, le=10**6), _option("batch_size", "INT")] = None
@@ -108,10 +120,16 @@ class Hyperparameters:
     """Weight of the error of the predicted values."""
     clip_range: Annotated[float | None, Field(gt=0, le=100), _option("clip_range", "FLOAT")] = None
     """How far one update may move the policy."""
+    clip_range_schedule: Annotated[Schedule | None, _option("clip_range_schedule", "{constant,linear}")] = (
+        None
+    )
+    """Whether that falls to 0 over the training."""
     clip_range_vf: Annotated[float | None, _Limit, _option("clip_range_vf", "FLOAT")] = None
     """How far one update may move the predicted values; 0: as far as it goes."""
     normalize_advantage: Annotated[bool | None, _option("normalize_advantage", "{True,False}")] = None
     """Whether the advantages of a minibatch are scaled to mean 0 and deviation 1."""
+    normalize_reward: Annotated[bool | None, _option("normalize_reward", "{True,False}")] = None
+    """Whether the learner's rewards are divided by the deviation of the discounted return so far."""
     max_grad_norm: Annotated[float | None, Field(gt=0, le=1e6), _option("max_grad_norm", "FLOAT")] = None
     """Longer gradients are cut to this length."""
     target_kl: Annotated[float | None, _Limit, _option("target_kl", "FLOAT")] = None

@@ -7,6 +7,7 @@ parser knows them, and so are the options in a file that `--config` names.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -103,6 +104,15 @@ def config_file(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
     return None, words
 
 
+def value_of(arguments: Sequence[str], name: str) -> str | None:
+    """What the words of a command line say behind `--name`, if they do."""
+    for word, following in itertools.zip_longest(arguments, arguments[1:]):
+        option, equals, text = word.partition("=")
+        if option == f"--{name}":
+            return text if equals else following
+    return None
+
+
 def from_document(document: Any, origin: str, command: type[Any], given: Sequence[str]) -> list[str]:
     """The words of a command line that say what a document says, but for options that are given otherwise.
 
@@ -133,7 +143,7 @@ def from_document(document: Any, origin: str, command: type[Any], given: Sequenc
         elif kind == "positional":
             if all(word.startswith("--") for word in given[:1]):
                 positional += [str(v) for v in (value if isinstance(value, list) else [value])]
-        elif name not in said and value is not None:
+        elif name not in said and (value is not None or name in ZERO_FOR_NONE):
             options += _spelled(name, value, kind)
     return [*positional, *options]
 

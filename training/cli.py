@@ -16,13 +16,21 @@ import tyro
 from snakegym.documents import parse_yaml
 from snakegym.errors import SnakegymError, SnakegymWarning
 from snakegym.files import read_text, user_path
-from snakegym.training.arguments import as_we_write, config_file, from_document
+from snakegym.training.arguments import (
+    SECTIONS,
+    as_we_write,
+    config_file,
+    from_document,
+    kinds_of,
+    value_of,
+)
 from snakegym.training.benchmark.config import BenchmarkConfig
 from snakegym.training.evaluate.config import EvaluateConfig
 from snakegym.training.experiment.config import ExperimentConfig
 from snakegym.training.fit.config import FitConfig
 from snakegym.training.frameworks.config import CompareConfig
 from snakegym.training.learn.config import TrainConfig
+from snakegym.training.learn.zoo import is_zoo, options_of
 from snakegym.training.play.config import PlayConfig
 from snakegym.training.repeated import refuse_repeated
 from snakegym.training.report.config import ReportConfig
@@ -182,8 +190,10 @@ def parse(argv: Sequence[str]) -> Command:
 
 def in_file(file: str, command: type[Any], options: Sequence[str]) -> list[str]:
     """The options in a file for `--config`, but for those given. Raises SnakegymError if it is none."""
-    text = read_text(user_path(file), "the options")
-    return from_document(parse_yaml(text, file) or {}, file, command, options)
+    document = parse_yaml(read_text(user_path(file), "the options"), file) or {}
+    if command is TrainConfig and is_zoo(document, {**kinds_of(command), **dict.fromkeys(SECTIONS)}):
+        document = options_of(document, file, value_of(options, "scenario") or "default")
+    return from_document(document, file, command, options)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from snakegym.errors import SnakegymError
 from snakegym.training.learn.checkpoints import Row, TrainingState, save_checkpoint
 from snakegym.training.learn.logged import accuracy_by_hop, metrics_of
 from snakegym.training.learn.validation import METRICS, Validator
+from snakegym.training.runs.conventions import Evaluations, Monitor, link_best
 from snakegym.training.runs.folder import to_csv, write_text
 from snakegym.training.runs.progress import progress
 from snakegym.training.tracking.tracker import Tracker
@@ -144,11 +146,15 @@ class RunRecorder(BaseCallback):
 
     def _on_training_start(self) -> None:
         self._counter = EpisodeCounter(self.training_env.num_envs)
+        self._evaluations = Evaluations(self._folder, self.num_timesteps)
+        self._monitor = Monitor(self._folder, self.state.episodes, time.time())
+        self._ended: list[dict[str, float]] = []
         self._bar = progress(self._goal, "train", "step", initial=self.num_timesteps)
         self._show_best()
 
     def _on_step(self) -> bool:
         self.state.episodes += self._counter.add(self.locals["infos"], self.locals["dones"])
+        self._ended += [info["episode"] for info in self.locals["infos"] if "episode" in info]
         self._bar.update(self.training_env.num_envs)
         return not self.stopped
 
@@ -186,6 +192,8 @@ class RunRecorder(BaseCallback):
         ):
             row |= self._evaluate()
         state.curve.append(row)
+        self._monitor.add(self._ended)
+        self._ended = []
         write_text(self._folder / "progress.csv", to_csv(state.curve, COLUMNS))
         write_text(self._folder / "learner.csv", to_csv(state.curve, learner_columns(state.curve)))
         logged = metrics_of(row, self._validator.records, state.best_score)
@@ -199,11 +207,15 @@ class RunRecorder(BaseCallback):
     def _evaluate(self) -> Row:
         state = self.state
         scores = self._validator(self.model)
+        records = self._validator.records
+        returns, lengths = zip(*((r["total_reward"], r["hops"] + r["waits"]) for r in records), strict=True)
+        self._evaluations.add(state.timesteps, returns, lengths)
         self.accuracies += accuracy_by_hop(state.timesteps, self._validator.records)
         state.last_evaluation = state.timesteps
         if state.best_score is None or scores["total_reward"] > state.best_score:
             state.best_score, state.best_timesteps = scores["total_reward"], state.timesteps
             save_checkpoint(self._folder / "best.zip", self.model, state)
+            link_best(self._folder / "best.zip")
         self._show_best()
         names = COLUMNS[-len(METRICS) :]
         return {column: scores[name] for column, name in zip(names, METRICS, strict=True)}

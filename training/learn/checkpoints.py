@@ -14,7 +14,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 from pydantic import AfterValidator, ConfigDict, Field
+from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
 from snakegym.agents.trained import (
     STAMP,
@@ -62,6 +64,8 @@ class TrainingState:
     """Its mean return; None before the first evaluation."""
     last_evaluation: _Count | None = None
     """Timesteps of the last evaluation."""
+    return_scale: Annotated[list[float], Field(max_length=3)] = field(default_factory=list)
+    """Mean, variance and count of the returns that rewards are scaled by; empty where they are not."""
     curve: list[Annotated[Row, AfterValidator(_has_steps)]] = field(default_factory=list)
     """Rows of progress.csv and learner.csv."""
 
@@ -69,11 +73,22 @@ class TrainingState:
 def save_checkpoint(path: Path, model: BaseAlgorithm, state: TrainingState) -> None:
     """Replace the checkpoint in one step."""
     state.updates = getattr(model, "_n_updates", 0)
+    env = model.get_env()
+    if isinstance(env, VecNormalize):
+        scale = env.ret_rms
+        state.return_scale = [float(scale.mean), float(scale.var), float(scale.count)]
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
         model.save(temporary)
         with zipfile.ZipFile(temporary, "a") as archive:
             archive.writestr(STAMP, json.dumps(asdict(state), allow_nan=False))
+
+
+def restore_scale(env: VecEnv | None, state: TrainingState) -> None:
+    """Scale rewards as before the checkpoint, if they are scaled."""
+    if isinstance(env, VecNormalize) and len(state.return_scale) == 3:
+        scale = env.ret_rms
+        scale.mean, scale.var, scale.count = np.float64(state.return_scale[0]), *state.return_scale[1:]  # type: ignore[assignment, unused-ignore]
 
 
 def read_state(path: Path) -> TrainingState:

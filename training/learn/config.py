@@ -29,8 +29,9 @@ class TrainConfig:
 
     Leaves in the run folder: config.json (options, hyperparameters, versions), traces.json (what was used),
     checkpoints/latest.zip, best.zip (best on validation traces), progress.csv, learner.csv (the algorithm's
-    own metrics), learning_curve.png, model_card.md and wandb/. `snakegym evaluate --scheduler FOLDER` uses
-    the best one. Checkpoints are read without running anything that is in them.
+    own metrics), learning_curve.png, model_card.md and wandb/; and for scripts made for Stable-Baselines3 and
+    its Zoo evaluations.npz, 0.monitor.csv, best_model.zip, config.yml and command.txt. `snakegym evaluate
+    --scheduler FOLDER` uses the best one. Checkpoints are read without running anything that is in them.
     """
 
     out: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint=said_default)] = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
 from snakegym.agents.algorithms import make_algorithm
 from snakegym.agents.trained import RunConfig
@@ -20,7 +21,7 @@ from snakegym.envs.sb3 import SerpentineVecEnv
 from snakegym.envs.vector import make_members
 from snakegym.errors import SnakegymError
 from snakegym.training.learn.callbacks import LastMetrics, Listener, RunRecorder, check_finite
-from snakegym.training.learn.checkpoints import Row, TrainingState, load_checkpoint, read_state
+from snakegym.training.learn.checkpoints import Row, TrainingState, load_checkpoint, read_state, restore_scale
 from snakegym.training.learn.config import TrainConfig
 from snakegym.training.learn.keepsakes import CARD, log_keepsakes, model_card
 from snakegym.training.learn.logged import flat_config
@@ -28,6 +29,7 @@ from snakegym.training.learn.naming import given_id, placed, run_name
 from snakegym.training.learn.record import LATEST, check_folder, describe
 from snakegym.training.learn.validation import Validator
 from snakegym.training.runs import folder as runfolder
+from snakegym.training.runs.conventions import write_request
 from snakegym.training.runs.manifest import scenario_of, write_manifest
 from snakegym.training.runs.seeding import derive_seed
 from snakegym.training.show.figures import save
@@ -78,15 +80,12 @@ class Run:
         return self.config.folder
 
 
-def train(
-    config: TrainConfig, listener: Listener = lambda metrics, timesteps: True, quiet: bool = False
-) -> TrainingResult:
+def train(config: TrainConfig, listener: Listener = lambda metrics, timesteps: True) -> TrainingResult:
     """Train as asked and leave the run folder; prints where things are.
 
     Args:
         config: the options.
         listener: is told what is logged, at how many steps, and says whether to go on.
-        quiet: print no results.
 
     Raises:
         SnakegymError: bad input, then nothing was written; or training diverged.
@@ -99,16 +98,24 @@ def train(
     described = describe(config, validation[0])
     before = check_folder(config, described)
     env = SerpentineVecEnv(config.n_envs, split="train", **settings)
-    model = make_algorithm(config.algo, env, derive_seed(config.seed, "learner"), described["ppo"])
+    seen = scaled(env, described["ppo"])
+    model = make_algorithm(config.algo, seen, derive_seed(config.seed, "learner"), described["ppo"])
     runfolder.make_folder(config.folder)
     with runfolder.locked(config.folder):
         run = _begin(config, described, before, model, listener)
+        write_request(config.folder, config, described["ppo"])
         write_manifest(config.folder, env.members[0], validation[0])
         validator = Validator(validation, config.eval_episodes, config.seed, described["masked"])
         _learn(run, validator)
-    if not quiet:
-        _report(run)
+    _report(run)
     return _result(run)
+
+
+def scaled(env: VecEnv, settings: Mapping[str, Any]) -> VecEnv:
+    """The environments as the learner is to see them; observations are of order 1 already."""
+    if not settings["normalize_reward"]:
+        return env
+    return VecNormalize(env, norm_obs=False, gamma=settings.get("gamma", 0.99))
 
 
 def env_settings(config: TrainConfig) -> dict[str, Any]:
@@ -132,6 +139,7 @@ def _begin(
     if before and (out / LATEST).is_file():
         state = load_checkpoint(out / LATEST, model, config.algo)
         _adopt_best(out, state)
+        restore_scale(model.get_env(), state)
     described = {"run_id": before.run_id if before else given_id() or uuid.uuid4().hex[:8], **described}
     runfolder.write_json(out / "config.json", described)
     # A resumed run must not meet the episodes and draw the actions of its start again.

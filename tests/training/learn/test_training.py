@@ -30,6 +30,11 @@ def test_a_run_leaves_what_it_promises(train: Run, tmp_path: Path, algo: str, ro
         "learner.csv",
         "learning_curve.png",
         "model_card.md",
+        "evaluations.npz",
+        "0.monitor.csv",
+        "best_model.zip",
+        "config.yml",
+        "command.txt",
     }
     config = json.loads((run / "config.json").read_text())
     assert config["algo"] == algo
