@@ -8,13 +8,13 @@ from snakegym.agents.planning.gain import GainModel, load_gain
 from snakegym.agents.planning.search import Plan, Settings, search
 from snakegym.agents.planning.state import PlanState
 from snakegym.agents.planning.truth import TrueOutlook
-from snakegym.control.records import FINISH, Decision
+from snakegym.control.records import FINISH, Assignment, Decision
 from snakegym.control.view import ProcessView
 from snakegym.envs.serpentine import SerpentineEnv
 from snakegym.errors import SnakegymError
 from snakegym.scenario import Scenario
 
-SETTINGS = Settings(width=24, horizon=200, waits=(0, 1, 2, 4))
+SETTINGS = Settings(width=24, horizon=200, waits=(0, 1, 3), haste=(0.0, 4.0))
 
 
 class ClairvoyantScheduler:
@@ -50,7 +50,12 @@ class ClairvoyantScheduler:
             return FINISH
         first = plan.hops[0]
         pair = first.assignment
-        return None if first.waits or not view.legal[pair.node, pair.layer] else pair
+        if first.waits or not view.legal[pair.node, pair.layer]:
+            return None
+        if view.parallel == 1 or self._outlook is None:
+            return pair
+        others = self._outlook.companions(PlanState.of(view), pair.node, pair.layer)
+        return Assignment(pair.node, pair.layer, others)
 
     def plan(self, view: ProcessView) -> Plan:
         """The best plan that is found.

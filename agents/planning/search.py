@@ -26,6 +26,11 @@ class Settings:
     """Hops that a plan has at most."""
     waits: tuple[int, ...] = (0,)
     """How often a plan may wait before a hop."""
+    haste: tuple[float, ...] = (0.0,)
+    """One search for each, the best plan counts: what a second costs beyond its price, in multiples of it,
+    when plans of the same number of hops are compared. What they leave of the budget is worth something."""
+    patience: int = 10
+    """Hops in a row without a plan that is worth more than a shorter one, after which it is given up."""
 
 
 @dataclass(frozen=True)
@@ -93,12 +98,17 @@ def search(state: PlanState, gains: GainModel, outlook: Outlook, settings: Setti
         outlook: what they cost.
         settings: how hard to search.
     """
+    plans = [_search(state, gains, outlook, settings, haste) for haste in settings.haste]
+    return max(plans, key=lambda plan: plan.value)
+
+
+def _search(state: PlanState, gains: GainModel, outlook: Outlook, settings: Settings, haste: float) -> Plan:
     view = state.view
     marks = np.random.default_rng(0).integers(2**62, size=(view.n_nodes, view.n_middle))
     beam, steps = _Beam(state, np.zeros(1), np.zeros(1, dtype=np.int64)), list[_Step]()
     best, depth, plan = 0.0, 0, 0
-    while len(steps) < settings.horizon:
-        grown = _grow(beam, marks, gains, outlook, settings)
+    while len(steps) < min(settings.horizon, depth + settings.patience):
+        grown = _grow(beam, marks, gains, outlook, settings, haste * view.objective.prices()[0])
         if grown is None:
             break
         steps.append(grown[0])
@@ -138,9 +148,9 @@ class _Beam:
 
 
 def _grow(
-    beam: _Beam, marks: Ints, gains: GainModel, outlook: Outlook, settings: Settings
+    beam: _Beam, marks: Ints, gains: GainModel, outlook: Outlook, settings: Settings, haste: float
 ) -> tuple[_Step, _Beam] | None:
-    """The best plans with one hop more; None if there is none."""
+    """The best plans with one hop more; None if there is none. `haste`: see `Settings`, per second."""
     state, view = beam.state, beam.state.view
     wait_s = np.array(settings.waits) * view.wait_s
     found = [promise(_later(state, s), gains, outlook) for s in wait_s.tolist()]
@@ -148,8 +158,13 @@ def _grow(
     reward -= (view.objective.prices()[0] * wait_s)[:, None, None]
     reward[over(state)] = -np.inf
     total = (beam.value[:, None, None, None] + reward).ravel()
+    liked = total
+    if haste:
+        ends_s = np.stack([p.costs.time_s for p in found], axis=1) + wait_s[:, None, None]
+        ends_s = np.where(reward > -np.inf, ends_s, 0.0) + (state.clock_s - view.clock_s)[:, None, None, None]
+        liked = total - haste * ends_s.ravel()
     keys = beam.key[:, None, None, None] + marks + np.arange(view.n_nodes)[:, None]  # and who is last
-    chosen = _chosen(total, np.broadcast_to(keys, reward.shape).ravel())
+    chosen = _chosen(liked, np.broadcast_to(keys, reward.shape).ravel())
     chosen = chosen[: settings.width]
     if not len(chosen):
         return None
@@ -180,10 +195,10 @@ def _grow(
     return step, _Beam(then, total[chosen], beam.key[plan] + marks[node, layer])
 
 
-def _chosen(total: Floats, keys: Ints) -> Ints:
+def _chosen(liked: Floats, keys: Ints) -> Ints:
     """Indices of plans, best first and ties by index; of those with the same key the first alone."""
-    possible = np.flatnonzero(total > -np.inf)
-    order = possible[np.argsort(-total[possible], kind="stable")]
+    possible = np.flatnonzero(liked > -np.inf)
+    order = possible[np.argsort(-liked[possible], kind="stable")]
     first: Ints = np.sort(np.unique(keys[order], return_index=True)[1])
     return order[first]
 

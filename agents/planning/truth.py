@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from snakegym.agents.planning.outlook import HopCosts, upload_bytes
@@ -48,6 +50,18 @@ class TrueOutlook:
         )
         trains_at = np.where(receive.complete, start_s + receive_s, np.inf)[:, :, None]
         return self._rest(state, start_s, receive, receive_s, trains_at, sender_w)
+
+    def companions(self, state: PlanState, node: int, layer: int) -> tuple[int, ...]:
+        """Who goes along by the scenario's rule, given true times: legal nodes other than `node`, best first.
+
+        `state` is one plan without a hop yet.
+        """
+        view = state.view
+        alone = self.hop_costs(replace(state, view=replace(view, parallel=1)))
+        rank = companion_rank(view.companions, alone.time_s, state.divergence)[0, :, layer]
+        rank = np.where(view.legal[:, layer] & (np.arange(view.n_nodes) != node), rank, np.inf)
+        first = np.argsort(rank, kind="stable")[: view.parallel - 1]
+        return tuple(int(n) for n in first if np.isfinite(rank[n]))
 
     def _rest(
         self,

@@ -136,6 +136,32 @@ def test_the_future_is_seen(small: Scenario) -> None:
     assert records[0]["hops"] > 0
 
 
+def test_companions_are_named_so_that_the_plan_comes_true(small: Scenario) -> None:
+    fields = small.model_dump()
+    fields["network"]["mode"] = "cs"
+    fields["process"]["parallel"] = 2
+    env = SerpentineEnv(Scenario.model_validate(fields), split="validation")
+    env.reset(seed=4)
+    scheduler = ClairvoyantScheduler(env.scenario, Fading(np.full((5, 3), 0.2)), Settings(4, 3))
+    scheduler.watch(env)
+    planned, choice = scheduler.plan(env.view()).hops[0], scheduler.schedule(env.view())
+    assert isinstance(choice, Assignment)
+    assert choice.companions is not None
+    assert len(choice.companions) == 1
+    env.step_as(choice)
+    assert env.controller.history[0].costs.time_s == pytest.approx(planned.costs.time_s)
+
+
+def test_of_several_searches_the_best_plan_counts(view: ProcessView) -> None:
+    fading = Fading(np.random.default_rng(2).normal(0.05, 0.1, view.legal.shape))
+    state, outlook = PlanState.of(replace(view, clock_s=view.budget.time_s - 30)), ForecastOutlook()
+    one, other, both = (
+        search(state, fading, outlook, Settings(1, 9, haste=haste)).value
+        for haste in ((0.0,), (9.0,), (0.0, 9.0))
+    )
+    assert both == max(one, other) > 0
+
+
 @pytest.mark.parametrize("name", [name for name in list_schedulers() if is_privileged(name)])
 def test_yardsticks_need_an_environment(name: str, view: ProcessView) -> None:
     scheduler = make_scheduler(name, load_scenario("default"))
