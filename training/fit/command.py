@@ -162,12 +162,19 @@ def _print(scenario: Scenario, errors: HeldOut) -> None:
     for ahead in errors.ahead:
         of = "one hop" if ahead.hops == 1 else f"{ahead.hops} hops in a row"
         table.add_row(of, "fitted", f"{ahead.r2:.2f}", f"{ahead.mae:.4f}", f"{ahead.bias:+.4f}")
+    table.add_row(
+        "hops of its own choice",
+        f"a model that saw none of these {errors.chosen}",
+        "",
+        "",
+        f"{errors.optimism:+.4f}",
+    )
     out = console()
     out.print(table)
     out.print(
         f"[dim]{errors.hops} hops, standard deviation of a gain {errors.sd:.4f}; R2: share of the variance "
         "that is explained; MAE, bias: in accuracy; several in a row: the model goes on from what it "
-        "expected[/dim]\n"
+        "expected; hops of its own choice promised too much, which planners take off[/dim]\n"
     )
 
 

@@ -28,7 +28,7 @@ class FitConfig:
     """Name of a scenario, a .yaml file, or `all` for all that ship and have no file that belongs to them."""
     out: Text = None
     """Another file to write."""
-    episodes: int = 320
+    episodes: int = 200
     """Training episodes to record."""
     seed: int = 0
     """Seeds episodes, decisions and fit."""

@@ -12,7 +12,7 @@ from snakegym.agents.planning.fitted.files import Ahead, HeldOut
 from snakegym.agents.planning.fitted.model import FittedGain
 from snakegym.control.view import Floats
 from snakegym.training.fit.network import fit_network, whole_hops
-from snakegym.training.fit.record import HopRow, Recording
+from snakegym.training.fit.record import ROUNDS, HopRow, Recording
 
 HELD_OUT_ONE_IN = 5
 AHEAD = (1, 2, 4, 8)
@@ -44,6 +44,17 @@ def explained(expected: Floats, measured: Floats) -> float:
     return 1.0 - float(((expected - measured) ** 2).sum()) / spread if spread > 0 else 0.0
 
 
+def optimism(recordings: Sequence[Recording]) -> tuple[float, int]:
+    """By how much models expected too much of hops chosen because they promised most; of how many hops.
+
+    Whoever takes the best of many guesses takes one that is too high rather than too low. The hops of the
+    last part of a recording say by how much: the model that chose them had not seen them.
+    """
+    last = recordings[len(recordings) * (ROUNDS - 1) // ROUNDS :]
+    excess = [h.chosen_for - h.gain for r in last for h in r.hops if h.whole and h.chosen_for is not None]
+    return (float(np.mean(excess)), len(excess)) if excess else (0.0, 0)
+
+
 def split(recordings: Sequence[Recording]) -> tuple[list[Recording], list[Recording]]:
     """Episodes to fit to, and those held out: the last of every five."""
     last = HELD_OUT_ONE_IN - 1
@@ -59,6 +70,7 @@ def held_out(
     model, nodes_alone = fit_network(known, n_middle, seed), fit_network(known, 1, seed)
     found = {k: Comparison(k, *_ahead(model, held, k)) for k in AHEAD}
     hops = whole_hops(held)
+    too_much, chosen = optimism(recordings)
     measured = np.array([hop.gain for hop in hops])
     alone = nodes_alone.of(np.array([hop.x for hop in hops]))[:, 0]
     return HeldOut(
@@ -68,6 +80,8 @@ def held_out(
         ahead=tuple(comparison.summary() for comparison in found.values()),
         nodes_alone=explained(alone, measured),
         formula=explained(np.array([hop.formula for hop in hops]), measured),
+        optimism=too_much,
+        chosen=chosen,
     ), found
 
 

@@ -14,7 +14,7 @@ from snakegym.agents.planning.fitted.features import FEATURES, GAINS
 from snakegym.agents.planning.fitted.model import WIDEST, FittedGain
 from snakegym.control.view import Floats
 from snakegym.errors import SnakegymError
-from snakegym.training.fit.record import HopRow, Recording
+from snakegym.training.fit.record import LEAST_HOPS, HopRow, Recording
 
 HIDDEN = 32
 EPOCHS = 60
@@ -25,7 +25,6 @@ RATE = 3e-3
 WEIGHT_DECAY = 0.01
 EXTREME = 0.001
 """Share of the gains at either end that bounds what is expected."""
-LEAST_HOPS = 20
 
 
 def whole_hops(recordings: Sequence[Recording], least: int = 1) -> list[HopRow]:

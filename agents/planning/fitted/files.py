@@ -55,6 +55,10 @@ class HeldOut(Section):
     """R2 of one hop without the layer: a network with one output for all layers."""
     formula: float
     """R2 of one hop by the general formula."""
+    optimism: float
+    """Mean of expected minus measured, of hops chosen as a model that had not seen them promised most."""
+    chosen: Annotated[int, Field(ge=0)]
+    """How many hops that is of."""
 
 
 class FittedOn(Section):
@@ -106,6 +110,7 @@ class GainSection(Section):
             self.lowest,
             self.highest,
             self.ceiling,
+            max(0.0, self.held_out.optimism),
         )
 
 

@@ -35,13 +35,15 @@ class FittedGain:
     highest: float
     ceiling: float
     """Accuracy that no hop lifts the model above."""
+    optimism: float = 0.0
+    """Taken off what planners are told, >= 0: they take what promises most, and so what promises too much."""
 
     def expected(self, state: PlanState) -> Floats:
         """[B, N, M]: see `snakegym.agents.planning.gain.GainModel`."""
-        return self.of(features(state))
+        return self.of(features(state)) - self.optimism
 
     def of(self, x: Floats) -> Floats:
-        """[..., n_middle]: expected gains, given features [..., FEATURES]."""
+        """[..., n_middle]: expected gains, of hops not chosen for that; features [..., FEATURES]."""
         shape = x.shape[:-1]
         h = np.clip((x.reshape(-1, len(FEATURES)) - self.mean) / self.scale, -WIDEST, WIDEST)
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):

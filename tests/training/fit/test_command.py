@@ -54,19 +54,19 @@ def test_stopped_and_repeated_it_ends_with_the_same_bytes(
     fit(FitConfig(str(tiny), out=str(whole), episodes=EPISODES))
     play, calls = recording._play, []
 
-    def stop_in_the_second_half(*args: Any) -> Any:
+    def stop_in_the_second_part(*args: Any) -> Any:
         calls.append(args)
         if len(calls) == 2:
             raise KeyboardInterrupt
         return play(*args)
 
     again = tiny.with_name("again.json")
-    monkeypatch.setattr(recording, "_play", stop_in_the_second_half)
-    with pytest.raises(KeyboardInterrupt, match=f"5 of {EPISODES} episodes are kept"):
+    monkeypatch.setattr(recording, "_play", stop_in_the_second_part)
+    with pytest.raises(KeyboardInterrupt, match=f"2 of {EPISODES} episodes are kept"):
         fit(FitConfig(str(tiny), out=str(again), episodes=EPISODES))
     assert not again.exists()
     fit(FitConfig(str(tiny), out=str(again), episodes=EPISODES))
-    assert len(calls) == 3, "the first half was not played again"
+    assert len(calls) == 5, "the first part was not played again"
     assert again.read_bytes() == whole.read_bytes()
 
 

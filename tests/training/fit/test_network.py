@@ -9,7 +9,7 @@ import pytest
 
 from snakegym.agents.planning.fitted.features import FEATURES, GAINS
 from snakegym.errors import SnakegymError
-from snakegym.training.fit.errors import explained, held_out, split
+from snakegym.training.fit.errors import explained, held_out, optimism, split
 from snakegym.training.fit.network import fit_network
 from snakegym.training.fit.record import HopRow, Recording
 
@@ -65,6 +65,18 @@ def test_hops_that_were_cut_short_do_not_count() -> None:
 def test_too_few_hops_are_refused() -> None:
     with pytest.raises(SnakegymError, match="found 19 whole hops in 1 of them, expected 20 or more"):
         fit_network(recordings(1, hops=19), 2, 0)
+
+
+def test_optimism_is_that_of_the_last_part() -> None:
+    """Promises of 0.1 in the last quarter: 0.1 less the mean gain of those hops; all others do not count."""
+    found = recordings(8)
+    for i, recording in enumerate(found):
+        hops = [replace(h, chosen_for=0.1 if i >= 6 else 9.0) for h in recording.hops]
+        found[i] = Recording([*hops, replace(hops[0], whole=False), replace(hops[0], chosen_for=None)])
+    gains = [h.gain for r in found[6:] for h in r.hops[:20]]
+    too_much, chosen = optimism(found)
+    assert chosen == 40
+    assert too_much == pytest.approx(0.1 - np.mean(gains))
 
 
 def test_one_episode_of_five_is_held_out() -> None:

@@ -12,6 +12,8 @@ import pytest
 from snakegym.agents.planning.fitted.features import FEATURES
 from snakegym.agents.planning.fitted.files import fingerprint, read_fitted
 from snakegym.agents.planning.gain import FormulaGain, load_gain
+from snakegym.agents.planning.state import PlanState
+from snakegym.envs.serpentine import SerpentineEnv
 from snakegym.errors import SnakegymError, SnakegymWarning
 from snakegym.scenario import Scenario, load_scenario
 
@@ -31,7 +33,16 @@ def document(scenario: Scenario) -> dict[str, Any]:
         "lowest": -1.0,
         "highest": 1.0,
         "ceiling": 1.0,
-        "held_out": {"episodes": 1, "hops": 9, "sd": 0.1, "ahead": [], "nodes_alone": 0.1, "formula": 0.1},
+        "held_out": {
+            "episodes": 1,
+            "hops": 9,
+            "sd": 0.1,
+            "ahead": [],
+            "nodes_alone": 0.1,
+            "formula": 0.1,
+            "optimism": 0.0,
+            "chosen": 0,
+        },
         "fitted_on": {"split": "train", "episodes": 5, "hops": 50, "seed": 0, "snakegym": "1"},
     }
     return {"version": 1, "scenario": scenario.name, "gain": gain, "forecasts": None}
@@ -52,6 +63,20 @@ def test_the_file_beside_a_scenario_is_used(tmp_path: Path) -> None:
     gains = load_gain(load_scenario(path))
     x = np.zeros((1, 4, N))
     np.testing.assert_array_equal(gains.of(x), np.tile([0.0, 0.25, 0.0], (1, 4, 1)))  # type: ignore[attr-defined]
+
+
+def test_what_was_found_too_optimistic_is_taken_off(tmp_path: Path) -> None:
+    path = own_scenario(tmp_path)
+    scenario, expected = load_scenario(path), []
+    env = SerpentineEnv(scenario)
+    env.reset(seed=0)
+    for optimism in (0.0, 0.01, -0.01):
+        fitted = document(scenario)
+        fitted["gain"]["held_out"]["optimism"] = optimism
+        (tmp_path / "mine.fitted.json").write_text(json.dumps(fitted))
+        expected.append(load_gain(load_scenario(path)).expected(PlanState.of(env.view())))
+    np.testing.assert_allclose(expected[1], expected[0] - 0.01)
+    np.testing.assert_array_equal(expected[2], expected[0])
 
 
 def test_without_a_file_planners_go_by_the_formula_and_say_so(tmp_path: Path) -> None:
