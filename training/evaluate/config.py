@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +20,7 @@ from snakegym.training.options import (
     said_default,
     said_once,
 )
+from snakegym.training.tracking.options import Labels, WandbMode
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,10 @@ class EvaluateConfig:
     else the first."""
     stochastic: bool = False
     """Learned policies draw their actions, as in training, instead of taking the most likely one; seeded."""
+    wandb: WandbMode = "disabled"
+    """Weights & Biases: logs tables and pictures if it is not disabled; auto as in `snakegym train`."""
+    labels: Annotated[Labels, tyro.conf.arg(name="")] = field(default_factory=Labels)
+    """How the run is labelled there."""
     jobs: Int = None
     """Processes that play episodes; results do not depend on it. Default: one a core, at most 4, and no
     more than there are 20 episodes for each."""

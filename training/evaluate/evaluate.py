@@ -17,7 +17,9 @@ from snakegym.training.episodes.play import EpisodeRecord
 from snakegym.training.evaluate import results
 from snakegym.training.evaluate.config import EvaluateConfig
 from snakegym.training.evaluate.stage import Stage, content_of
+from snakegym.training.evaluate.tracked import WANDB, log_evaluation
 from snakegym.training.runs import folder as runfolder
+from snakegym.training.runs.conventions import COMMAND_FILE, CONFIG_FILE, write_request
 from snakegym.training.runs.manifest import MANIFEST, write_manifest
 from snakegym.training.runs.partial import PartialResults, Task
 from snakegym.training.runs.pool import n_processes, working
@@ -32,6 +34,9 @@ FILES = (
     "gantt.png",
     "returns.png",
     "report.html",
+    CONFIG_FILE,
+    COMMAND_FILE,
+    WANDB,
 )
 PARTIAL = "partial.jsonl"
 EPISODES_WORTH_A_PROCESS = 20
@@ -67,6 +72,7 @@ def evaluate(config: EvaluateConfig) -> EvaluationResult:
     runfolder.make_folder(config.out)
     with runfolder.locked(config.out):
         write_manifest(config.out, env)
+        write_request(config.out, config)
         records = _play_all(stage, header)
         analysis = analyse(records, header["trained"], header["scenario"], baseline=config.baseline)
         title = (
@@ -76,6 +82,7 @@ def evaluate(config: EvaluateConfig) -> EvaluationResult:
         files += results.write_pictures(config.out, analysis, env.codec.n_nodes, env.codec.n_middle)
         (config.out / PARTIAL).unlink(missing_ok=True)
     results.print_evaluation(title, analysis)
+    log_evaluation(config, title, header, records, analysis, files)
     print(f"written to {config.out}{os.sep}: {', '.join(files)}")
     return EvaluationResult(config.out, header, records, analysis)
 

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table as RichTable
 
 from snakegym.training.analysis.intervals import Estimate, describe
+from snakegym.training.tracking.tracker import Tracker
 
 NONE = "-"
 
@@ -59,6 +60,17 @@ def print_tables(out: Console, tables: Iterable[Table]) -> None:
     for table in tables:
         _print(out, table)
         out.print(f"[dim]{escape(table.note)}[/dim]\n" if table.note else "")
+
+
+def log_tables(tracker: Tracker, group: str, tables: Sequence[Table]) -> None:
+    """Log tables as people see them: as `group/1` and so on, the names of rows in the first column."""
+    for number, table in enumerate(tables, 1):
+        columns = [in_line(title) or f"column {i}" for i, title in enumerate(table.head)]
+        rows = [
+            [label, *(f"{c.value} ({c.detail})" if c.detail else c.value for c in cells)]
+            for label, cells in table.rows
+        ]
+        tracker.table(f"{group}/{number}", columns, rows)
 
 
 def _print(out: Console, table: Table) -> None:

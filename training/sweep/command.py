@@ -12,6 +12,7 @@ from typing import Any
 
 from snakegym.errors import SnakegymError
 from snakegym.training.runs import folder as runfolder
+from snakegym.training.runs.conventions import write_request
 from snakegym.training.runs.pool import WorkerDied, n_processes, working
 from snakegym.training.show.tables import console, print_tables
 from snakegym.training.sweep import outcome, server
@@ -92,7 +93,7 @@ def sweep(config: SweepConfig) -> SweepResult | None:
     with runfolder.locked(config.out):
         best = outcome.write(config.out, asked, config.seed, found, about)
     print_tables(console(), [outcome.table(asked, found)])
-    print(f"written to {config.out}{os.sep}: {', '.join(outcome.FILES[1:-1])}")
+    print(f"written to {config.out}{os.sep}: {', '.join(outcome.FILES[1:-3])}")
     print(f"train with the best: snakegym train --config {config.out / 'best.yaml'} --out runs/best")
     return SweepResult(config.out, best, found)
 
@@ -135,6 +136,7 @@ def _worker(config: SweepConfig, asked: Sweep) -> Worker:
     with runfolder.locked(config.out):
         if not path.exists():
             runfolder.write_json(path, {"request": request, "id": uuid.uuid4().hex[:8]})
+        write_request(config.out, config)
         sweep_id = str(runfolder.read_json(path).get("id"))
     labels = replace(
         config.labels,

@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from matplotlib.figure import Figure
 
 from snakegym import __version__
 from snakegym.errors import SnakegymError
 from snakegym.training.arguments import document_of
+from snakegym.training.report.page import render_page
+from snakegym.training.report.pictures import drawn
+from snakegym.training.runs.conventions import COMMAND_FILE, CONFIG_FILE
 from snakegym.training.runs.folder import write_json, write_text
 from snakegym.training.show.figures import save
 from snakegym.training.show.tables import NONE, Cell, Table
@@ -22,7 +26,18 @@ from snakegym.training.sweep.search import Seen, importances
 from snakegym.training.sweep.sweepfile import Sweep
 from snakegym.training.sweep.trials import Proposal, Result, Trials
 
-FILES = ("sweep.json", "best.yaml", "summary.json", "importance.png", "parallel.png", "trials")
+FILES = (
+    "sweep.json",
+    "best.yaml",
+    "summary.json",
+    "importance.png",
+    "parallel.png",
+    "front.png",
+    "report.html",
+    CONFIG_FILE,
+    COMMAND_FILE,
+    "trials",
+)
 """Names in a sweep's folder."""
 
 
@@ -87,17 +102,47 @@ def write(folder: Path, sweep: Sweep, seed: int, found: Sequence[Ended], about: 
         "trials": [_plain(e) for e in found],
     }
     write_json(folder / "summary.json", summary)
-    save(pictures.importance(shares, metric), folder / "importance.png")
+    figures = {"importance": pictures.importance(shares, metric)}
     valued = [e for e in found if e.score is not None]
-    lines = pictures.parallel(
+    figures["parallel"] = pictures.parallel(
         [p for p in sweep.parameters if p.kind != "constant"],
         [e.proposal.parameters for e in valued],
         [float(e.score or 0.0) for e in valued],
         metric,
         valued.index(best),
     )
-    save(lines, folder / "parallel.png")
+    figures["front"] = pictures.front({e.proposal.number: e.result.measures for e in found})
+    for name, figure in figures.items():
+        save(figure, folder / f"{name}.png")
+    write_text(folder / "report.html", _page(sweep, found, figures, shares))
     return best
+
+
+TITLES = {
+    "importance": ("What mattered", "The share of the variance of the metric that each parameter explains."),
+    "parallel": ("All trials", "A line a trial, coloured by the metric; the best is thick."),
+    "front": (
+        "Accuracy against costs",
+        "The best model of each trial on validation episodes; no other beats those on the line.",
+    ),
+}
+
+
+def _page(
+    sweep: Sweep, found: Sequence[Ended], figures: Mapping[str, Figure], shares: Mapping[str, float]
+) -> str:
+    shown = table(sweep, found)
+    words = {
+        "importance": ", ".join(f"{name} {share:.0%}" for name, share in shares.items()) or "too few trials",
+        "parallel": f"{len(found)} trials; the table has the numbers",
+        "front": ", ".join(
+            f"trial {e.proposal.number}: {e.result.measures['accuracy']:.1%}"
+            for e in found
+            if e.result.measures
+        ),
+    }
+    drawings = [drawn(*TITLES[name], words[name], figure) for name, figure in figures.items()]
+    return render_page(f"Sweep '{sweep.name}'", [], [shown], drawings, command="sweep")
 
 
 def table(sweep: Sweep, found: Sequence[Ended]) -> Table:

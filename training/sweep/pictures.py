@@ -72,6 +72,33 @@ def parallel(
     return figure
 
 
+COSTS = {"time_s": "Simulated seconds", "energy_j": "Joules", "n_bytes": "Bytes"}
+
+
+def front(measures: Mapping[int, Mapping[str, float]]) -> Figure:
+    """Accuracy against each cost: a mark a trial, those that no other beats in both on a line.
+
+    Args:
+        measures: accuracy and costs of each trial, by its number.
+    """
+    figure, axes = new_figure(len(COSTS), height=3.2)
+    for ax, (cost, label) in zip(axes, COSTS.items(), strict=True):
+        points = {n: (m[cost], m["accuracy"]) for n, m in measures.items() if {cost, "accuracy"} <= m.keys()}
+        best = [n for n in points if not any(_beats(other, points[n]) for other in points.values())]
+        line = sorted(points[n] for n in best)
+        ax.plot(*zip(*line, strict=True) if line else ([], []), color=PALETTE[7], lw=1)
+        for number, (x, y) in points.items():
+            ax.plot(x, y, "o", color=PALETTE[0], mfc=PALETTE[0] if number in best else "white", ms=5)
+            ax.annotate(str(number), (x, y), xytext=(3, 3), textcoords="offset points", fontsize=7)
+        ax.set(xlabel=f"{label} an episode", ylabel="Validation accuracy" if ax is axes[0] else "")
+    return figure
+
+
+def _beats(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    """Whether it costs at most as much, is at least as accurate, and is not the same."""
+    return one != other and one[0] <= other[0] and one[1] >= other[1]
+
+
 class _Axis:
     """Heights in [0, 1] of one parameter's values, and what stands beside them."""
 

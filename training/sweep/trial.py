@@ -16,7 +16,7 @@ import numpy as np
 
 from snakegym.agents.trained import CONFIG
 from snakegym.errors import SnakegymError
-from snakegym.training.learn.train import train
+from snakegym.training.learn.train import TrainingResult, train
 from snakegym.training.runs.pool import Say
 from snakegym.training.runs.seeding import derive_seed
 from snakegym.training.sweep.plan import metric_of, training_of
@@ -24,6 +24,8 @@ from snakegym.training.sweep.search import Seen, choose, to_be_stopped
 from snakegym.training.sweep.sweepfile import Sweep
 from snakegym.training.sweep.trials import Proposal, Report, Result, State, Trials
 from snakegym.training.tracking.options import Labels, WandbMode
+
+MEASURES = ("accuracy", "time_s", "energy_j", "n_bytes")
 
 
 class Task(NamedTuple):
@@ -104,18 +106,20 @@ class Worker:
         )
         say(News(task, "running", 0, None))
         values: dict[str, float] = {}
+        measures: dict[str, float] = {}
         state: State = "finished"
         message = ""
         try:
             for name in names:
-                values[name], stopped = self._train(trials, proposal, task, name, say)
-                if stopped:
+                values[name], trained = self._train(trials, proposal, task, name, say)
+                measures = measures or measured(trained)
+                if trained.stopped:
                     state = "stopped"
                     break
         except SnakegymError as error:
             state, message = "failed", str(error)
         value = float(np.mean([*values.values()])) if values and state != "failed" else None
-        result = Result(state=state, value=value, values=values, message=message)
+        result = Result(state=state, value=value, values=values, message=message, measures=measures)
         if task.fresh is None:
             trials.conclude(task.number, result)
         say(News(task, state, 0, value))
@@ -123,8 +127,8 @@ class Worker:
 
     def _train(
         self, trials: Trials, proposal: Proposal, task: Task, name: str, say: Say
-    ) -> tuple[float, bool]:
-        """One training; the metric at its end, and whether it was stopped early."""
+    ) -> tuple[float, TrainingResult]:
+        """One training; the metric at its end, and what came out."""
         metric, maximize = metric_of(self.sweep)
         config = training_of(self.sweep, proposal.parameters)
         place = trials.place(task.number)
@@ -156,14 +160,22 @@ class Worker:
         with _logged_to(place / f"{name}.log"), _called(f"{self.sweep_id}-{task.number:04d}-{name}"):
             result = train(config, listen)
         if metric == "best_validation_return" and result.best_return is not None:
-            return result.best_return, False
+            return result.best_return, result
         if not reports:
             raise SnakegymError(f"the metric '{metric}' was never logged")
-        return reports[-1].value, result.stopped
+        return reports[-1].value, result
 
     def _fresh(self, index: int) -> int:
         """A seed that no trial was trained with."""
         return derive_seed(self.seed, "fresh", index)
+
+
+def measured(result: TrainingResult) -> dict[str, float]:
+    """Accuracy and costs of a training's best model on validation episodes, by MEASURES."""
+    for row in reversed(result.curve):
+        if row["timesteps"] == result.best_timesteps and "validation_return" in row:
+            return {name: float(row[f"validation_{name}"]) for name in MEASURES}
+    return {}
 
 
 @contextlib.contextmanager

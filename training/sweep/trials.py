@@ -52,6 +52,8 @@ class Result(_Part):
     """By the name of the training's folder: one a seed."""
     message: str = ""
     """Why it failed."""
+    measures: dict[str, float] = {}
+    """Of the best model of its first training, on validation episodes: accuracy and costs."""
 
 
 class Trials:

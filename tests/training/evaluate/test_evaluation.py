@@ -53,7 +53,7 @@ def test_an_evaluation_repeats_byte_for_byte(evaluate: Run, tmp_path: Path) -> N
         "traces.json",
     ):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
-    assert {p.suffix for p in (tmp_path / "a").iterdir()} == {".json", ".csv", ".png"}
+    assert {p.suffix for p in (tmp_path / "a").iterdir()} == {".json", ".csv", ".png", ".yml", ".txt"}
 
 
 @pytest.mark.usefixtures("without_pictures")

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from snakegym.training.sweep.outcome import FILES
+
 Run = Callable[..., tuple[int, str, str]]
 Write = Callable[..., str]
 Start = Callable[..., subprocess.Popen[str]]
@@ -40,7 +42,10 @@ def test_a_grid_leaves_what_it_promises(sweep: Run, snakegym: Run, tmp_path: Pat
     assert status == 0, err
     folder = tmp_path / "out"
     files = {p.name for p in folder.iterdir()}
-    assert files == {"sweep.json", "best.yaml", "summary.json", "importance.png", "parallel.png", "trials"}
+    assert files == set(FILES)
+    page = (folder / "report.html").read_text()
+    assert all(title in page for title in ("What mattered", "All trials", "Accuracy against costs"))
+    assert page.count("data:image/png") == 3
     found = summary(folder)
     assert [t["parameters"]["learning_rate"] for t in found["trials"]] == [1e-4, 1e-3]
     best = found["trials"][found["best"]]

@@ -155,6 +155,25 @@ def test_a_server_out_of_reach_is_said_at_once_and_training_goes_on(
     assert (tmp_path / "run" / "checkpoints" / "latest.zip").exists()
 
 
+@needs_wandb
+@pytest.mark.slow
+def test_an_evaluation_is_logged_if_asked_for(snakegym: Run, tiny: str, tmp_path: Path) -> None:
+    options = ("--scenario", tiny, "--scheduler", "random", "--scheduler", "serpentine", "--episodes", 2)
+    status, _, err = snakegym("evaluate", *options, "--out", "out", "--jobs", 1, "--wandb", "offline")
+    assert status == 0, err
+    (run,) = (tmp_path / "out" / "wandb").glob("offline-run-*")
+    command = [sys.executable, "-m", "wandb", "leet", "inspect", "--summary", "--json", str(run)]
+    found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert found["config"]["episodes"] == 2
+    assert found["summary"]["evaluation/episodes"]["nrows"] == 4
+    assert found["summary"]["evaluation/1"]["nrows"] == 2
+    evaluation = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    mean = evaluation["summary"]["random"]["total_reward"]["value"]
+    assert found["summary"]["random/total_reward"] == pytest.approx(mean)
+    status, _, err = snakegym("evaluate", *options, "--out", "out", "--jobs", 1)
+    assert status == 0, err
+
+
 @pytest.fixture
 def train_online(
     start_snakegym: Callable[..., subprocess.Popen[str]], tiny: str, tmp_path: Path, short: dict[str, object]
