@@ -11,7 +11,6 @@ NEVER = {"cifar10-vgg11"}
 """Its samples do not ship with snakegym; `snakegym fit` takes them from the user's folder."""
 NOT_YET = {
     "crowd",
-    "default",
     "flaky",
     "large",
     "metro-3g",
