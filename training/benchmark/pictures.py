@@ -29,6 +29,8 @@ def scores(result: BenchmarkResult) -> Figure:
         ax.set_visible(i < len(panels))
         if i % COLUMNS:
             ax.tick_params(labelleft=False)
+        if i >= len(panels) - COLUMNS:
+            ax.set_xlabel("Score")
     return figure
 
 

@@ -81,15 +81,15 @@ def latency_table(latencies: Mapping[str, Mapping[str, Sequence[Latency]]]) -> T
     def shown(episodes: Sequence[Latency] | None) -> Cell:
         if not episodes:
             return Cell(NONE)
-        middle = estimate([e["median_ms"] for e in episodes]).value
-        high = max(e["p95_ms"] for e in episodes)
-        return Cell(f"{middle:.3g}", f"{high:.3g}, {max(e['worst_ms'] for e in episodes):.3g}")
+        wall, cpu = (estimate([e[key] for e in episodes]).value for key in ("median_ms", "median_cpu_ms"))
+        high, worst = (max(e[key] for e in episodes) for key in ("p95_ms", "worst_ms"))
+        return Cell(f"{wall:.3g}", f"CPU {cpu:.3g}; {high:.3g}, {worst:.3g}")
 
     return Table(
         "A decision, ms",
-        "Interquartile mean over episodes of the median; below, the highest 95th percentile of an episode "
-        "and the longest decision. Wall time on this machine, with whatever else ran on it: the only numbers "
-        "here that do not repeat.",
+        "Interquartile mean over episodes of the median: wall time, below it processor time; then the "
+        "highest 95th percentile of an episode and the longest decision, wall time. On this machine, with "
+        "whatever else ran on it: the only numbers here that do not repeat.",
         ["Scheduler", *scenarios],
         [(label, [shown(each.get(name)) for name in scenarios]) for label, each in latencies.items()],
     )
