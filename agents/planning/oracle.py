@@ -25,18 +25,18 @@ from snakegym.errors import SnakegymError
 from snakegym.network.network import Network, constant_network
 from snakegym.scenario import Scenario
 
-BEYOND = Settings(width=4, horizon=16)
+BEYOND = Settings(width=3, horizon=12)
 
 
 @dataclass(frozen=True)
 class Trials:
     """How much is tried at a decision."""
 
-    first: int = 8
+    first: int = 5
     """Hops that are tried from where the process is."""
-    kept: int = 3
+    kept: int = 2
     """Of them, those from which it is tried how to go on."""
-    second: int = 3
+    second: int = 2
     """Hops that are tried from each of these."""
     beyond: Settings = BEYOND
     """Search for what comes then, with the gain model."""
