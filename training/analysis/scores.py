@@ -53,7 +53,7 @@ class Standing:
     improvement: Pairs
     """Probability that the row returns more than the column."""
     leads: Mapping[str, Lead]
-    """Of every measure of RANKED."""
+    """Of every measure of RANKED, and of the score."""
 
     def even(self, label: str) -> list[str]:
         """Those that a scheduler is not told apart from."""
@@ -107,13 +107,17 @@ def standing(groups: Groups, zero: str, one: str) -> Standing:
         {label: (returns[label] - lower.mean(axis=0)) / scale for label in scores},
         every_pair(groups, paired_difference),
         every_pair(groups, probability_of_improvement),
-        {measure: _lead(groups, measure, sign) for measure, sign in RANKED.items()},
+        {
+            "score": _lead(groups, MEASURE, 1, lower.mean(axis=0)),
+            **{measure: _lead(groups, measure, sign) for measure, sign in RANKED.items()},
+        },
     )
 
 
-def _lead(groups: Groups, measure: str, sign: int) -> Lead:
+def _lead(groups: Groups, measure: str, sign: int, zero: Floats | float = 0.0) -> Lead:
+    """The best by the interquartile mean of what is above `zero` [episodes]."""
     free = [label for label in groups if not label.endswith(MARK)] or list(groups)
-    best = max(free, key=lambda label: sign * float(iqm(table(groups[label], measure).ravel())))
+    best = max(free, key=lambda label: sign * float(iqm((table(groups[label], measure) - zero).ravel())))
     others = against(groups, best, paired_difference, (measure,))
     return Lead(best, [label for label, found in others.items() if not found[measure].is_clear])
 

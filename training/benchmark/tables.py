@@ -102,7 +102,7 @@ def _scores(order: Sequence[str], references: tuple[str, str], standings: Standi
     said = [
         f"The return on a scale on which {references[0]} is 0 and {references[1]} is 1: ratio of "
         f"interquartile means of paired differences{'; ' + describe(how) if how else ''}.",
-        _signs(RETURN.key),
+        _signs(SCORE.key),
     ]
     if several:
         said.append("All: mean over the scenarios, each counting alike, of those who played in all of them.")
@@ -112,7 +112,7 @@ def _scores(order: Sequence[str], references: tuple[str, str], standings: Standi
         )
 
     def cells(label: str) -> list[Cell]:
-        found = [_signed(s, RETURN.key, s.scores, label, SCORE) for s in standings.values()]
+        found = [_signed(s, SCORE.key, s.scores, label, SCORE) for s in standings.values()]
         return [_of(total.scores, label, SCORE), *found] if several else found
 
     return Table(
@@ -214,9 +214,12 @@ def _of(values: Mapping[str, Estimate], key: str, column: Column) -> Cell:
 
 def _signs(measure: str) -> str:
     """What the signs mean."""
-    what = (
-        "the highest return" if measure == RETURN.key else "the least" if measure in COSTS else "the highest"
-    )
+    titles = {
+        RETURN.key: "the highest return",
+        SCORE.key: "the highest score",
+        **dict.fromkeys(COSTS, "the least"),
+    }
+    what = titles.get(measure, "the highest")
     return (
         f"●: {what} of those who know only what a scheduler can know; ≈: not told apart from it (the "
         f"interval of the paired difference holds 0, or rests on fewer than {ENOUGH} values)."

@@ -131,6 +131,16 @@ class TestOneScenario:
         assert sorted([found["time_s"].best, *found["time_s"].even]) == ["near", "zero"]
         assert sorted([found["test_accuracy"].best, *found["test_accuracy"].even]) == ["near", "one", "zero"]
 
+    def test_the_best_score_and_the_best_return_may_be_others(self) -> None:
+        zero = np.arange(12) * 10.0
+        often = zero + 1  # more than zero in every episode
+        rarely = zero + 8 * (zero == 60)  # more return in the middle half, in a single episode
+        rarely[[4, 5, 7]] += 0.9
+        found = standing(groups(zero=zero, often=often, rarely=rarely), "zero", "often")
+        assert found.leads["score"].best == "often"
+        assert max(found.scores, key=lambda label: found.scores[label].value) == "often"
+        assert found.leads["total_reward"].best == "rarely"
+
     def test_the_best_knows_no_future(self) -> None:
         found = standing(groups(zero=WORLD, mine=WORLD + 1, **{"seer_†": WORLD + 2}), "zero", "seer †")
         assert found.leads["total_reward"] == Lead("mine", [])
