@@ -75,3 +75,9 @@ def frozen_process() -> Callable[..., Process]:
 def view(frozen_process: Callable[..., Process]) -> ProcessView:
     """The first view of a process over six nodes and four middle layers: everything is legal."""
     return frozen_process(6, 4)[0].view()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_shipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Planners of the default scenario are given views of smaller ones: what ships is not for them."""
+    monkeypatch.setattr("snakegym.agents.planning.fitted.files.shipped", lambda scenario: None)
