@@ -17,6 +17,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 from snakegym.control.records import Job, Outcome
 from snakegym.envs.sb3 import SerpentineVecEnv
 from snakegym.envs.serpentine import SerpentineEnv
+from snakegym.envs.workers import SerpentineWorkers
 from snakegym.learning.stacked import EngineKind
 
 
@@ -125,5 +126,8 @@ VECTORISED: dict[str, Callable[[], VecEnv]] = {
     "stacked_4": lambda: SerpentineVecEnv(4),
     "stacked_16": lambda: SerpentineVecEnv(16),
     "stacked_64": lambda: SerpentineVecEnv(64),
+    "workers_2x8": lambda: SerpentineWorkers(2, 16),
+    "workers_2x16": lambda: SerpentineWorkers(2, 32),
+    "workers_2x32": lambda: SerpentineWorkers(2, 64),
 }
 """Key in the table to a constructor; `dummy_vec` is SB3's own, with 16 environments."""

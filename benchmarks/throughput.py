@@ -4,7 +4,7 @@
 without `--quick` also PPO end to end, what grows with nodes and layers, and what a hop costs
 against full training. Everybody takes turns within one run, so that ratios hold on a noisy machine:
 each is the median over rounds, of CPU time where that is all the time there is. Everything runs on one
-thread, but for SubprocVecEnv's two workers.
+thread, but for those with two processes.
 """
 
 from __future__ import annotations
@@ -33,8 +33,11 @@ LABELS = {
     "stacked_4": "4 trained together",
     "stacked_16": "16 trained together",
     "stacked_64": "64 trained together",
+    "workers_2x8": "16 in 2 workers, 8 trained together in each",
+    "workers_2x16": "32 in 2 workers, 16 trained together in each",
+    "workers_2x32": "64 in 2 workers, 32 trained together in each",
 }
-PROCESSES = ("subproc_2", "subproc_2_sequential")
+PROCESSES = ("subproc_2", "subproc_2_sequential", "workers_2x8", "workers_2x16", "workers_2x32")
 """Those whose CPU time is spent elsewhere."""
 HOPS_A_TURN = 24
 QUICK_S, FULL_S = 80.0, 200.0
@@ -85,6 +88,12 @@ def summary(rounds: list[dict[str, Turn]], ratios: list[float]) -> dict[str, Any
             **{f"{key}_to_plain_loop_cpu": round(against(key, "plain_loop", "cpu_s"), 3) for key in alone},
             **{f"{key}_to_plain_loop": round(against(key, "plain_loop", "wall_s"), 3) for key in LABELS},
             **{f"stacked_16_to_{key}": round(against("stacked_16", key, "wall_s"), 3) for key in PROCESSES},
+            **{
+                f"workers_2x{n // 2}_to_stacked_{n}": round(
+                    against(f"workers_2x{n // 2}", f"stacked_{n}", "wall_s"), 3
+                )
+                for n in (16, 64)
+            },
         },
     }
 
@@ -112,7 +121,8 @@ def write(result: dict[str, Any]) -> str:
             f"{ratios['single_env_time_to_plain_loop_hop_by_hop']:.3f}. 16 trained together by SubprocVecEnv "
             f"with 2 workers: {ratios['stacked_16_to_subproc_2']:.2f}, "
             f"{ratios['stacked_16_to_subproc_2_sequential']:.2f} if those use the sequential engine. "
-            f"{result['rounds']} rounds, resets included.",
+            f"Two workers by one process: {ratios['workers_2x8_to_stacked_16']:.2f} with 16 environments, "
+            f"{ratios['workers_2x32_to_stacked_64']:.2f} with 64. {result['rounds']} rounds, resets included.",
         ]
     )
 

@@ -82,20 +82,21 @@ def prepare_step(members: Sequence[Member], actions: ArrayLike) -> None:
     """
     if not members:
         return
-    jobs = [m.begin(a) for m, a in zip(members, checked_actions(members, actions), strict=True)]
+    checked = checked_actions(len(members), members[0].codec.n_actions, actions)
+    jobs = [m.begin(a) for m, a in zip(members, checked, strict=True)]
     busy = [(m.executor, job) for m, job in zip(members, jobs, strict=True) if job is not None]
     outcomes = iter(run_together([e for e, _ in busy], [job for _, job in busy]) if busy else ())
     for member, job in zip(members, jobs, strict=True):
         member.prepare(None if job is None else next(outcomes))
 
 
-def checked_actions(members: Sequence[Member], actions: ArrayLike) -> list[int]:
-    """The actions as integers. Raises SnakegymError if they are not one action for each member."""
-    found, n_actions = np.asarray(actions), members[0].codec.n_actions
-    fits = found.shape == (len(members),) and found.dtype.kind in "iu"
+def checked_actions(n: int, n_actions: int, actions: ArrayLike) -> list[int]:
+    """The actions as integers. Raises SnakegymError if they are not `n` of them, each in [0, n_actions)."""
+    found = np.asarray(actions)
+    fits = found.shape == (n,) and found.dtype.kind in "iu"
     if not fits or found.min() < 0 or found.max() >= n_actions:
         raise SnakegymError(
-            f"actions: found {found.tolist()!r:.200}, expected {len(members)} integers in [0, {n_actions})"
+            f"actions: found {found.tolist()!r:.200}, expected {n} integers in [0, {n_actions})"
         )
     return [int(a) for a in found]
 
@@ -147,7 +148,7 @@ class SerpentineVectorEnv(SyncVectorEnv):
 
     def step(self, actions: Any) -> BatchedStep:
         """One step of all environments. Raises what `prepare_step` raises, and ResetNeeded."""
-        actions = checked_actions(self.members, actions)
+        actions = checked_actions(self.num_envs, self.members[0].codec.n_actions, actions)
         resetting = self._autoreset_envs & (self.autoreset_mode is AutoresetMode.NEXT_STEP)
         over = np.array([bool(member.controller.ended) for member in self.members])
         if self.autoreset_mode is AutoresetMode.DISABLED:
