@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from snakegym.agents.trained import (
     checkpoint_of,
     open_checkpoint,
     read_config,
+    scenarios_of,
     size_of,
 )
 from snakegym.control.records import Decision
@@ -47,27 +49,30 @@ class LearnedScheduler:
 
     Args:
         folder: A run folder with `config.json` and one of `snakegym.agents.trained.CHECKPOINTS`.
-        scenario: What is to be scheduled; the run must have been trained on one of that name and
-            of the same numbers of nodes and layers. If it differs in anything else, a warning says so:
-            that may be meant, to see how far a policy carries.
+        scenario: What is to be scheduled. If the run was not trained on it, or it has changed since, a
+            warning says so: that may be meant, to see how far a policy carries. The weights of a pairwise
+            policy are the same for any number of nodes and layers.
 
     Raises:
-        SnakegymError: a file is missing, truncated, corrupt or something else, or the scenario is another
-            one.
+        SnakegymError: a file is missing, truncated, corrupt or something else, or the policy is an `mlp` for
+            another number of nodes or layers.
     """
 
     def __init__(self, folder: Path, scenario: Scenario) -> None:
         self.folder = folder
         config = read_config(folder)
-        _check_name(folder, config.scenario, scenario)
         n_nodes, n_middle = scenario.network.nodes, load_service(scenario).profile.n_middle
         self._masked = config.masked
         self._encoder = ViewEncoder(n_nodes, n_middle)
         self._codec = ActionCodec(n_nodes, n_middle, scenario.process.layer_order)
         path = checkpoint_of(folder)
-        _check_sizes(path, config.sizes, Sizes(nodes=n_nodes, layers=n_middle, actions=self._codec.n_actions))
-        self._policy = _load_policy(path, config, self._encoder.space)
-        _warn_of_changes(folder, config.scenario, scenario)
+        sizes = Sizes(nodes=n_nodes, layers=n_middle, actions=self._codec.n_actions)
+        if config.ppo.policy == "mlp" and config.sizes != sizes:
+            raise SnakegymError(
+                f"{path}: an mlp policy for {config.sizes}, expected one for {sizes} by this scenario"
+            )
+        self._policy = _load_policy(path, config, self._encoder.space, sizes.actions)
+        _warn_of_changes(folder, scenarios_of(config), scenario)
 
     stochastic = False
     """Whether actions are drawn by their probabilities, as in training."""
@@ -87,39 +92,34 @@ class LearnedScheduler:
         return self._codec.decode(int(action), view)
 
 
-def _check_name(folder: Path, trained_on: dict[str, Any], scenario: Scenario) -> None:
-    name = trained_on.get("name")
-    if name != scenario.name:
-        raise SnakegymError(f"{folder}: trained on scenario '{name}', expected '{scenario.name}'")
-
-
-def _warn_of_changes(folder: Path, trained_on: dict[str, Any], scenario: Scenario) -> None:
+def _warn_of_changes(folder: Path, trained_on: Sequence[dict[str, Any]], scenario: Scenario) -> None:
+    """Say so where a policy was trained on something else."""
+    names = [str(one.get("name")) for one in trained_on]
+    if scenario.name not in names:
+        listed = ", ".join(f"'{name}'" for name in names)
+        _warn(f"{folder}: trained on scenario {listed}, and used on '{scenario.name}'")
+        return
+    before: Any = trained_on[names.index(scenario.name)]
     with suppress(ValueError):  # what has been added to scenarios since has its default
-        trained_on = Scenario.model_validate(trained_on).model_dump(mode="json")
+        before = Scenario.model_validate(before).model_dump(mode="json")
     changes = [
-        f"field '{field}' was {brief(before)} and is {brief(now)}"
-        for field, now, before in differences(scenario.model_dump(mode="json"), trained_on)
+        f"field '{field}' was {brief(old)} and is {brief(now)}"
+        for field, now, old in differences(scenario.model_dump(mode="json"), before)
         if field not in NO_MATTER
     ]
     if changes:
         more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
-        warnings.warn(
-            f"{folder}: trained on another scenario called '{scenario.name}': {', '.join(changes[:3])}{more}",
-            SnakegymWarning,
-            stacklevel=3,
-        )
+        what = f"another scenario called '{scenario.name}'"
+        _warn(f"{folder}: trained on {what}: {', '.join(changes[:3])}{more}")
 
 
-def _check_sizes(path: Path, found: Sizes, expected: Sizes) -> None:
-    if found != expected:
-        older = found.model_copy(update={"actions": found.actions + 1}) == expected
-        why = ": it knows no action to finish, so it is of an older version; train it again" if older else ""
-        raise SnakegymError(f"{path}: trained for {found}, expected {expected} by this scenario{why}")
+def _warn(message: str) -> None:
+    warnings.warn(message, SnakegymWarning, stacklevel=4)
 
 
-def _load_policy(path: Path, config: RunConfig, space: spaces.Dict) -> Any:
+def _load_policy(path: Path, config: RunConfig, space: spaces.Dict, n_actions: int) -> Any:
     """The policy alone, with the weights of the checkpoint."""
-    policy = _build_policy(config.ppo, config.masked, space, config.sizes.actions)
+    policy = _build_policy(config.ppo, config.masked, space, n_actions)
     expected = policy.state_dict()
     with open_checkpoint(path) as checkpoint:
         check_stamp(checkpoint, config.algo)

@@ -42,7 +42,7 @@ class PairExtractor(BaseFeaturesExtractor):
     Output: [B, N * M * (width + 1) + width]: the embedding of each pair and the place of its layer in the
     order (0 for the lowest open one, -1 for the next, -M for those that are not open), and the context,
     flattened because SB3 hands on one flat tensor. The context is made of the process, the means of nodes
-    and layers, and the largest of what the legal pairs have in each of their numbers.
+    and layers that exist, and the largest of what the legal pairs have in each of their numbers.
 
     Args:
         observation_space: see `ViewEncoder`.
@@ -65,13 +65,16 @@ class PairExtractor(BaseFeaturesExtractor):
         process, batch = observations["process"], len(observations["process"])
         raw_layers = _rows(observations["layers"], len(LAYER_FEATURES))
         raw_pairs = observations["pairs"].reshape(batch, self.n_nodes, self.n_layers, len(PAIR_FEATURES))
-        nodes = self.node(_join(_rows(observations["nodes"], len(NODE_FEATURES)), process))
+        raw_nodes = _rows(observations["nodes"], len(NODE_FEATURES))
+        nodes = self.node(_join(raw_nodes, process))
         layers = self.layer(_join(raw_layers, process))
         hidden = self.pair(raw_pairs) + self.of_node(nodes)[:, :, None] + self.of_layer(layers)[:, None]
         pairs = torch.relu(hidden)
         legal = raw_pairs[..., PAIR_FEATURES.index("legal")] > 0
         best = (pairs * legal[..., None]).amax(dim=(1, 2))
-        context = self.context(torch.cat([nodes.mean(dim=1), layers.mean(dim=1), best, process], dim=1))
+        all_nodes = _mean(nodes, raw_nodes[..., NODE_FEATURES.index("exists")])
+        all_layers = _mean(layers, raw_layers[..., LAYER_FEATURES.index("exists")])
+        context = self.context(torch.cat([all_nodes, all_layers, best, process], dim=1))
         order = _order(raw_layers[:, :, LAYER_FEATURES.index("open")] > 0)
         order = order[:, None].expand(-1, self.n_nodes, -1)
         return torch.cat([torch.cat([pairs, order[..., None]], dim=3).flatten(1), context], dim=1)
@@ -187,6 +190,13 @@ def _rows(flat: Tensor, width: int) -> Tensor:
 def _join(items: Tensor, process: Tensor) -> Tensor:
     """[B, K, D] and [B, H] to [B, K, D + H]."""
     return torch.cat([items, process[:, None].expand(-1, items.shape[1], -1)], dim=2)
+
+
+def _mean(items: Tensor, exists: Tensor) -> Tensor:
+    """[B, K, D] and [B, K], 1 or 0, to [B, D]: over those that exist."""
+    there = (exists > 0).to(items.dtype)[..., None]
+    total: Tensor = (items * there).sum(dim=1) / there.sum(dim=1).clamp(min=1)
+    return total
 
 
 def _order(is_open: Tensor) -> Tensor:

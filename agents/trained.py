@@ -83,6 +83,12 @@ class RunConfig(_Plain):
     scenario: dict[str, Any]
 
 
+def scenarios_of(config: RunConfig) -> list[dict[str, Any]]:
+    """What a policy was trained on: one scenario, or several."""
+    several = config.scenario.get("each_of")
+    return several if isinstance(several, list) else [config.scenario]
+
+
 def read_config(folder: Path) -> RunConfig:
     """The config of a run.
 

@@ -122,7 +122,8 @@ def write(result: dict[str, Any]) -> str:
             f"with 2 workers: {ratios['stacked_16_to_subproc_2']:.2f}, "
             f"{ratios['stacked_16_to_subproc_2_sequential']:.2f} if those use the sequential engine. "
             f"Two workers by one process: {ratios['workers_2x8_to_stacked_16']:.2f} with 16 environments, "
-            f"{ratios['workers_2x32_to_stacked_64']:.2f} with 64. {result['rounds']} rounds, resets included.",
+            f"{ratios['workers_2x32_to_stacked_64']:.2f} with 64. "
+            f"{result['rounds']} rounds, resets included.",
         ]
     )
 

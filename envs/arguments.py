@@ -13,7 +13,7 @@ from gymnasium.envs.registration import EnvSpec
 
 from snakegym.envs.forms import Form
 from snakegym.errors import SnakegymError
-from snakegym.learning.stacked import EngineKind
+from snakegym.learning.stacked import EngineKind, check_device
 from snakegym.scenario import LayerOrder, Scenario, Split
 
 RENDER_MODES = ("ansi", "rgb_array")
@@ -33,6 +33,14 @@ def check_choices(**arguments: Any) -> None:
             value is choice or (isinstance(value, str) and value == choice) for choice in _CHOICES[name]
         ):
             raise SnakegymError(f"{name}: {_found(value)}, expected {_listed(_CHOICES[name])}")
+
+
+def checked_device(device: Any, engine: EngineKind) -> str:
+    """The name of a device that the engine can use. Raises SnakegymError if it is none."""
+    if not isinstance(device, str):
+        raise SnakegymError(f"device: {_found(device)}, expected the name of a device, as cpu or cuda")
+    check_device(device, engine)
+    return device
 
 
 def checked_folder(name: str, value: Any) -> str | None:
@@ -72,6 +80,8 @@ def plain_spec(spec: EnvSpec | None) -> EnvSpec | None:
 def _plain(value: Any) -> Any:
     if isinstance(value, Scenario):
         return value.model_dump(mode="json")
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
     if isinstance(value, Enum):
         return value.value
     return os.fspath(value) if isinstance(value, os.PathLike) else value

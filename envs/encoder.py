@@ -21,12 +21,12 @@ Encoded = dict[str, NDArray[np.float32]]
 
 
 class ViewEncoder:
-    """Encodes views of processes with that many nodes and middle layers.
+    """Encodes views of processes with at most that many nodes and middle layers.
 
     Keys: `nodes` [n_nodes * len(NODE_FEATURES)], all features of node 0 first; `layers`
     [n_middle * len(LAYER_FEATURES)]; `pairs` [n_nodes * n_middle * len(PAIR_FEATURES)], in the order of the
     actions; `process` [len(PROCESS_FEATURES)]. They are flat because Stable-Baselines3 takes boxes of two
-    dimensions for a mistake.
+    dimensions for a mistake. Of nodes and layers that a process has not, all columns are 0.
 
     The features that never change in a process are computed at its first view.
     """
@@ -56,9 +56,9 @@ class ViewEncoder:
         if fixed is None or not fixed.holds_for(view):
             self._fixed = fixed = _Fixed(view)
         return {
-            "nodes": table(fixed.nodes | nodes.columns(view), NODE_FEATURES),
-            "layers": table(fixed.layers | layers.columns(view), LAYER_FEATURES),
-            "pairs": table(pairs.columns(view), PAIR_FEATURES),
+            "nodes": table(fixed.nodes | nodes.columns(view), NODE_FEATURES, self.n_nodes),
+            "layers": table(fixed.layers | layers.columns(view), LAYER_FEATURES, self.n_middle),
+            "pairs": table(pairs.columns(view), PAIR_FEATURES, self.n_nodes, self.n_middle),
             "process": process_features(view),
         }
 

@@ -21,7 +21,11 @@ NO_REWARDS: Mapping[str, float] = dict.fromkeys(TERMS, 0.0)
 
 
 def info_of(
-    controller: ProcessController, codec: ActionCodec, rewards: Mapping[str, float], illegal: int
+    controller: ProcessController,
+    codec: ActionCodec,
+    rewards: Mapping[str, float],
+    illegal: int,
+    scenario: int,
 ) -> dict[str, Any]:
     """The info of a step or a reset: the same keys and types always, plain numbers but for the mask.
 
@@ -30,6 +34,7 @@ def info_of(
         codec: makes the mask.
         rewards: the terms of this step's reward; keys are TERMS.
         illegal: actions so far that were illegal.
+        scenario: index of the process's scenario.
     """
     spent, pool = controller.spent, controller.pool
     left, ended = pool.counts(), controller.ended
@@ -46,6 +51,7 @@ def info_of(
         "interruptions": int(pool.interruptions.sum()),
         "recoveries": len(controller.recoveries),
         "members": len(pool),
+        "scenario": scenario,
         **{f"left_{ground}": left.get(ground, 0) for ground in LEAVES},
         "cycle": int(controller.cycle.index),
         **{f"ended_{ending}": int(ended == ending) for ending in ENDINGS},

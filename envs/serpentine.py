@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,23 +16,23 @@ from numpy.typing import NDArray
 from snakegym.control.controller import ProcessController
 from snakegym.control.execution.executor import SimulatedExecutor
 from snakegym.control.records import FINISH, Assignment, Decision, Job, Outcome
-from snakegym.control.service import load_service
+from snakegym.control.service import Service
 from snakegym.control.view import ProcessView
-from snakegym.envs.action import ActionCodec
 from snakegym.envs.arguments import (
     RENDER_MODES,
     check_choices,
+    checked_device,
     checked_folder,
     checked_keys,
     plain_spec,
 )
 from snakegym.envs.forms import Form, make_encoder
 from snakegym.envs.info import NO_REWARDS, info_of
+from snakegym.envs.problems import One, chosen, common_codec, load_problems
 from snakegym.envs.render import draw_frame, write_frame
 from snakegym.envs.reward import reward_terms
-from snakegym.errors import SnakegymError
 from snakegym.learning.stacked import EngineKind
-from snakegym.scenario import LayerOrder, Scenario, Split, load_scenario
+from snakegym.scenario import LayerOrder, Scenario, Split
 
 Observation = Any
 """Whatever the form asked for makes of a view: `ViewEncoder` and its siblings in `snakegym.envs.forms`."""
@@ -90,7 +89,9 @@ class SerpentineEnv(gym.Env[Observation, np.int64]):
 
     ## Starting state
     Nodes, traces (of `split`) with offsets, partition of the data and initial model are drawn
-    from the seed; nothing is trained; the PCE holds the model.
+    from the seed; nothing is trained; the PCE holds the model. Of several scenarios one is drawn first
+    (`reset(options={"scenario": name})` names it): spaces are those of the most nodes and layers, with zeros
+    and illegal actions where a process has fewer.
 
     ## Episode end
     *Terminated* when the agent finishes, when the validation accuracy reaches the scenario's target (if it
@@ -102,13 +103,15 @@ class SerpentineEnv(gym.Env[Observation, np.int64]):
     what was last measured: a hop that is to be rewarded has to be measured in time.
 
     ## Arguments
-    * `scenario`: name of a scenario, path of a YAML or JSON file, its fields as plain data, or a `Scenario`.
+    * `scenario`: name of a scenario, path of a YAML or JSON file, its fields as plain data, or a `Scenario`;
+      or several: a list of them, names parted by commas, or `all` that need no data.
     * `split`: traces to replay: `train`, `validation` or `test`.
     * `traces`: folder with `link/*.csv` and `compute/*.csv` instead of the scenario's source.
     * `layer_order`: `free`, `serpentine`, `reverse` or `random` instead of the scenario's.
     * `render_mode`: `ansi` or `rgb_array`.
     * `engine`: `stacked`, or `sequential`, the reference in plain PyTorch: the same numbers up to rounding,
       slower where the model is dense. What the first has no form for, it leaves to the second.
+    * `device`: where the stacked engine computes, as PyTorch names it: `cpu`, `cuda`.
     * `observation`: `dict`, `flat` or `masked`; `observation_key`, `mask_key`: the keys of `masked`, by
       default those of RLlib and TorchRL, `observations` and `action_mask`.
 
@@ -126,14 +129,14 @@ class SerpentineEnv(gym.Env[Observation, np.int64]):
     | `hops`, `waits`, `illegal`, `interruptions`, `cycle` | how many so far |
     | `recoveries` | times that a lost holder was given up |
     | `members` | nodes in the pool |
+    | `scenario` | index of the scenario among those given |
     | `left_connectivity`, `left_battery` … | nodes that left it so far for this reason (`envs.info.LEAVES`) |
     | `ended_finish`, `ended_target`, `ended_time` … | 1 where this ended it (`envs.info.ENDINGS`) |
 
     ## Version history
     * v1: the action `finish`; budgets terminate, and do not truncate; the time budget is a deadline, at which
       hops and waits stop. The observation has pairs, the history of nodes, and every budget. Policies learned
-      on v0 have one action less and are refused. The shipped scenarios are others: their middle layers
-      were all alike, and differ now.
+      on v0 are refused. The shipped scenarios are others: their middle layers were all alike, and differ now.
     * v0: first version.
     """
 
@@ -142,12 +145,13 @@ class SerpentineEnv(gym.Env[Observation, np.int64]):
 
     def __init__(
         self,
-        scenario: str | Path | Mapping[str, Any] | Scenario = "default",
+        scenario: One | Sequence[One] = "default",
         split: Split = "train",
         traces: str | Path | None = None,
         layer_order: LayerOrder | None = None,
         render_mode: str | None = None,
         engine: EngineKind = "stacked",
+        device: str = "cpu",
         observation: Form = "dict",
         observation_key: str = "observations",
         mask_key: str = "action_mask",
@@ -160,11 +164,12 @@ class SerpentineEnv(gym.Env[Observation, np.int64]):
             observation=observation,
         )
         checked_keys(observation_key=observation_key, mask_key=mask_key)
-        self.scenario = _with_order(load_scenario(scenario), layer_order)
-        self.service = load_service(self.scenario, split, checked_folder("traces", traces), engine)
+        folder = checked_folder("traces", traces)
+        device = checked_device(device, engine)
+        self.problems = load_problems(scenario, layer_order, split, folder, engine, device)
+        self._problem = 0
         self.render_mode = render_mode
-        n_nodes, n_middle = self.scenario.network.nodes, self.service.profile.n_middle
-        self.codec = ActionCodec(n_nodes, n_middle, self.scenario.process.layer_order)
+        self.codec = common_codec(self.problems)
         self.encoder = make_encoder(observation, self.codec, observation_key, mask_key)
         self.action_space = spaces.Discrete(self.codec.n_actions)
         self.observation_space = self.encoder.space
@@ -183,6 +188,16 @@ class SerpentineEnv(gym.Env[Observation, np.int64]):
     @spec.setter
     def spec(self, spec: EnvSpec | None) -> None:
         self._spec = plain_spec(spec)
+
+    @property
+    def scenario(self) -> Scenario:
+        """Of the running process; before the first reset, the first of those given."""
+        return self.problems[self._problem].scenario
+
+    @property
+    def service(self) -> Service:
+        """What the processes of that scenario share."""
+        return self.problems[self._problem].service
 
     @property
     def controller(self) -> ProcessController:
@@ -209,8 +224,9 @@ class SerpentineEnv(gym.Env[Observation, np.int64]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """Start a new process; `options` are ignored."""
+        """Start a new process; the option `scenario` names one of those given. Raises SnakegymError."""
         super().reset(seed=seed)
+        self._problem = chosen(self.problems, (options or {}).get("scenario"), self.np_random)
         self._controller, self._executor = self.service.start(self.np_random)
         self._job, self._finishing, self._illegal, self._illegal_now = None, False, 0, False
         return self.encoder.encode(self.view()), self._info(NO_REWARDS)
@@ -233,13 +249,13 @@ class SerpentineEnv(gym.Env[Observation, np.int64]):
             SnakegymError: the action is not in the action space, or a step is half done.
             ResetNeeded: the episode is over.
         """
-        return self._begin(self.codec.decode(self._checked(action), self.view()))
+        return self._begin(self.codec.decode(self.codec.checked(action), self.view()))
 
     def _begin(self, decision: Decision) -> Job | None:
         if self.controller.ended:
             raise ResetNeeded(f"the episode is over ({self.controller.ended}): call reset()")
         view, hop = self.view(), decision if isinstance(decision, Assignment) else None
-        self._illegal_now = hop is not None and not view.legal[hop.node, hop.layer]
+        self._illegal_now = hop is not None and not view.allows(hop.node, hop.layer)
         self._job = self.controller.dispatch(hop) if hop is not None and not self._illegal_now else None
         self._finishing = decision is FINISH
         return self._job
@@ -277,24 +293,5 @@ class SerpentineEnv(gym.Env[Observation, np.int64]):
         if self._controller is not None:
             self._executor = self.service.executor_for(self._controller)
 
-    def _checked(self, action: np.int64 | int) -> int:
-        """The action as an integer; `Discrete.contains` takes ten times as long."""
-        try:
-            checked = operator.index(action)
-        except TypeError:
-            checked = -1
-        if not 0 <= checked < self.codec.n_actions:
-            raise SnakegymError(
-                f"action: found {action!r}, expected an integer in [0, {self.codec.n_actions})"
-            )
-        return checked
-
     def _info(self, rewards: Mapping[str, float]) -> dict[str, Any]:
-        return info_of(self.controller, self.codec, rewards, self._illegal)
-
-
-def _with_order(scenario: Scenario, layer_order: LayerOrder | None) -> Scenario:
-    if layer_order is None:
-        return scenario
-    process = scenario.process.model_copy(update={"layer_order": layer_order})
-    return scenario.model_copy(update={"process": process})
+        return info_of(self.controller, self.codec, rewards, self._illegal, self._problem)

@@ -8,6 +8,7 @@ from snakegym.control.view import Floats, ProcessView
 from snakegym.envs.features.scale import gain, recency, squash
 
 LAYER_FEATURES = (
+    "exists",
     "position",
     "flops",
     "n_bytes",
@@ -26,6 +27,7 @@ def fixed_columns(view: ProcessView) -> dict[str, Floats]:
     """The columns [n_middle] that never change in a process."""
     layers, n = view.layers, view.n_middle
     return {
+        "exists": np.ones(n),
         "position": np.arange(n) / max(1, n - 1),
         "flops": layers.flops / layers.flops.max(),
         "n_bytes": layers.n_bytes / layers.n_bytes.max(),

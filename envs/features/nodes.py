@@ -14,6 +14,7 @@ _EARLIER = range(PAST_WINDOWS, 1, -1)
 """Windows ago, oldest first; the last one is the mean."""
 
 NODE_FEATURES = (
+    "exists",
     "availability",
     "mean_availability",
     *(f"availability_{n}" for n in _EARLIER),
@@ -53,6 +54,7 @@ def fixed_columns(view: ProcessView) -> dict[str, Floats]:
     entropy = -(shares * np.log(np.where(shares > 0, shares, 1.0))).sum(axis=1)
     everything = (nodes.samples[:, None] * shares).sum(axis=0)
     return {
+        "exists": np.ones(view.n_nodes),
         "speed": nodes.peak_flops / nodes.peak_flops.max(),
         "memory": nodes.memory_bytes / nodes.memory_bytes.max(),
         "samples": squash(nodes.samples / nodes.samples.mean()),

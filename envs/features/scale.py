@@ -38,12 +38,19 @@ def recency(last: Ints, now: int) -> Floats:
     return recent
 
 
-def table(columns: Mapping[str, Floats], names: Sequence[str]) -> NDArray[np.float32]:
-    """Columns [*shape] of these names, in their order, as float32 [prod(shape) * len(names)] in [-1, 1].
+def table(columns: Mapping[str, Floats], names: Sequence[str], *sizes: int) -> NDArray[np.float32]:
+    """Columns of these names, in their order, as float32 [prod(sizes) * len(names)] in [-1, 1].
 
     All of one node (or layer, or pair) lies together.
+
+    Args:
+        columns: arrays of one shape, in no direction longer than `sizes`; what they lack is filled with 0.
+        names: of the columns.
+        sizes: how many nodes, layers, or nodes and layers.
     """
-    x = np.array([columns[name] for name in names])
+    x = np.zeros((*sizes, len(names)), dtype=np.float32)
+    there = x[tuple(map(slice, columns[names[0]].shape))]
+    for i, name in enumerate(names):
+        there[..., i] = columns[name]
     np.minimum(x, 1.0, out=x)
-    np.maximum(x, -1.0, out=x)
-    return x.reshape(len(names), -1).T.astype(np.float32, order="C").reshape(-1)
+    return np.maximum(x, -1.0, out=x).reshape(-1)

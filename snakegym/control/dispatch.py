@@ -18,22 +18,18 @@ def team_of(view: ProcessView, assignment: Assignment) -> tuple[int, ...]:
         SnakegymError: the assignment is not legal now, or a companion is not.
     """
     node, layer, named = assignment.node, assignment.layer, assignment.companions
-    if not (_inside(node, view.n_nodes) and _inside(layer, view.n_middle) and view.legal[node, layer]):
+    if not view.allows(node, layer):
         raise SnakegymError(f"{assignment} is not legal now: expected one of view().legal")
     if named is None:
         return (node, *companions(view, node, layer))
     team = (node, *named)
-    able = all(_inside(other, view.n_nodes) and view.legal[other, layer] for other in named)
+    able = all(view.allows(other, layer) for other in named)
     if not able or len({*team}) < len(team) or len(team) > view.parallel:
         raise SnakegymError(
             f"{assignment} is not legal now: expected at most {view.parallel - 1} companions "
             f"(process.parallel is {view.parallel}), other nodes, each once, that view().legal allows it"
         )
     return team
-
-
-def _inside(index: int, n: int) -> bool:
-    return 0 <= index < n
 
 
 def make_job(view: ProcessView, assignment: Assignment, training: LocalTraining) -> Job:

@@ -27,7 +27,7 @@ from snakegym.models.zoo import build_model
 from snakegym.network.network import draw_network
 from snakegym.network.traces.library import load_library
 from snakegym.network.traces.trace import TraceLibrary
-from snakegym.scenario import Scenario, Split, load_scenario
+from snakegym.scenario import ModelConfig, Scenario, Split, load_scenario
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +44,7 @@ class Service:
     engine: Engine
     library: TraceLibrary
     """The traces of one split alone."""
-    origin: tuple[str, Split, str | None, EngineKind]
+    origin: tuple[str, Split, str | None, EngineKind, str]
     """The arguments it was loaded with; the scenario as JSON."""
 
     def start(self, rng: np.random.Generator) -> tuple[ProcessController, SimulatedExecutor]:
@@ -89,6 +89,7 @@ def load_service(
     split: Split = "train",
     traces: str | None = None,
     engine: EngineKind = "stacked",
+    device: str = "cpu",
 ) -> Service:
     """Load (once in a program) what a scenario needs.
 
@@ -98,14 +99,15 @@ def load_service(
         traces: folder of traces that replaces the scenario's own source. A scenario whose source is
             `folder` takes it from here, else from $SNAKEGYM_DATA.
         engine: what trains: `stacked`, or `sequential`, the reference in plain PyTorch.
+        device: where the stacked engine computes, as PyTorch names it; all else stays on the CPU.
 
     Raises:
-        SnakegymError: whatever is wrong with scenario, dataset, model, traces, budget or engine.
+        SnakegymError: whatever is wrong with scenario, dataset, model, traces, budget, engine or device.
     """
     if split not in ("train", "validation", "test"):
         raise SnakegymError(f"split: found '{split}', expected train, validation or test")
     loaded = load_scenario(scenario)
-    return _load(loaded.model_dump_json(), split, _trace_folder(loaded, traces), engine)
+    return _load(loaded.model_dump_json(), split, _trace_folder(loaded, traces), engine, device)
 
 
 def _trace_folder(scenario: Scenario, traces: str | None) -> str | None:
@@ -122,13 +124,24 @@ def _trace_folder(scenario: Scenario, traces: str | None) -> str | None:
 
 
 @lru_cache(maxsize=16)
-def _load(scenario_json: str, split: Split, traces: str | None, engine: EngineKind) -> Service:
+def _load(scenario_json: str, split: Split, traces: str | None, engine: EngineKind, device: str) -> Service:
     # Whoever copied and changed one may have erred.
     scenario = load_scenario(parse_json(scenario_json, "the scenario"))
     data = load_data(scenario.data)
-    model = build_model(scenario.model, data.input_shape, data.n_classes)
+    model, trainer = _trainer(
+        scenario.model.model_dump_json(), data.input_shape, data.n_classes, engine, device
+    )
     profile = profile_model(model, data.input_shape)
     check_feasible(scenario, len(data.train), profile)
     library = load_library(scenario.network.traces, traces, split)
-    origin = scenario_json, split, traces, engine
-    return Service(scenario, data, model, profile, make_engine(model, engine), library, origin)
+    origin = scenario_json, split, traces, engine, device
+    return Service(scenario, data, model, profile, trainer, library, origin)
+
+
+@lru_cache(maxsize=16)
+def _trainer(
+    config: str, input_shape: tuple[int, ...], n_classes: int, engine: EngineKind, device: str
+) -> tuple[LayeredModel, Engine]:
+    """A model and its engine, the same for all scenarios that have it: their hops are trained together."""
+    model = build_model(ModelConfig.model_validate_json(config), input_shape, n_classes)
+    return model, make_engine(model, engine, device)

@@ -164,6 +164,11 @@ class ProcessView:
     companions: CompanionRule = "shortest"
     """Which companions a node gets where the scheduler does not name them (`control.forecast.companions`)."""
 
+    def allows(self, node: int, layer: int) -> bool:
+        """Whether that is a pair of this process, and legal now."""
+        inside = 0 <= node < self.n_nodes and 0 <= layer < self.n_middle
+        return inside and bool(self.legal[node, layer])
+
     @property
     def next_layer(self) -> int:
         """The lowest open layer: with a fixed layer order the only one."""

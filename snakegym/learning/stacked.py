@@ -32,17 +32,35 @@ CPU_FLOATS, GPU_FLOATS = 2**25, 2**30
 _log = logging.getLogger("snakegym")
 
 
-def make_engine(model: LayeredModel, kind: EngineKind = "stacked") -> Engine:
-    """The engine of that kind for a model.
+def make_engine(model: LayeredModel, kind: EngineKind = "stacked", device: str = "cpu") -> Engine:
+    """The engine of that kind for a model; `device` is where the stacked one computes.
 
     Raises:
-        SnakegymError: unknown kind.
+        SnakegymError: unknown kind, or a device that cannot be used.
     """
+    check_device(device, kind)
     if kind == "sequential":
         return SequentialEngine(model)
     if kind == "stacked":
-        return StackedEngine(model)
+        return StackedEngine(model, device)
     raise SnakegymError(f"engine: found '{kind}', expected sequential or stacked")
+
+
+def check_device(device: str, kind: EngineKind) -> None:
+    """Raise SnakegymError unless an engine of that kind can compute there: by PyTorch, on this machine."""
+    try:
+        torch.ones(1, device=torch.device(device)).item()
+    except (
+        Exception
+    ) as error:  # unknown, not built in, not plugged in, without numbers: each fails its own way
+        reason = str(error).strip().split("\n")[0].rstrip(".")[:120]
+        raise SnakegymError(
+            f"device: found {device!r:.80}, expected one that PyTorch can use here, as cpu or cuda ({reason})"
+        ) from None
+    if kind == "sequential" and torch.device(device).type != "cpu":
+        raise SnakegymError(
+            f"device: found {device!r}, expected cpu: the sequential engine computes there alone"
+        )
 
 
 class StackedEngine:

@@ -27,6 +27,7 @@ from snakegym.agents.algorithms import ALGORITHMS, make_algorithm, settings_of
 from snakegym.agents.learned import LearnedScheduler
 from snakegym.agents.registry import make_scheduler
 from snakegym.agents.trained import read_config
+from snakegym.control.records import Assignment
 from snakegym.envs.serpentine import SerpentineEnv
 from snakegym.errors import SnakegymError, SnakegymWarning
 from snakegym.scenario import Scenario, load_scenario
@@ -96,10 +97,22 @@ def test_leaves_global_random_generators_alone(run: Path) -> None:
     assert state() == before
 
 
-def test_scenario_of_another_name_is_refused(run: Path) -> None:
+def test_a_policy_for_another_scenario_is_said(run: Path) -> None:
     other = SCENARIO.model_copy(update={"name": "other"})
-    with pytest.raises(SnakegymError, match=r"'default'.*'other'"):
+    with pytest.warns(SnakegymWarning, match=r"trained on scenario 'default', and used on 'other'"):
         LearnedScheduler(run, other)
+
+
+def test_each_of_the_scenarios_of_a_run_is_its_own(copy: Path, recwarn: pytest.WarningsRecorder) -> None:
+    config = json.loads((copy / "config.json").read_text())
+    crowd = load_scenario("crowd")
+    config["scenario"] = {"name": "both", "each_of": [config["scenario"], crowd.model_dump(mode="json")]}
+    (copy / "config.json").write_text(json.dumps(config))
+    for scenario in (SCENARIO, crowd):
+        LearnedScheduler(copy, scenario)
+    assert not [w for w in recwarn if issubclass(w.category, SnakegymWarning)]
+    with pytest.warns(SnakegymWarning, match=r"on scenario 'default', 'crowd', and used on 'tidal'"):
+        LearnedScheduler(copy, load_scenario("tidal"))
 
 
 def test_another_scenario_of_the_same_name_is_said(run: Path, recwarn: pytest.WarningsRecorder) -> None:
@@ -114,24 +127,34 @@ def test_another_scenario_of_the_same_name_is_said(run: Path, recwarn: pytest.Wa
         LearnedScheduler(run, changed("learning", epochs=9, batch_size=7, learning_rate=0.5, clip_norm=7))
 
 
-@pytest.mark.parametrize(
+OTHER_SIZES = pytest.mark.parametrize(
     "other",
-    [changed("network", nodes=5), changed("process", layer_order="serpentine")],
-    ids=["nodes", "order"],
+    [
+        changed("network", nodes=5),
+        changed("network", nodes=23),
+        changed("process", layer_order="serpentine"),
+        load_scenario("large"),
+    ],
+    ids=["fewer", "more", "order", "large"],
 )
-def test_scenario_of_another_size_is_refused(run: Path, other: Scenario) -> None:
-    with pytest.raises(SnakegymError, match=r"best\.zip: trained for .*65 actions, expected"):
-        LearnedScheduler(run, other)
 
 
-def test_a_policy_that_cannot_finish_is_refused(copy: Path) -> None:
-    config = json.loads((copy / "config.json").read_text())
-    config["sizes"]["actions"] -= 1
-    (copy / "config.json").write_text(json.dumps(config))
-    with pytest.raises(
-        SnakegymError, match=r"64 actions, expected .*65 .*no action to finish.*train it again"
-    ):
-        LearnedScheduler(copy, SCENARIO)
+@OTHER_SIZES
+@pytest.mark.filterwarnings("ignore::snakegym.errors.SnakegymWarning")
+def test_a_pairwise_policy_decides_for_any_number_of_nodes_and_layers(run: Path, other: Scenario) -> None:
+    scheduler, env = LearnedScheduler(run, other), SerpentineEnv(other)
+    env.reset(seed=0)
+    for _ in range(3):
+        choice = scheduler.schedule(env.view())
+        assert not isinstance(choice, Assignment) or env.view().legal[choice.node, choice.layer]
+        env.step_as(choice)
+
+
+@OTHER_SIZES
+def test_an_mlp_policy_of_another_size_is_refused(tmp_path: Path, other: Scenario) -> None:
+    save_run(tmp_path / "mlp", "maskable-ppo", policy="mlp")
+    with pytest.raises(SnakegymError, match=r"best\.zip: an mlp policy for 9 nodes, .*65 actions, expected"):
+        LearnedScheduler(tmp_path / "mlp", other)
 
 
 @pytest.mark.parametrize("keep", [0.0, 0.3, 0.7, 0.999])

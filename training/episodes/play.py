@@ -125,7 +125,10 @@ def _play(
 
 
 def play_together(
-    members: Sequence[Member], choose: ChooseTogether, seeds: Sequence[int]
+    members: Sequence[Member],
+    choose: ChooseTogether,
+    seeds: Sequence[int],
+    scenarios: Sequence[str] | None = None,
 ) -> list[EpisodeRecord]:
     """One episode of each member, reset with its seed, all trained together.
 
@@ -133,8 +136,10 @@ def play_together(
         members: left at the end of their episodes.
         choose: the policy; is asked about the members whose episodes still go on.
         seeds: one for each member; the records are numbered in their order.
+        scenarios: the name of one for each member, of those that it has; default: as its seed draws.
     """
-    starts = [member.reset(seed=seed) for member, seed in zip(members, seeds, strict=True)]
+    options = [None if scenarios is None else {"scenario": name} for name in scenarios or seeds]
+    starts = [m.reset(seed=s, options=o) for m, s, o in zip(members, seeds, options, strict=True)]
     tallies = [_Tally(member, info) for member, (_, info) in zip(members, starts, strict=True)]
     going = [(member, tally, start[0]) for member, tally, start in zip(members, tallies, starts, strict=True)]
     while going:

@@ -14,7 +14,7 @@ from snakegym.scenario import LayerOrder
 from snakegym.training.options import Folder, Text, at_least_one, not_negative, said_default
 from snakegym.training.tracking.options import Labels, WandbMode
 
-MOST = {"n_envs": 4096, "eval_episodes": 10_000, "timesteps": 10**12}
+MOST = {"n_envs": 4096, "workers": 256, "eval_episodes": 10_000, "timesteps": 10**12}
 """More than this is a slip of the finger."""
 
 
@@ -40,7 +40,8 @@ class TrainConfig:
     algo: str = "maskable-ppo"
     """maskable-ppo never proposes an illegal hop, ppo has to learn that; or your own as module:class."""
     scenario: str = "default"
-    """Name of a scenario (see `snakegym scenarios`), or a .yaml file."""
+    """Name of a scenario (see `snakegym scenarios`), or a .yaml file. Several, parted by commas, or `all`
+    that need no data: then each episode is of one of them, and the policy learns for every size."""
     set: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """FIELD=VALUE: a field of the scenario that is to be different; repeat it for several. --network.nodes=9
     says the same as --set network.nodes=9."""
@@ -60,7 +61,11 @@ class TrainConfig:
     layer_order: LayerOrder | None = None
     """Who chooses the layer: free (the scheduler) or a fixed order; default: as the scenario says."""
     n_envs: int = 1
-    """Environments played at a time, in this process; the networks of several are trained together."""
+    """Environments played at a time; the networks of several are trained together."""
+    workers: int = 1
+    """Processes that share them, one a core; with 1 all happens in this one."""
+    device: str = "cpu"
+    """Where these networks are trained, as PyTorch names it (cuda): the scheduler learns on the CPU."""
     eval_every: int = 2_000
     """Steps between two evaluations on validation traces."""
     eval_episodes: int = 8
@@ -85,6 +90,7 @@ class TrainConfig:
         at_least_one(
             timesteps=self.timesteps,
             n_envs=self.n_envs,
+            workers=self.workers,
             eval_every=self.eval_every,
             eval_episodes=self.eval_episodes,
             checkpoint_every=self.checkpoint_every,
@@ -94,5 +100,8 @@ class TrainConfig:
                 raise SnakegymError(
                     f"{spelled(name)}: found {getattr(self, name)}, expected at most {most:,}"
                 )
+        if self.workers > self.n_envs:
+            limit = f"{spelled('n_envs')}, {self.n_envs}"
+            raise SnakegymError(f"{spelled('workers')}: found {self.workers}, expected at most {limit}")
         not_negative(seed=self.seed)
         check(self.ppo.given(), spelled)

@@ -18,7 +18,7 @@ from snakegym.training.learn.config import TrainConfig, spelled
 from snakegym.training.runs import folder as runfolder
 from snakegym.training.runs.versions import versions
 
-FREE_TO_CHANGE = ("timesteps", "eval_every", "checkpoint_every", "wandb")
+FREE_TO_CHANGE = ("timesteps", "eval_every", "checkpoint_every", "wandb", "workers", "device")
 """Options that may differ when a run is resumed."""
 NOT_RECORDED = ("out", "resume", "skip_bad_traces", "trace_format", "set", "labels")
 """Options that say where a run lies and how its scenario, which is recorded in full, came about."""
@@ -45,8 +45,16 @@ def describe(config: TrainConfig, env: SerpentineEnv) -> dict[str, Any]:
             "actions": env.codec.n_actions,
         },
         "versions": versions(),
-        "scenario": env.scenario.model_dump(mode="json"),
+        "scenario": _recorded([problem.scenario.model_dump(mode="json") for problem in env.problems]),
     }
+
+
+def _recorded(scenarios: list[dict[str, Any]]) -> dict[str, Any]:
+    """As `agents.trained.scenarios_of` reads it."""
+    if len(scenarios) == 1:
+        return scenarios[0]
+    name = ",".join(scenario["name"] for scenario in scenarios)
+    return {"name": name, "summary": "each episode of one of these", "each_of": scenarios}
 
 
 def check_folder(config: TrainConfig, described: dict[str, Any]) -> RunConfig | None:

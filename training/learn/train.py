@@ -6,7 +6,7 @@ import os
 import sys
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,10 @@ from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
 from snakegym.agents.algorithms import make_algorithm
 from snakegym.agents.trained import RunConfig
+from snakegym.envs.problems import scenarios_of
 from snakegym.envs.sb3 import SerpentineVecEnv
 from snakegym.envs.vector import make_members
+from snakegym.envs.workers import SerpentineWorkers
 from snakegym.errors import SnakegymError
 from snakegym.training.learn.callbacks import LastMetrics, Listener, RunRecorder, check_finite
 from snakegym.training.learn.checkpoints import Row, TrainingState, load_checkpoint, read_state, restore_scale
@@ -97,16 +99,17 @@ def train(config: TrainConfig, listener: Listener = lambda metrics, timesteps: T
     validation = make_members(min(config.eval_episodes, MOST_MEMBERS), split="validation", **settings)
     described = describe(config, validation[0])
     before = check_folder(config, described)
-    env = SerpentineVecEnv(config.n_envs, split="train", **settings)
-    seen = scaled(env, described["ppo"])
-    model = make_algorithm(config.algo, seen, derive_seed(config.seed, "learner"), described["ppo"])
-    runfolder.make_folder(config.folder)
-    with runfolder.locked(config.folder):
-        run = _begin(config, described, before, model, listener)
-        write_request(config.folder, config, described["ppo"])
-        write_manifest(config.folder, env.members[0], validation[0])
-        validator = Validator(validation, config.eval_episodes, config.seed, described["masked"])
-        _learn(run, validator)
+    (example,) = make_members(1, split="train", **settings)
+    with closing(_collector(config, settings)) as env:
+        seen = scaled(env, described["ppo"])
+        model = make_algorithm(config.algo, seen, derive_seed(config.seed, "learner"), described["ppo"])
+        runfolder.make_folder(config.folder)
+        with runfolder.locked(config.folder):
+            run = _begin(config, described, before, model, listener)
+            write_request(config.folder, config, described["ppo"])
+            write_manifest(config.folder, example, validation[0])
+            validator = Validator(validation, config.eval_episodes, config.seed, described["masked"])
+            _learn(run, validator)
     _report(run)
     return _result(run)
 
@@ -120,11 +123,22 @@ def scaled(env: VecEnv, settings: Mapping[str, Any]) -> VecEnv:
 
 def env_settings(config: TrainConfig) -> dict[str, Any]:
     """Arguments of the run's environments but the split. Raises SnakegymError for a bad scenario."""
+    scenarios = scenarios_of(config.scenario)
     return {
-        "scenario": scenario_of(config.scenario, config.skip_bad_traces, config.trace_format, config.set),
+        "scenario": [
+            scenario_of(one, config.skip_bad_traces, config.trace_format, config.set) for one in scenarios
+        ],
         "traces": config.traces,
         "layer_order": config.layer_order,
+        "device": config.device,
     }
+
+
+def _collector(config: TrainConfig, settings: dict[str, Any]) -> VecEnv:
+    """The environments to learn in, here or in processes of their own."""
+    if config.workers == 1:
+        return SerpentineVecEnv(config.n_envs, split="train", **settings)
+    return SerpentineWorkers(config.workers, config.n_envs, split="train", **settings)
 
 
 def _begin(

@@ -28,7 +28,7 @@ METRICS = (
 
 
 class Validator:
-    """Plays the same validation episodes at each call, with the most likely action.
+    """Plays the same validation episodes at each call, with the most likely action; scenarios take turns.
 
     Args:
         members: environments of the split `validation`; as many episodes are played at a time.
@@ -51,10 +51,12 @@ class Validator:
             options: dict[str, Any] = {"action_masks": masks} if self._masked else {}
             return model.predict(observations, deterministic=True, **options)[0]  # type: ignore[arg-type, unused-ignore]
 
+        names = [problem.scenario.name for problem in self.members[0].problems]
+        episodes = [(seed, names[i % len(names)]) for i, seed in enumerate(self._seeds)]
         records: list[EpisodeRecord] = []
-        for start in range(0, len(self._seeds), len(self.members)):
-            seeds = self._seeds[start : start + len(self.members)]
-            records += play_together(self.members[: len(seeds)], act, seeds)
+        for start in range(0, len(episodes), len(self.members)):
+            batch = episodes[start : start + len(self.members)]
+            records += play_together(self.members[: len(batch)], act, *zip(*batch, strict=True))
         self.records = records
         return means(records)
 

@@ -17,7 +17,10 @@ MANIFEST = "traces.json"
 
 
 def scenario_of(
-    name: str, skip_bad_traces: bool = False, trace_format: str | None = None, changes: Sequence[str] = ()
+    name: str | Scenario,
+    skip_bad_traces: bool = False,
+    trace_format: str | None = None,
+    changes: Sequence[str] = (),
 ) -> Scenario:
     """The scenario that was asked for, its fields changed (see `changed`) and its traces read as asked for.
 
@@ -38,9 +41,8 @@ def scenario_of(
 
 def write_manifest(folder: Path, *envs: SerpentineEnv) -> None:
     """Write which traces these environments draw from, each with hash and split, to traces.json."""
-    write_json(
-        folder / MANIFEST, [entry for env in envs for entry in env.service.library.manifest()], indent=1
-    )
+    libraries = [problem.service.library for env in envs for problem in env.problems]
+    write_json(folder / MANIFEST, [entry for library in libraries for entry in library.manifest()], indent=1)
 
 
 class TraceEntry(BaseModel):

@@ -56,12 +56,25 @@ class _Done:
 
 
 def run_together(executors: Sequence[SimulatedExecutor], jobs: Sequence[Job]) -> list[Outcome]:
-    """One job on each executor, trained in one call of their common engine.
+    """One job on each executor, trained in one call of each engine that they have in common.
 
     Args:
-        executors: of processes that share one engine and one validation part.
+        executors: of processes; those that share an engine and a validation part are trained together.
         jobs: one for each executor.
     """
+    groups: dict[tuple[int, int], list[int]] = {}
+    for i, executor in enumerate(executors):
+        groups.setdefault((id(executor.engine), id(executor.pce.validation)), []).append(i)
+    outcomes: dict[int, Outcome] = {}
+    for group in groups.values():
+        outcomes.update(
+            zip(group, _run([executors[i] for i in group], [jobs[i] for i in group]), strict=True)
+        )
+    return [outcomes[i] for i in range(len(jobs))]
+
+
+def _run(executors: Sequence[SimulatedExecutor], jobs: Sequence[Job]) -> list[Outcome]:
+    """One job on each executor, in one call of their engine."""
     plans = [[e.lce.plan(m) for m in job.members] for e, job in zip(executors, jobs, strict=True)]
     engine, pce = executors[0].engine, executors[0].pce
     trainings = [

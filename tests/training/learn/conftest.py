@@ -14,9 +14,10 @@ def train(snakegym: Run, tiny: str, short: dict[str, object]) -> Run:
     """The shortest training, in the folder `run`."""
 
     def run(*more: object, **changed: object) -> tuple[int, str, str]:
-        options = short | {f"--{k.replace('_', '-')}": v for k, v in changed.items()}
+        given = {f"--{k.replace('_', '-')}": v for k, v in changed.items()}
+        options = short | {"--scenario": tiny} | given
         flat = [part for option in options.items() for part in option]
-        return snakegym("train", "--out", "run", "--scenario", tiny, *flat, *more)
+        return snakegym("train", "--out", "run", *flat, *more)
 
     return run
 

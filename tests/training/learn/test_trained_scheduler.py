@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import torch
 
+from snakegym.errors import SnakegymWarning
+
 Run = Callable[..., tuple[int, str, str]]
 DRAWN = (("a",), ("b", "--stochastic"), ("c", "--stochastic"))
 
@@ -72,11 +74,20 @@ def test_actions_are_drawn_where_that_is_asked_for(
     assert "'stochastic': found true, expected false" in err
 
 
-def test_a_run_of_another_scenario_is_refused(snakegym: Run, run: Path, tmp_path: Path) -> None:
-    status, _, err = snakegym("evaluate", "--scheduler", "run", "--scenario", "default", "--out", "out")
-    assert status == 2
-    assert "'tiny'" in err
-    assert not (tmp_path / "out").exists()
+def test_a_run_serves_another_scenario_which_is_said(
+    snakegym: Run, run: Path, tiny: str, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.yaml"
+    other.write_text(
+        Path(tiny).read_text().replace("name: tiny", "name: other").replace("nodes: 3", "nodes: 5")
+    )
+    with pytest.warns(SnakegymWarning, match="trained on scenario 'tiny', and used on 'other'"):
+        status, _, err = snakegym(
+            *("evaluate", "--scheduler", "run", "--scenario", other, "--episodes", "1", "--out", "out")
+        )
+    assert status == 0, err
+    (episode,) = json.loads((tmp_path / "out" / "evaluation.json").read_text())["episodes"]["run"]
+    assert episode["illegal"] == 0
 
 
 def test_a_truncated_model_is_refused(snakegym: Run, run: Path, tiny: str, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from snakegym.training.learn.checkpoints import read_state
 
@@ -70,6 +71,55 @@ def test_several_environments_train_and_go_on(train: Run, tmp_path: Path, rows: 
     assert after[: len(before)] == before
     assert [row["timesteps"] for row in after] == ["0", "16", "32", "48", "64"]
     assert float(after[-1]["train_hops"]) > 0
+
+
+@pytest.mark.slow
+def test_several_processes_train_and_repeat_themselves(train: Run, tmp_path: Path, rows: Rows) -> None:
+    status, _, err = train(n_envs=3, workers=2, n_steps=24, timesteps=48)
+    assert status == 0, err
+    (tmp_path / "run").rename(tmp_path / "first")
+    train(n_envs=3, workers=2, n_steps=24, timesteps=48)
+    assert rows(tmp_path / "run") == rows(tmp_path / "first")
+    assert [row["timesteps"] for row in rows(tmp_path / "run")] == ["0", "24", "48"]
+
+
+def test_a_policy_for_scenarios_of_several_sizes(
+    train: Run, snakegym: Run, tiny: str, tmp_path: Path
+) -> None:
+    larger = yaml.safe_load(Path(tiny).read_text())
+    larger["name"], larger["network"]["nodes"] = "larger", 5
+    (tmp_path / "larger.yaml").write_text(yaml.safe_dump(larger))
+    status, _, err = train(scenario=f"{tiny},larger.yaml", n_envs=2, eval_episodes=3)
+    assert status == 0, err
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["sizes"]["nodes"] == 5
+    assert [one["network"]["nodes"] for one in config["scenario"]["each_of"]] == [3, 5]
+    for scenario in (tiny, "larger.yaml"):
+        done = snakegym(
+            *("evaluate", "--scheduler", "run", "--scenario", scenario, "--episodes", "1"),
+            *("--out", f"results-{Path(scenario).stem}"),
+        )
+        assert done[0] == 0, done[2]
+        assert "trained on" not in done[2]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n_envs": 2, "workers": 3}, "--workers: found 3, expected at most --n-envs, 2"),
+        ({"workers": 0}, "--workers: found 0"),
+        ({"device": "abacus"}, "device: found 'abacus'"),
+        ({"scenario": "default,nobody"}, "unknown scenario 'nobody'"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(
+    train: Run, tmp_path: Path, options: dict[str, object], message: str
+) -> None:
+    status, _, err = train(**options)
+    assert status == 2
+    assert err.count("\n") == 1
+    assert message in err
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_run_is_never_overwritten(train: Run, tmp_path: Path, contents: Contents) -> None:
