@@ -65,8 +65,8 @@ class SerpentineEnv(gym.Env[Observation, np.int64]):
 
     | key | shape | what |
     |---|---|---|
-    | `nodes` | [n_nodes * 38] | compute, links, outages (now and before), memory, battery, data, visits |
-    | `layers` | [n_middle * 11] | place, FLOPs, bytes, memory, when trained, open, last gain, holders |
+    | `nodes` | [n_nodes * 39] | compute, links, outages (now and before), memory, battery, data, visits |
+    | `layers` | [n_middle * 12] | place, FLOPs, bytes, memory, when trained, open, last gain, holders |
     | `pairs` | [n_nodes * n_middle * 12] | as actions: legal, forecast costs, fit, held, when trained, gain |
     | `process` | [23] | metric, target, gains, cycle, of every budget what is spent and left, prices |
 

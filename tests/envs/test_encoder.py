@@ -189,3 +189,14 @@ def test_encoding_a_hundred_nodes_takes_less_than_a_millisecond():
         return (time.process_time() - start) / 20
 
     assert min(once() for _ in range(10)) < 1e-3
+
+
+def test_the_documentation_says_how_many_columns_there_are():
+    page = SerpentineEnv.__doc__ or ""
+    for size in (
+        f"[n_nodes * {len(NODE_FEATURES)}]",
+        f"[n_middle * {len(LAYER_FEATURES)}]",
+        f"[n_nodes * n_middle * {len(PAIR_FEATURES)}]",
+        f"[{len(PROCESS_FEATURES)}]",
+    ):
+        assert f"| {size} |" in page
