@@ -11,7 +11,9 @@ from gymnasium import spaces
 from gymnasium.utils.env_checker import check_env
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sb3_contrib.common.maskable.utils import get_action_masks
 from stable_baselines3.common.env_checker import check_env as sb3_check_env
+from stable_baselines3.common.vec_env import VecFrameStack
 
 from snakegym.envs.sb3 import SerpentineVecEnv
 
@@ -89,3 +91,17 @@ def test_sb3_forms_batch_the_single_ones(brief, observation):
         np.testing.assert_array_equal(observations[1], single)
     else:
         np.testing.assert_array_equal(observations["action_mask"][1], single["action_mask"])
+
+
+def test_frames_can_be_stacked_and_masks_stay(brief):
+    one = make(FLAT, scenario=brief)
+    wrapped = gym.wrappers.FrameStackObservation(one, 3)
+    observation, _ = wrapped.reset(seed=4)
+    assert wrapped.observation_space.contains(observation)
+    assert observation.shape == (3, *one.observation_space.shape)
+    stacked = VecFrameStack(SerpentineVecEnv(2, scenario=brief, observation="flat"), 3)
+    stacked.seed(4)
+    np.testing.assert_array_equal(stacked.reset()[0, -len(observation[-1]) :], observation[-1])
+    np.testing.assert_array_equal(get_action_masks(stacked)[0], one.action_masks())
+    before = stacked.step(np.argmax(get_action_masks(stacked), axis=1))[0]
+    assert stacked.observation_space.contains(before[0])
