@@ -151,7 +151,7 @@ def _check_places(
         nowhere = [ground.name for ground in grounds if entrant not in ground.entrants]
         if not nowhere:
             continue
-        trained = ", ".join(sorted({str(run.scenario) for run in entrant.runs}))
+        trained = ", ".join(sorted({name for run in entrant.runs for name in run.scenarios}))
         if len(nowhere) == len(grounds) or entrant.label in references:
             raise SnakegymError(
                 f"--scheduler: found '{entrant.label}', trained on {trained}, expected runs for "

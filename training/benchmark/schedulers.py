@@ -8,7 +8,7 @@ from glob import glob
 from pathlib import Path
 
 from snakegym.agents.registry import is_privileged, list_schedulers
-from snakegym.agents.trained import read_config
+from snakegym.agents.trained import read_config, scenarios_of
 from snakegym.errors import SnakegymError
 from snakegym.files import is_folder
 from snakegym.training.analysis.groups import MARK, config_of, digest_of_settings, pattern_of
@@ -22,8 +22,8 @@ class Run:
     """A training run, or a scheduler that is not trained."""
 
     spec: str
-    scenario: str | None = None
-    """Name of the one it was trained on; None: it plays in all."""
+    scenarios: tuple[str, ...] = ()
+    """Names of those it was trained on; none: it plays in all."""
     seed: int | None = None
     """Of the training."""
     settings: str = ""
@@ -44,7 +44,7 @@ class Entrant:
 
     def specs(self, scenario: str) -> list[str]:
         """Those of its runs that play in a scenario."""
-        return [run.spec for run in self.runs if run.scenario in (None, scenario)]
+        return [run.spec for run in self.runs if not run.scenarios or scenario in run.scenarios]
 
 
 def find_entrants(asked: Sequence[str]) -> list[Entrant]:
@@ -116,7 +116,8 @@ def _run(spec: str) -> Run:
         return Run(spec)
     config = read_config(Path(spec))
     settings = digest_of_settings(config_of(spec), but=OF_THE_SCENARIO)
-    return Run(spec, str(config.scenario.get("name")), config.seed, settings)
+    scenarios = tuple(str(scenario.get("name")) for scenario in scenarios_of(config))
+    return Run(spec, scenarios, config.seed, settings)
 
 
 def _check(entrants: Sequence[Entrant]) -> None:
@@ -129,12 +130,17 @@ def _check(entrants: Sequence[Entrant]) -> None:
     for entrant in entrants:
         if len(entrant.runs) == 1:
             continue
-        seen: dict[tuple[str | None, int | None], str] = {}
-        for run in entrant.runs:
-            other = seen.setdefault((run.scenario, run.seed), run.spec)
+        seen: dict[tuple[str, int | None], str] = {}
+        for run, scenario in [(run, name) for run in entrant.runs for name in run.scenarios or [""]]:
+            if not scenario:
+                raise SnakegymError(
+                    f"--scheduler: found '{run.spec}' and others in '{entrant.label}', expected folders of "
+                    "training runs where there are several"
+                )
+            other = seen.setdefault((scenario, run.seed), run.spec)
             if other != run.spec:
                 raise SnakegymError(
-                    f"--scheduler: found {other} and {run.spec} in '{entrant.label}', trained on one "
-                    f"scenario with one seed ({run.seed}), expected runs that differ in one of them, or "
-                    "NAME=SPEC for each"
+                    f"--scheduler: found {other} and {run.spec} in '{entrant.label}', trained on {scenario} "
+                    f"with one seed ({run.seed}), expected runs that differ in one of them, or NAME=SPEC for "
+                    "each"
                 )

@@ -57,6 +57,16 @@ def test_runs_that_differ_in_seed_and_scenario_are_one_scheduler(run: Make) -> N
     assert [e.is_trained for e in found] == [True, False, True]
 
 
+def test_a_run_on_several_scenarios_plays_in_each_of_them(run: Make) -> None:
+    run("a", 0)
+    path = Path("a") / "config.json"
+    config = json.loads(path.read_text())
+    config["scenario"] = {"name": "x,y", "summary": "", "each_of": [{"name": "x"}, {"name": "y"}]}
+    path.write_text(json.dumps(config))
+    (found,) = find_entrants(["a"])
+    assert [found.specs(name) for name in ("x", "y", "z")] == [["a"], ["a"], []]
+
+
 def test_names_and_patterns(run: Make) -> None:
     run("out/ppo-0", 0)
     run("out/ppo-1", 1)
@@ -103,7 +113,8 @@ def test_an_entrant_is_found_by_what_was_typed(run: Make) -> None:
         (["x=greedy,,random"], "expected NAME=SPEC"),
         (["greedy", "x=greedy"], "found two schedulers 'greedy'"),
         (["x=greedy", "x=random"], "found two schedulers called 'x'"),
-        (["a", "b"], "found a and b in 'a + b', trained on one scenario with one seed (0)"),
+        (["a", "b"], "found a and b in 'a + b', trained on tiny with one seed (0)"),
+        (["x=greedy,random"], "found 'greedy' and others in 'x', expected folders of training runs"),
         (["empty"], "empty: found no config.json, expected the folder of a training run"),
     ],
 )
