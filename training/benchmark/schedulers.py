@@ -127,16 +127,20 @@ def _check(entrants: Sequence[Entrant]) -> None:
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise SnakegymError(f"--scheduler: found two {what} '{twice[0]}', expected each once")
-    for entrant in entrants:
-        if len(entrant.runs) == 1:
-            continue
-        seen: dict[tuple[str, int | None], str] = {}
-        for run, scenario in [(run, name) for run in entrant.runs for name in run.scenarios or [""]]:
-            if not scenario:
-                raise SnakegymError(
-                    f"--scheduler: found '{run.spec}' and others in '{entrant.label}', expected folders of "
-                    "training runs where there are several"
-                )
+    for entrant in (entrant for entrant in entrants if len(entrant.runs) > 1):
+        _check_together(entrant)
+
+
+def _check_together(entrant: Entrant) -> None:
+    """Whether several runs can be training seeds of one scheduler."""
+    seen: dict[tuple[str, int | None], str] = {}
+    for run in entrant.runs:
+        if not run.scenarios:
+            raise SnakegymError(
+                f"--scheduler: found '{run.spec}' and others in '{entrant.label}', expected folders of "
+                "training runs where there are several"
+            )
+        for scenario in run.scenarios:
             other = seen.setdefault((scenario, run.seed), run.spec)
             if other != run.spec:
                 raise SnakegymError(
