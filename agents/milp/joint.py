@@ -14,6 +14,7 @@ from snakegym.agents.milp.lagrangian import solve_lagrangian
 from snakegym.agents.milp.linearise import linearise
 from snakegym.agents.milp.plan import Plan
 from snakegym.agents.milp.programme import Programme, Solution
+from snakegym.agents.planning.calibration import CalibratedGain
 from snakegym.agents.planning.endings import wait_or_finish
 from snakegym.agents.planning.forecasts import load_forecast
 from snakegym.agents.planning.gain import GainModel, load_gain
@@ -35,6 +36,8 @@ LAST_HOPS = 6
 """Of these, the last ones, whose reward it is."""
 MAX_TRIED = 80
 """Exchanges that are tried in a round, likewise."""
+MIN_TRIED = 10
+"""Below this, none is."""
 MAX_PAIRS = 12_000
 """Pairs of node and layer that are looked at for either."""
 ROUNDS = 2
@@ -67,18 +70,21 @@ class MilpScheduler:
     def __init__(
         self, scenario: Scenario, gains: GainModel | None = None, outlook: Outlook | None = None
     ) -> None:
-        self._gains = gains or load_gain(scenario)
+        self._gains = CalibratedGain(gains or load_gain(scenario))
         self._outlook = outlook or ForecastOutlook(load_forecast(scenario))
 
     def reset(self, seed: int) -> None:
-        """Nothing to forget: each view is planned afresh, and nothing is random."""
+        """Forget how gains came true; each view is planned afresh, and nothing is random."""
+        self._gains.reset()
 
     def schedule(self, view: ProcessView) -> Decision:
         """The first hop of the best plan."""
+        self._gains.observe(view)
         state = PlanState.of(view)
-        plan = self.plan(state)
-        if plan.assignments:
-            return plan.assignments[0]
+        walk = self.best(state)
+        if walk.hops:
+            self._gains.promise(view, walk.gains[0])
+            return walk.hops[0]
         return wait_or_finish(view, view.objective.gain * promise(state, self._gains, self._outlook).gain[0])
 
     def plan(self, state: PlanState) -> Plan:
@@ -117,8 +123,9 @@ class MilpScheduler:
     def _exchanged(self, state: PlanState, best: Walk, second: float) -> Walk:
         """The walk, improved by exchanges while that helps; greed goes on after them."""
         nodes, n_positions = np.flatnonzero(state.legal[0].any(axis=1)).tolist(), len(best.hops)
-        for _ in range(EXCHANGES):
-            plans = neighbours(tuple(best.hops), nodes, _affordable(state, MAX_TRIED, 0))
+        most = _affordable(state, MAX_TRIED, 0)
+        for _ in range(EXCHANGES if most >= MIN_TRIED else 0):
+            plans = neighbours(tuple(best.hops), nodes, most)
             if not plans:
                 break
             total = follow(state, plans, self._gains, self._outlook).worth(second)
@@ -149,12 +156,13 @@ class SequentialMilpScheduler:
         self._greedy = GreedyScheduler(scenario, gains, outlook)
 
     def reset(self, seed: int) -> None:
-        """Nothing to forget."""
+        """See `MilpScheduler`."""
+        self._planner.reset(seed)
 
     def schedule(self, view: ProcessView) -> Decision:
         """The first hop of the best plan in order."""
-        plan = self._planner.plan(PlanState.of(in_order(view)))
-        return plan.assignments[0] if plan.assignments else self._greedy.schedule(view)
+        decision = self._planner.schedule(in_order(view))
+        return decision if isinstance(decision, Assignment) else self._greedy.schedule(view)
 
 
 def in_order(view: ProcessView) -> ProcessView:

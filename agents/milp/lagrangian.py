@@ -18,6 +18,8 @@ from snakegym.control.view import Floats, Ints
 
 TOLERANCE = 1e-6
 """Gap at which a solution counts as optimal, in reward units or relative."""
+MAX_STEPS = 60
+"""Paths that are looked for; twice as many take half a percent off the gap."""
 MAX_SWEEPS = 5
 """Of exchanges over a path."""
 PATIENCE = 12
@@ -35,8 +37,8 @@ class _Prices:
     second: float
 
 
-def solve_lagrangian(programme: Programme, max_steps: int = 120) -> Solution:
-    """The best plan met on the way, and the best bound; the search ends after `max_steps` paths."""
+def solve_lagrangian(programme: Programme, max_steps: int = MAX_STEPS) -> Solution:
+    """The best plan met on the way, and the best bound; the search ends after so many paths."""
     (_, n_nodes, n_layers), n_blocks = programme.shape, len(programme.blocks)
     prices = _Prices(np.zeros((n_blocks, n_layers)), np.zeros((n_blocks, n_nodes)), 0.0)
     empty = np.empty(0, dtype=np.int64)

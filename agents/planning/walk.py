@@ -26,6 +26,7 @@ class Walk:
     states: list[PlanState]
     """One more than there are hops: the last is the state after them."""
     hops: list[Assignment] = field(default_factory=list)
+    gains: list[float] = field(default_factory=list)
     rewards: list[float] = field(default_factory=list)
     costs: list[Costs] = field(default_factory=list)
 
@@ -35,6 +36,7 @@ class Walk:
         costs = expected.costs
         spent = Costs(float(costs.time_s[at]), float(costs.energy_j[at]), float(costs.n_bytes[at]))
         self.hops.append(hop)
+        self.gains.append(float(expected.gain[at]))
         self.rewards.append(float(expected.reward[at]))
         self.costs.append(spent)
         self.states.append(next_state(state, expected, np.array([hop.node]), np.array([hop.layer])))
@@ -54,7 +56,13 @@ class Walk:
 
     def until(self, stop: int) -> Walk:
         """The beginning of that many hops."""
-        return Walk(self.states[: stop + 1], self.hops[:stop], self.rewards[:stop], self.costs[:stop])
+        return Walk(
+            self.states[: stop + 1],
+            self.hops[:stop],
+            self.gains[:stop],
+            self.rewards[:stop],
+            self.costs[:stop],
+        )
 
 
 def next_state(state: PlanState, expected: Promise, node: Ints, layer: Ints) -> PlanState:
