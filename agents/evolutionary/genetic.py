@@ -9,6 +9,7 @@ import numpy as np
 from snakegym.agents.evolutionary.genes import Genome
 from snakegym.agents.evolutionary.library import evolve
 from snakegym.agents.planning.endings import wait_or_finish
+from snakegym.agents.planning.forecasts import load_forecast
 from snakegym.agents.planning.gain import GainModel, load_gain
 from snakegym.agents.planning.outlook import ForecastOutlook, Outlook
 from snakegym.agents.planning.promise import promise
@@ -41,7 +42,7 @@ class EvolutionaryScheduler:
         self, scenario: Scenario, gains: GainModel | None = None, outlook: Outlook | None = None
     ) -> None:
         self._gains = gains or load_gain(scenario)
-        self._outlook = outlook or ForecastOutlook()
+        self._outlook = outlook or ForecastOutlook(load_forecast(scenario))
         self.reset(0)
 
     def reset(self, seed: int) -> None:

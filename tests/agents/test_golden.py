@@ -42,7 +42,7 @@ def hops_on(state: PlanState, hops: int, rng: np.random.Generator) -> PlanState:
 def plans(view: ProcessView, seed: int) -> dict[str, Any]:
     """What each planner does in the beginning and after some hops; rounded to what platforms agree on."""
     found: dict[str, Any] = {}
-    planner = MilpScheduler(load_scenario("default"), GAINS)
+    planner = MilpScheduler(load_scenario("default"), GAINS, OUTLOOK)
     for hops in (0, 5):
         for name, seen in (("milp", view), ("milp-sequential", in_order(view))):
             state = hops_on(PlanState.of(seen), hops, np.random.default_rng(seed))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from snakegym.agents.planning.gain import FormulaGain
+from snakegym.agents.planning.outlook import ForecastOutlook
 from snakegym.agents.static import PATIENCE, StaticScheduler
 from snakegym.control.forecast import forecast
 from snakegym.control.records import FINISH, Assignment
@@ -17,7 +18,7 @@ from snakegym.scenario import load_scenario
 
 
 def static() -> StaticScheduler:
-    scheduler = StaticScheduler(load_scenario("default"), FormulaGain())
+    scheduler = StaticScheduler(load_scenario("default"), FormulaGain(), ForecastOutlook())
     scheduler.reset(0)
     return scheduler
 

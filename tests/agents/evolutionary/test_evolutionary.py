@@ -26,7 +26,7 @@ GAINS, OUTLOOK = FormulaGain(), ForecastOutlook()
 
 
 def evolutionary(seed: int = 0) -> EvolutionaryScheduler:
-    scheduler = EvolutionaryScheduler(load_scenario("default"), GAINS)
+    scheduler = EvolutionaryScheduler(load_scenario("default"), GAINS, OUTLOOK)
     scheduler.reset(seed)
     return scheduler
 

@@ -49,7 +49,7 @@ class FirstVisits:
 
 
 def plan_of(view: ProcessView, gains: GainModel = EVEN) -> Plan:
-    return MilpScheduler(load_scenario("default"), gains).plan(PlanState.of(view))
+    return MilpScheduler(load_scenario("default"), gains, ForecastOutlook()).plan(PlanState.of(view))
 
 
 def advance(process: Any, hops: Sequence[Assignment]) -> list[Any]:
@@ -180,7 +180,7 @@ def test_toy_network_with_known_optimum(frozen_process: Any) -> None:
     )
     assert plan.total == pytest.approx(32.0)
     assert plan.gap == pytest.approx(0.0, abs=1e-6)
-    greedy = GreedyScheduler(controller.scenario, FirstVisits()).schedule(view)
+    greedy = GreedyScheduler(controller.scenario, FirstVisits(), ForecastOutlook()).schedule(view)
     assert isinstance(greedy, Assignment)
     assert greedy.node == 2
 
@@ -221,7 +221,7 @@ def test_plans_respect_legality(scheduler: Any, view: ProcessView, data: st.Data
         layers=replace(view.layers, memory_bytes=needed.astype(float)),
         legal=able,
     )
-    chosen = scheduler(load_scenario("default"), EVEN).schedule(changed)
+    chosen = scheduler(load_scenario("default"), EVEN, ForecastOutlook()).schedule(changed)
     assert isinstance(chosen, Assignment) == able.any()
     plan = plan_of(changed)
     assert all(able[a.node, a.layer] for a in plan.assignments)
@@ -241,7 +241,7 @@ def test_layers_follow_the_order_of_the_process(frozen_process: Any) -> None:
 
 def test_sequential_keeps_to_the_order_of_layers(frozen_process: Any) -> None:
     process = frozen_process(3, 4, seed=2)
-    scheduler = SequentialMilpScheduler(load_scenario("default"), EVEN)
+    scheduler = SequentialMilpScheduler(load_scenario("default"), EVEN, ForecastOutlook())
     layers = []
     for _ in range(6):
         choice = scheduler.schedule(process[0].view())
