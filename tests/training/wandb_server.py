@@ -23,6 +23,21 @@ VIEWER = {
     "teams": {"edges": []},
     "apiKeys": {"edges": []},
 }
+SWEEP = {
+    "id": "U3dlZXA=",
+    "name": "sw33p",
+    "method": "grid",
+    "state": "RUNNING",
+    "description": None,
+    "createdAt": "2026-01-01T00:00:00",
+    "heartbeatAt": None,
+    "updatedAt": None,
+    "earlyStopJobRunning": False,
+    "bestLoss": None,
+    "controller": None,
+    "scheduler": None,
+    "runs": {"edges": []},
+}
 
 
 class WandbServer:
@@ -34,6 +49,8 @@ class WandbServer:
 
     def __init__(self, jobs: Sequence[tuple[str, dict[str, Any]]] = ()) -> None:
         self.jobs = list(jobs)
+        self.config = ""
+        """Of the sweep that agents ask about: the text of its file."""
         self.mode = "answers"
         """Or "refuses", or "hangs"."""
         self.then = "answers"
@@ -73,11 +90,16 @@ class WandbServer:
                         "configValidationWarnings": [],
                     }
                 }
+            case "SweepWithRuns":
+                return {"project": {"sweep": {**SWEEP, "config": self.config}}}
             case "CreateAgent":
                 return {"createAgent": {"agent": {"id": "QWdlbnQ="}}}
             case "Heartbeat":
                 return {
-                    "agentHeartbeat": {"agent": {"id": "QWdlbnQ="}, "commands": json.dumps(self._commands())}
+                    "agentHeartbeat": {
+                        "agent": {"id": "QWdlbnQ="},
+                        "commands": json.dumps(self._commands(json.loads(given.get("runState") or "{}"))),
+                    }
                 }
             case "CreateRunFiles":
                 files = [{"name": n, "uploadUrl": f"{self.url}/upload"} for n in given.get("files", [])]
@@ -93,7 +115,9 @@ class WandbServer:
             case _:
                 return {"viewer": VIEWER, "serverInfo": None}
 
-    def _commands(self) -> list[dict[str, Any]]:
+    def _commands(self, running: dict[str, bool]) -> list[dict[str, Any]]:
+        if any(running.values()):
+            return []
         if not self.jobs:
             self.mode = self.then
             return [{"type": "exit"}] if self.then == "answers" else []

@@ -24,7 +24,7 @@ from snakegym.training.sweep.search import check_installed
 from snakegym.training.sweep.sweepfile import Sweep, load_sweep
 from snakegym.training.sweep.trial import Task, Worker
 from snakegym.training.sweep.trials import Result, Trials
-from snakegym.training.tracking.weights_and_biases import is_online
+from snakegym.training.tracking.weights_and_biases import ABSENT, is_installed, is_online
 
 MOST_DEATHS = 3
 """Of workers, one after the other, in which no trial is finished."""
@@ -61,6 +61,8 @@ def sweep(config: SweepConfig) -> SweepResult | None:
         if _on_server(config, asked):
             return None
         config = replace(config, wandb="offline")
+    elif config.wandb != "disabled" and not is_installed():
+        print(f"warning: {ABSENT}", file=sys.stderr)
     total = n_trials(config, asked)
     if asked.method != "grid" or asked.stopping is not None:
         check_installed()

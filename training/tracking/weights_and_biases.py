@@ -22,6 +22,7 @@ FINISH_SECONDS = 60
 """For what is still to be sent at the end; WANDB_FINISH_TIMEOUT overrules it. The rest stays on the disk."""
 SPARE_SECONDS = 10
 """Beyond W&B's own limits, until it is left alone."""
+ABSENT = "wandb is not installed, so nothing is logged to it: pip install 'snakegym[wandb]' adds it"
 
 
 class WandbTracker:
@@ -158,7 +159,12 @@ def wandb_mode(wanted: WandbMode) -> str:
 
 def is_online(wanted: WandbMode) -> bool:
     """Whether W&B is to be used with its server, and is there."""
-    return find_spec("wandb") is not None and wandb_mode(wanted) == "online"
+    return is_installed() and wandb_mode(wanted) == "online"
+
+
+def is_installed() -> bool:
+    """Whether W&B's package is there."""
+    return find_spec("wandb") is not None
 
 
 def start_tracker(wanted: WandbMode, about: About) -> Tracker:
@@ -173,7 +179,7 @@ def start_tracker(wanted: WandbMode, about: About) -> Tracker:
     try:
         import wandb
     except ImportError:
-        _warn("wandb is not installed, so nothing is logged to it: pip install 'snakegym[wandb]' adds it")
+        _warn(ABSENT)
         return NoTracker()
     logging.getLogger("wandb").setLevel(logging.ERROR)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -83,3 +84,29 @@ def test_without_the_server_the_sweep_runs_here(
     assert "cannot be used online, the sweep runs here and is logged offline" in done.stderr
     assert (tmp_path / "out" / "best.yaml").exists()
     assert list((tmp_path / "out" / "trials" / "0000" / "run-0" / "wandb").glob("offline-run-*"))
+
+
+def test_a_plain_agent_runs_the_same_file(
+    wandb_server: Any, sweep_file: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `wandb sweep` and `wandb agent` do it on any machine: no option of ours, ids and values of W&B."""
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    wandb_server.config = Path(sweep_file()).read_text()
+    wandb_server.jobs = [
+        ("first", {"learning_rate": 1e-05, "target_kl": None, "resume": False}),
+        ("second", {"policy": "mlp", "net_arch": [32, 16], "normalize_advantage": True, "network.nodes": 4}),
+    ]
+    command = [sys.executable, "-m", "wandb", "agent", "--count", "2", "me/snakegym/sw33p"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=400)
+    assert done.returncode == 0, done.stderr
+    found = {
+        path.parent.name: json.loads(path.read_text()) for path in (tmp_path / "runs").glob("*/config.json")
+    }
+    assert found.keys() == wandb_server.runs.keys() == {"first", "second"}, done.stderr
+    first, second = found["first"]["ppo"], found["second"]["ppo"]
+    assert (first["learning_rate"], first["target_kl"]) == (1e-05, 0)
+    assert (second["policy"], second["net_arch"]) == ("mlp", [32, 16])
+    assert found["second"]["scenario"]["network"]["nodes"] == 4
+    for run_id in found:
+        assert (tmp_path / "runs" / run_id / "model_card.md").exists(), "trained to its end"
+        assert any("validation/best_return" in row for row in wandb_server.history[run_id])
