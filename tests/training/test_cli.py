@@ -25,6 +25,7 @@ EVALUATE = ("evaluate", "--scheduler", "random", "--out", "out")
         ["report"],
         ["compare"],
         ["experiment"],
+        ["sweep"],
         ["scenarios"],
         ["scenarios", "list"],
         ["scenarios", "check"],

@@ -159,11 +159,11 @@ def _distribution(fields: Mapping[str, Any], place: str) -> str:
     """As given, else as W&B takes it: by what stands there."""
     if "distribution" in fields:
         found = fields["distribution"]
-        if found not in REQUIRED:
+        if not isinstance(found, str) or found not in REQUIRED:
             raise SnakegymError(
                 f"{place}: unknown distribution {found!r:.60}, expected one of {', '.join(REQUIRED)}"
             )
-        return str(found)
+        return found
     if "value" in fields:
         return "constant"
     if "values" in fields:

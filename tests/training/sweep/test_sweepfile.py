@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from snakegym.errors import SnakegymError
 from snakegym.training.sweep.plan import check, training_of
-from snakegym.training.sweep.sweepfile import list_sweeps, load_sweep, parse_sweep
+from snakegym.training.sweep.sweepfile import KEYS, list_sweeps, load_sweep, parse_sweep
 
 Run = Callable[..., tuple[int, str, str]]
 Write = Callable[..., str]
@@ -116,3 +121,60 @@ def test_an_unknown_name_lists_those_that_ship(snakegym: Run) -> None:
     status, _, err = snakegym("sweep", "everything", "--out", "out")
     assert status == 2
     assert "nodes, ppo, weights" in err
+
+
+WORDS = [
+    "grid",
+    "1e-4",
+    "${args}",
+    "uniform",
+    "log_uniform",
+    "q_beta",
+    "hyperband",
+    "gamma",
+    "validation/return",
+]
+ATOMS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=6),
+    st.sampled_from([*WORDS, 0, -1, 10**30, 1e300]),
+)
+NAMES = st.sampled_from(
+    ["distribution", "min", "max", "value", "values", "probabilities", "q", "mu", "a", "type"]
+)
+VALUES = st.recursive(
+    ATOMS,
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(NAMES, inner, max_size=3)),
+    max_leaves=6,
+)
+
+
+def one_line(attempt: Callable[[], None]) -> None:
+    """It succeeds, or fails with one line that names the file."""
+    said = "hostile.yaml"
+    try:
+        attempt()
+    except SnakegymError as error:
+        said = str(error)
+    assert said.startswith("hostile.yaml")
+    assert "\n" not in said
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    st.dictionaries(st.sampled_from([*KEYS]), VALUES, max_size=2),
+    st.sampled_from(["gamma", "net_arch", "network.nodes", "scenario", "set", "resume"]),
+    st.dictionaries(NAMES, VALUES, max_size=4),
+)
+def test_hostile_files_are_answered_in_one_line(
+    changed: dict[str, Any], name: str, parameter: dict[str, Any]
+) -> None:
+    document: dict[str, Any] = {
+        "command": ["snakegym", "train", "${args}"],
+        "method": "random",
+        "parameters": {name: parameter},
+    }
+    one_line(lambda: check(parse_sweep(yaml.safe_dump(document | changed), "hostile.yaml"), "hostile.yaml"))
