@@ -23,7 +23,7 @@ Spell = Callable[[str], str]
 ROLLOUT_STEPS = 512
 """Steps between two updates, over all environments together."""
 SHORTEST_ROLLOUT = 8
-"""Steps of each environment, however many there are: advantages look about 1 / (1 - gamma * gae_lambda) = 4
+"""Steps of each environment, however many there are: advantages look about 1 / (1 - gamma * gae_lambda) = 9
 steps ahead."""
 WIDTH = 64
 """Of the hidden layers of the pairwise network."""
@@ -34,8 +34,8 @@ _PPO: dict[str, Any] = {
     "n_steps": ROLLOUT_STEPS,
     "batch_size": 64,
     "n_epochs": 10,
-    "gamma": 0.9,
-    "gae_lambda": 0.8,
+    "gamma": 0.99,
+    "gae_lambda": 0.9,
     "ent_coef": 0.005,
     "vf_coef": 0.5,
     "clip_range": 0.2,
@@ -51,8 +51,9 @@ _PPO: dict[str, Any] = {
     "net_arch": (64, 64),
 }
 DEFAULTS: Mapping[str, Mapping[str, Any]] = MappingProxyType({"maskable-ppo": _PPO, "ppo": _PPO})
-"""Settings by the algorithm's name. Rewards are gains and costs of one hop and the gain is noisy, so a short
-horizon (`gamma`, `gae_lambda`) pays: with 0.98 and 0.9 hardly anything was learned in 8,000 steps."""
+"""Settings by the algorithm's name. Of `gamma` and `gae_lambda`, tried on validation episodes of `default`
+(36,000 steps, one seed): 0.99 and 0.9 came to 6.5, 0.9 and 0.8 (learns faster at first) and 0.95 and 0.9 to
+6.3 and 6.2; with 1.0 and 0.9 training is about as good after 12,000 steps as with 0.99."""
 
 NETWORK = {"pairwise": ("policy", "width"), "mlp": ("policy", "net_arch")}
 """Settings that shape the network of a policy, by the policy's name."""
