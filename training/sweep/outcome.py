@@ -21,6 +21,7 @@ from snakegym.training.show.figures import save
 from snakegym.training.show.tables import NONE, Cell, Table
 from snakegym.training.sweep import pictures
 from snakegym.training.sweep.live import brief
+from snakegym.training.sweep.parameters import names
 from snakegym.training.sweep.plan import metric_of, training_of
 from snakegym.training.sweep.search import Seen, importances
 from snakegym.training.sweep.sweepfile import Sweep
@@ -157,7 +158,7 @@ def table(sweep: Sweep, found: Sequence[Ended]) -> Table:
                 Cell(e.result.state),
                 Cell(_number(e.result.value)),
                 Cell(_number(e.score) if e.fresh else NONE),
-                Cell(brief(e.proposal.parameters)),
+                Cell(brief({name: e.proposal.parameters[name] for name in names(sweep.parameters)})),
             ],
         )
         for e in [*order, *rest]

@@ -115,5 +115,5 @@ class _Axis:
         low, high = min(scaled, default=0.0), max(scaled, default=1.0)
         span = (high - low) or 1.0
         self.heights = [(v - low) / span for v in scaled]
-        marks = np.linspace(low, high, TICKS) if high > low else [low]
+        marks = sorted(set(scaled)) if len(set(scaled)) <= TICKS else np.linspace(low, high, TICKS)
         self.ticks = [(float((m - low) / span), f"{math.exp(m) if logarithmic else m:.3g}") for m in marks]
