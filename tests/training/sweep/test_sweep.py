@@ -171,6 +171,30 @@ def test_after_a_kill_only_what_is_missing_runs(
 
 
 @pytest.mark.slow
+def test_what_a_dead_worker_was_at_is_run_again(
+    start_snakegym: Start, sweep_file: Write, tmp_path: Path, sessions: Any
+) -> None:
+    file = sweep_file(parameters={"learning_rate": {"values": [1e-4, 2e-4, 5e-4, 1e-3]}})
+    options = ("--out", "out", "--workers", 2, "--fresh-seeds", 0, *OFF)
+    process = start_snakegym("sweep", file, *options, cwd=tmp_path)
+    until = time.monotonic() + 240
+    while not [*(tmp_path / "out").glob("trials/*/trial.json")] and time.monotonic() < until:
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.02)
+    workers = [
+        number
+        for number in sessions.running(process.pid)
+        if b"spawn_main" in Path("/proc", str(number), "cmdline").read_bytes()
+    ]
+    os.kill(workers[0], signal.SIGKILL)
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    assert err.count("a worker died: what it was at goes on from its checkpoint") == 1
+    assert [t["state"] for t in summary(tmp_path / "out")["trials"]] == ["finished"] * 4
+    assert not sessions.wait_for_end(process.pid, 20)
+
+
+@pytest.mark.slow
 def test_trials_are_offline_runs_of_one_group(
     snakegym: Run, sweep_file: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
