@@ -61,7 +61,7 @@ class WandbServer:
         """Logged rows of each run."""
         self.sweep: dict[str, Any] | None = None
         """Variables of the sweep that was created."""
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._http = _Quiet(("127.0.0.1", 0), _handler(self))
         self._http.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._http.server_port}"
         threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True).start()
@@ -143,6 +143,12 @@ class WandbServer:
         """Keep what was logged."""
         rows = files.get("wandb-history.jsonl", {}).get("content", [])
         self.history.setdefault(run_id, []).extend(json.loads(row) for row in rows)
+
+
+class _Quiet(ThreadingHTTPServer):
+    """Clients that hang up are no news."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None: ...
 
 
 def _handler(server: WandbServer) -> type[BaseHTTPRequestHandler]:

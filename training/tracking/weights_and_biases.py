@@ -22,6 +22,8 @@ FINISH_SECONDS = 60
 """For what is still to be sent at the end; WANDB_FINISH_TIMEOUT overrules it. The rest stays on the disk."""
 SPARE_SECONDS = 10
 """Beyond W&B's own limits, until it is left alone."""
+SYNC = "wandb sync --no-skip-online RUN"
+"""Sends what is kept of a run that began online; without the option W&B passes over it."""
 ABSENT = "wandb is not installed, so nothing is logged to it: pip install 'snakegym[wandb]' adds it"
 
 
@@ -53,7 +55,7 @@ class WandbTracker:
         if self._run is not None and self._watch is not None and (fault := self._watch.news()):
             _warn(
                 f"Weights & Biases cannot be reached any more ({fault}), training goes on; all is kept in "
-                f"{self._folder} and sent when it comes back, or by `wandb sync`"
+                f"{self._folder} and sent when it comes back, or by `{SYNC}`"
             )
 
     def table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
@@ -144,7 +146,7 @@ class WandbTracker:
         if not told and (self._watch is None or not self._watch.told):
             _warn(
                 f"Weights & Biases failed, training goes on without it, what was logged is kept in "
-                f"{self._folder} (`wandb sync` sends it): {_brief(error)}"
+                f"{self._folder} (`{SYNC}` sends it): {_brief(error)}"
             )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from snakegym.agents.hyperparameters import DEFAULTS
 from snakegym.training.tracking.tracker import About, NoTracker
 from snakegym.training.tracking.weights_and_biases import start_tracker, wandb_mode
 
@@ -88,7 +89,7 @@ def test_an_offline_run_is_read_back(
     assert found["config"]["scenario"] == "tiny.yaml"
     assert found["config"]["scenario_settings"]["network"]["nodes"] == 3
     assert found["config"]["algo"] == "maskable-ppo"
-    assert found["config"]["gamma"] == 0.9
+    assert found["config"]["gamma"] == DEFAULTS["maskable-ppo"]["gamma"]
     assert found["config"]["group"] == "mine"
     assert found["tags"] == ["a", "b"]
     assert found["notes"] == "why"
@@ -198,7 +199,7 @@ def test_what_is_logged_reaches_the_server(
     assert process.returncode == 0, err
     ((run_id, run),) = wandb_server.runs.items()
     assert (run["project"], run["jobType"]) == ("snakes", "demo")
-    assert json.loads(run["config"])["gamma"]["value"] == 0.9
+    assert json.loads(run["config"])["gamma"]["value"] == DEFAULTS["maskable-ppo"]["gamma"]
     steps = [row["timesteps"] for row in wandb_server.history[run_id] if "validation/return" in row]
     assert steps == [0, 16, 32]
 
