@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from snakegym.agents.planning.calibration import CalibratedGain
 from snakegym.agents.planning.gain import GainModel, load_gain
-from snakegym.agents.planning.search import Plan, Settings, search
+from snakegym.agents.planning.search import Plan, PlannedHop, Settings, search
 from snakegym.agents.planning.state import PlanState
 from snakegym.agents.planning.truth import TrueOutlook
 from snakegym.control.records import FINISH, Assignment, Decision
@@ -14,7 +15,9 @@ from snakegym.envs.serpentine import SerpentineEnv
 from snakegym.errors import SnakegymError
 from snakegym.scenario import Scenario
 
-SETTINGS = Settings(width=24, horizon=200, waits=(0, 1, 3), haste=(0.0, 4.0))
+SETTINGS = Settings(width=8, horizon=200, waits=(0, 1, 3))
+FOLLOWED = 3
+"""Hops of a plan that are carried out before the next search: rates come true exactly, gains do not."""
 
 
 class ClairvoyantScheduler:
@@ -31,27 +34,40 @@ class ClairvoyantScheduler:
     def __init__(
         self, scenario: Scenario, gains: GainModel | None = None, settings: Settings = SETTINGS
     ) -> None:
-        self._gains = gains or load_gain(scenario)
+        self._gains = CalibratedGain(gains or load_gain(scenario))
         self._settings = settings
         self._outlook: TrueOutlook | None = None
+        self._coming: list[PlannedHop] = []
+        self._due = 0
 
     def reset(self, seed: int) -> None:
-        """Forget the network of the last episode."""
+        """Forget the network of the last episode, and how gains came true."""
+        self._gains.reset()
         self._outlook = None
+        self._coming = []
 
     def watch(self, env: SerpentineEnv) -> None:
         """Look into the environment whose process, just begun, is to be scheduled."""
         self._outlook = TrueOutlook(env.controller.network)
 
     def schedule(self, view: ProcessView) -> Decision:
-        """The first hop of the best plan, or the wait that comes before it."""
-        plan = self.plan(view)
-        if not plan.hops:
+        """The next hop of the plan, or a wait that comes before it."""
+        self._gains.observe(view)
+        if not self._coming or self._due != view.hops:
+            self._coming, self._due = list(self.plan(view).hops[:FOLLOWED]), view.hops
+        if not self._coming:
             return FINISH
-        first = plan.hops[0]
+        first = self._coming[0]
         pair = first.assignment
-        if first.waits or not view.legal[pair.node, pair.layer]:
+        if first.waits:
+            self._coming[0] = replace(first, waits=first.waits - 1)
             return None
+        if not view.legal[pair.node, pair.layer]:
+            self._coming = []
+            return None
+        del self._coming[0]
+        self._due += 1
+        self._gains.promise(view, first.gain)
         if view.parallel == 1 or self._outlook is None:
             return pair
         others = self._outlook.companions(PlanState.of(view), pair.node, pair.layer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from snakegym.agents.planning.calibration import CalibratedGain
 from snakegym.agents.planning.endings import wait_or_finish
 from snakegym.agents.planning.forecasts import load_forecast
 from snakegym.agents.planning.gain import GainModel, load_gain
@@ -29,17 +30,20 @@ class GreedyScheduler:
     def __init__(
         self, scenario: Scenario, gains: GainModel | None = None, outlook: Outlook | None = None
     ) -> None:
-        self._gains = gains or load_gain(scenario)
+        self._gains = CalibratedGain(gains or load_gain(scenario))
         self._outlook = outlook or ForecastOutlook(load_forecast(scenario))
 
     def reset(self, seed: int) -> None:
-        """Nothing to forget."""
+        """Forget how gains came true."""
+        self._gains.reset()
 
     def schedule(self, view: ProcessView) -> Decision:
         """The hop with the best expected reward; ties go to the lower node, then the lower layer."""
+        self._gains.observe(view)
         expected = promise(PlanState.of(view), self._gains, self._outlook)
         reward = expected.reward[0]
         node, layer = divmod(int(reward.argmax()), view.n_middle)
         if reward[node, layer] > 0:
+            self._gains.promise(view, float(expected.gain[0, node, layer]))
             return Assignment(node, layer)
         return wait_or_finish(view, view.objective.gain * expected.gain[0])

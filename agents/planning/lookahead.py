@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from snakegym.agents.planning.calibration import CalibratedGain
 from snakegym.agents.planning.endings import wait_or_finish
 from snakegym.agents.planning.forecasts import load_forecast
 from snakegym.agents.planning.gain import GainModel, load_gain
@@ -13,7 +14,7 @@ from snakegym.control.view import ProcessView
 from snakegym.scenario import Scenario
 
 SETTINGS = Settings(width=8, horizon=8)
-"""Chosen on validation traces."""
+"""Wide and far enough for a few milliseconds a decision."""
 
 
 class LookaheadScheduler:
@@ -35,17 +36,20 @@ class LookaheadScheduler:
         outlook: Outlook | None = None,
         settings: Settings = SETTINGS,
     ) -> None:
-        self._gains = gains or load_gain(scenario)
+        self._gains = CalibratedGain(gains or load_gain(scenario))
         self._outlook = outlook or ForecastOutlook(load_forecast(scenario))
         self._settings = settings
 
     def reset(self, seed: int) -> None:
-        """Nothing to forget."""
+        """Forget how gains came true."""
+        self._gains.reset()
 
     def schedule(self, view: ProcessView) -> Decision:
         """The first hop of the best plan."""
+        self._gains.observe(view)
         plan = self.plan(view)
         if plan.hops:
+            self._gains.promise(view, plan.hops[0].gain)
             return plan.hops[0].assignment
         return wait_or_finish(view, view.objective.gain * self._gains.expected(PlanState.of(view))[0])
 

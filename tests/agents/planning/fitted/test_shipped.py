@@ -9,15 +9,7 @@ from snakegym.scenario import list_scenarios, load_scenario
 
 NEVER = {"cifar10-vgg11"}
 """Its samples do not ship with snakegym; `snakegym fit` takes them from the user's folder."""
-NOT_YET = {
-    "crowd",
-    "flaky",
-    "large",
-    "metro-3g",
-    "pedestrian-5g",
-    "tidal",
-    "vehicular-5g",
-}
+NOT_YET = {"tidal", "vehicular-5g"}
 """Planners go by the general formula there until `snakegym fit all` is run."""
 
 
