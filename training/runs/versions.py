@@ -51,12 +51,13 @@ def _git(file: Path, *arguments: str) -> str:
 def code_digest() -> str:
     """SHA-256 of what decides on the numbers of an episode: agents, environment, Snake Learning, their files.
 
-    Scenarios are compared by themselves.
+    Scenarios and what was fitted to them are compared by themselves.
     """
     digest = hashlib.sha256()
     for package in (snakegym, snakegym.agents, snakegym.envs):
         root = Path(str(package.__file__)).parent
-        files = (path for path in root.rglob("*") if path.is_file() and path.suffix not in (".pyc", ".yaml"))
-        for path in sorted(files):
+        for path in sorted(path for path in root.rglob("*") if path.is_file() and path.suffix != ".pyc"):
+            if path.parent.name in ("scenarios", "fitted") and path.suffix in (".yaml", ".json"):
+                continue
             digest.update(f"{path.relative_to(root).as_posix()}\0".encode() + path.read_bytes() + b"\0")
     return digest.hexdigest()
