@@ -9,14 +9,12 @@ from snakegym.scenario import list_scenarios, load_scenario
 
 NEVER = {"cifar10-vgg11"}
 """Its samples do not ship with snakegym; `snakegym fit` takes them from the user's folder."""
-NOT_YET = {"tidal", "vehicular-5g"}
-"""Planners go by the general formula there until `snakegym fit all` is run."""
 
 
 @pytest.mark.parametrize("name", list_scenarios())
 def test_a_shipped_scenario_has_its_file(name: str) -> None:
     path = shipped_path(name)
-    assert path.exists() == (name not in NEVER | NOT_YET), f"run: snakegym fit {name}"
+    assert path.exists() == (name not in NEVER), f"run: snakegym fit {name}"
     if path.exists():
         fitted = read_fitted(path)
         assert fitted.gain.fingerprint == fingerprint(load_scenario(name)), f"run: snakegym fit {name}"
