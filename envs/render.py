@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,23 @@ from snakegym.network.records import PCE
 
 TRAIL = 8
 """Hops of the path that a frame shows."""
+FEW = 16
+"""Nodes or layers of which a frame has room to say more."""
+PREFIXES = ("", "k", "M", "G", "T", "P")
+
+
+def amount(value: float, unit: str) -> str:
+    """A quantity with three digits and the prefix that suits it: 63400 B are 63.4 kB."""
+    value = float(f"{value:.3g}")
+    power = min(max(math.floor(math.log10(value) / 3), 0), len(PREFIXES) - 1) if value > 0 else 0
+    return f"{value / 1000**power:.3g} {PREFIXES[power]}{unit}"
+
+
+def has_room(view: ProcessView) -> NDArray[np.bool_]:
+    """[n_nodes, n_middle]: whether the node has the memory to train that layer."""
+    needed = view.layers.memory_bytes + view.nodes.teacher_bytes[:, None]
+    room: NDArray[np.bool_] = view.nodes.memory_bytes[:, None] >= needed
+    return room
 
 
 def write_frame(view: ProcessView, history: Sequence[Hop]) -> str:
@@ -24,19 +42,21 @@ def write_frame(view: ProcessView, history: Sequence[Hop]) -> str:
         f"{view.spent.n_bytes / 1e6:.2f} MB"
     )
     layers = "  ".join(
-        f"{count}{'*' if done else ''}"
-        for count, done in zip(view.layers.times_trained, view.layers.trained_in_cycle, strict=True)
+        f"{count}{'*' if done else ''} ({amount(size, 'B')})"
+        for count, done, size in zip(
+            view.layers.times_trained, view.layers.trained_in_cycle, view.layers.n_bytes, strict=True
+        )
     )
     path = " > ".join(str(h.assignment.node) for h in history[-TRAIL:]) or "-"
-    lines = [head, f"layers trained (* in this cycle): {layers}", f"path: {path}"]
-    lines.append("  node  free  up Mbit/s  down Mbit/s  samples  diverg.  visits  lacks kB")
+    lines = [head, f"times each layer was trained (* in this cycle; its size): {layers}", f"path: {path}"]
+    lines.append("  node  free  up Mbit/s  down Mbit/s  samples  diverg.  visits  memory kB  lacks kB")
     nodes = view.nodes
     for n in range(view.n_nodes):
         mark = "~" if n == view.holder else " " if nodes.reachable[n] else "x"
         lines.append(
             f"{mark} {n:4d}  {nodes.availability[n]:4.0%}  {nodes.uplink_bps[n] / 1e6:9.2f}  "
             f"{nodes.downlink_bps[n] / 1e6:11.2f}  {nodes.samples[n]:7d}  {nodes.divergence[n]:7.2f}  "
-            f"{nodes.visits[n]:6d}  {nodes.missing_bytes[n] / 1e3:8.1f}"
+            f"{nodes.visits[n]:6d}  {nodes.memory_bytes[n] / 1e3:9.0f}  {nodes.missing_bytes[n] / 1e3:8.1f}"
         )
     return "\n".join(lines)
 
@@ -68,10 +88,11 @@ def _positions(n_nodes: int) -> NDArray[np.float64]:
 
 def _draw_topology(axes: Any, view: ProcessView, history: Sequence[Hop]) -> None:
     nodes, at = view.nodes, _positions(view.n_nodes)
-    axes.set(xlim=(-1.35, 1.35), ylim=(-1.3, 1.3), aspect="equal")
+    axes.set(xlim=(-1.5, 1.5), ylim=(-1.5, 1.5), aspect="equal")
     axes.axis("off")
     quality = np.minimum(nodes.uplink_bps, nodes.downlink_bps)
     best = max(float(quality.max()), 1.0)
+    few = view.n_nodes <= FEW
     for (x, y), q in zip(at, quality, strict=True):
         style = "-" if q > 0 else ":"
         axes.plot([0, x], [0, y], style, color="0.6", linewidth=0.5 + 3.5 * q / best, zorder=1)
@@ -84,12 +105,16 @@ def _draw_topology(axes: Any, view: ProcessView, history: Sequence[Hop]) -> None
     axes.figure.colorbar(dots, ax=axes, location="bottom", label="compute available", shrink=0.6, aspect=30)
     axes.scatter(0, 0, s=260, marker="s", color="white", edgecolors="black", zorder=3)
     axes.text(0, 0, "PCE", ha="center", va="center", fontsize=7, zorder=4)
-    for n, (x, y) in enumerate(at * 1.24):
-        axes.text(x, y, str(n), ha="center", va="center", fontsize=9)
+    for n, (x, y) in enumerate(at * 1.3):
+        axes.text(x, y, str(n), ha="center", va="bottom" if few else "center", fontsize=9)
+        if few:
+            memory = amount(nodes.memory_bytes[n], "B")
+            axes.text(x, y, memory, ha="center", va="top", fontsize=7, color="0.35")
     holder = (0.0, 0.0) if view.holder == PCE else at[view.holder]
     axes.scatter(*holder, s=750, facecolors="none", edgecolors="crimson", linewidths=2, zorder=2)
     axes.set_title(
-        "link width: rate; size: samples; ring: holds the model; red edge: unreachable", fontsize=8
+        "link width: rate; size: samples; in grey: memory\nring: holds the model; red edge: unreachable",
+        fontsize=8,
     )
 
 
@@ -108,9 +133,15 @@ def _draw_path(axes: Any, at: NDArray[np.float64], history: Sequence[Hop]) -> No
 
 
 def _draw_layers(axes: Any, view: ProcessView) -> None:
-    counts, done = view.layers.times_trained, view.layers.trained_in_cycle
-    axes.barh(np.arange(view.n_middle), counts, color=np.where(done, "#0072B2", "#BBBBBB"))
+    layers, places = view.layers, np.arange(view.n_middle)
+    counts, done = layers.times_trained, layers.trained_in_cycle
+    axes.barh(places, counts, color=np.where(done, "#0072B2", "#BBBBBB"))
     axes.invert_yaxis()
-    axes.set_xlim(0, max(4, int(counts.max()) + 1))
-    axes.set(xlabel="times trained", ylabel="middle layer", yticks=np.arange(view.n_middle))
-    axes.set_title("blue: trained in this cycle", fontsize=8)
+    axes.set_xlim(0, max(4.0, 1.4 * counts.max()))
+    names = [f"{i}: {amount(size, 'B')}" for i, size in enumerate(layers.n_bytes)]
+    axes.set_yticks(places, names, fontsize=9 if view.n_middle <= FEW else 6)
+    axes.set(xlabel="times trained", ylabel="middle layer and its size")
+    if view.n_middle <= FEW:
+        for place, (count, n) in enumerate(zip(counts, has_room(view).sum(axis=0), strict=True)):
+            axes.text(count + 0.08, place, f"fits {n} of {view.n_nodes}", va="center", fontsize=7)
+    axes.set_title("blue: trained in this cycle\nfits: nodes that have the memory", fontsize=8)

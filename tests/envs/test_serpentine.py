@@ -20,6 +20,7 @@ from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
 import snakegym
 from snakegym.envs.info import ENDINGS
+from snakegym.envs.render import amount
 from snakegym.envs.reward import TERMS
 from snakegym.errors import SnakegymError
 
@@ -80,10 +81,20 @@ def test_renders(mode):
     if mode == "ansi":
         assert "validation accuracy" in frame
         assert frame.count("\n") == 3 + 9
+        assert "(1.39 kB)" in frame
+        assert "(63.1 kB)" in frame
     else:
         assert frame.dtype == np.uint8
         assert frame.shape == (480, 840, 3)
         assert frame.std() > 10
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0 B"), (0.5, "0.5 B"), (999, "999 B"), (999.6, "1 kB"), (63_140, "63.1 kB"), (8e6, "8 MB")],
+)
+def test_amounts_have_three_digits_and_a_prefix(value, text):
+    assert amount(value, "B") == text
 
 
 def test_same_seed_gives_the_same_numbers_and_another_seed_others():

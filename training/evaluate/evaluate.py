@@ -13,7 +13,7 @@ from snakegym import __version__
 from snakegym.envs.serpentine import SerpentineEnv
 from snakegym.training.analysis.groups import Records, trainings
 from snakegym.training.analysis.summary import Analysis, analyse
-from snakegym.training.episodes.play import EpisodeRecord
+from snakegym.training.episodes.play import EpisodeRecord, episode_seed
 from snakegym.training.evaluate import results
 from snakegym.training.evaluate.config import EvaluateConfig
 from snakegym.training.evaluate.stage import Stage, content_of
@@ -79,7 +79,8 @@ def evaluate(config: EvaluateConfig) -> EvaluationResult:
             f"{config.episodes} {config.split} episodes of scenario '{env.scenario.name}', seed {config.seed}"
         )
         files = results.write_files(config.out, header, records, analysis)
-        files += results.write_pictures(config.out, analysis, env.codec.n_nodes, env.codec.n_middle)
+        env.reset(seed=episode_seed(config.seed, 0))
+        files += results.write_pictures(config.out, analysis, env.view())
         (config.out / PARTIAL).unlink(missing_ok=True)
     results.print_evaluation(title, analysis)
     log_evaluation(config, title, header, records, analysis, files)

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from snakegym.control.view import ProcessView
 from snakegym.envs.reward import TERMS
 from snakegym.training.analysis.groups import Records, flat
 from snakegym.training.analysis.intervals import Estimate
@@ -36,16 +37,23 @@ def write_files(folder: Path, header: Mapping[str, Any], records: Records, analy
     return ["evaluation.json", "evaluation.csv"]
 
 
-def write_pictures(folder: Path, analysis: Analysis, n_nodes: int, n_middle: int) -> list[str]:
-    """Draw everything; the names of the files."""
+def write_pictures(folder: Path, analysis: Analysis, first: ProcessView) -> list[str]:
+    """Draw everything; the names of the files.
+
+    Args:
+        folder: for them.
+        analysis: with the records.
+        first: what the first episode begins with.
+    """
     from snakegym.training.show import plots
     from snakegym.training.show.figures import save
+    from snakegym.training.show.gantt import Terrain, gantt
 
     records = flat(analysis.groups)
     figures = {
         "accuracy.png": plots.accuracy_over_time(records),
         "costs.png": plots.cost_breakdown(records),
-        "gantt.png": plots.gantt(records, n_nodes, n_middle),
+        "gantt.png": gantt(records, first.n_nodes, first.n_middle, Terrain.of(first)),
         "returns.png": plots.returns(records, {k: v["total_reward"] for k, v in analysis.summary.items()}),
     }
     for name, figure in figures.items():

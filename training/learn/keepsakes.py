@@ -15,6 +15,7 @@ from snakegym.training.learn.logged import HOP_COLUMNS, hop_rows
 from snakegym.training.show import plots
 from snakegym.training.show.figures import save
 from snakegym.training.show.film import film_episode
+from snakegym.training.show.gantt import Terrain, gantt
 from snakegym.training.tracking.tracker import Tracker
 
 FPS = 2.0
@@ -60,7 +61,7 @@ def _log_episode(tracker: Tracker, record: EpisodeRecord, film: Path, env: Serpe
     tracker.table("episode/hops", HOP_COLUMNS, hop_rows(record))
     tracker.picture("media/episode", film)
     for name, figure in {
-        "gantt": plots.gantt(records, env.codec.n_nodes, env.codec.n_middle),
+        "gantt": gantt(records, env.codec.n_nodes, env.codec.n_middle, Terrain.of(env.view())),
         "accuracy": plots.accuracy_over_time(records),
     }.items():
         path = film.with_name(f"{name}.png")

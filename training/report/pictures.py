@@ -15,6 +15,7 @@ from snakegym.training.analysis.summary import Analysis
 from snakegym.training.show import plots, summary_plots
 from snakegym.training.show.evaluation import COSTS, unit_columns
 from snakegym.training.show.figures import draw_png
+from snakegym.training.show.gantt import gantt
 from snakegym.training.show.tables import Column, interval, kinds, number
 
 DPI = 110
@@ -100,9 +101,10 @@ def _of_episodes(
     layers = [hop["layer"] for episodes in records.values() for e in episodes for hop in e["trace"]]
     yield drawn(
         "Who did what when",
-        "The first episode of each scheduler, with its first training seed.",
+        "The first episode of each scheduler, with its first training seed. Colours are layers, pale while "
+        "the node still receives; the line is the process's end, dashed where the scheduler finished it.",
         _each(analysis, lambda label: f"{records[label][0]['hops']} hops in the first episode"),
-        plots.gantt(records, int(evaluation.scenario["network"]["nodes"]), max(layers, default=0) + 1),
+        gantt(records, int(evaluation.scenario["network"]["nodes"]), max(layers, default=0) + 1),
     )
 
 

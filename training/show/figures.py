@@ -19,6 +19,8 @@ from snakegym.training.runs.folder import replacing
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
 """Okabe and Ito's colours, distinguishable with any kind of colour vision."""
 DASHES: tuple[str, ...] = ("-", "--", "-.", ":")
+SOME_S = 1.0
+"""Length of a time axis on which nothing happens: whoever finishes at once spends no time."""
 
 
 def colour_of(index: int) -> str:

@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.artist import Artist
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, PercentFormatter
 from numpy.typing import NDArray
 
 from snakegym.training.analysis.intervals import Estimate, describe
@@ -19,6 +15,7 @@ from snakegym.training.episodes.play import EpisodeRecord
 from snakegym.training.show.figures import (
     DASHES,
     PALETTE,
+    SOME_S,
     colour_of,
     legend_right,
     literal,
@@ -28,15 +25,9 @@ from snakegym.training.show.figures import (
 )
 
 COSTS = {"time": "#0072B2", "energy": "#E69F00", "bytes": "#009E73", "illegal": "#D55E00"}
-RECEIVE, SEND, MISHAP = "#c8c8c8", "#6e6e6e", "#D55E00"
-LEGEND, TALLEST = 24, 150
-"""Layers that are named, and the height of a picture in inches: more is no picture any more."""
-SOME_S = 1.0
-"""Length of a time axis on which nothing happens: whoever finishes at once spends no time."""
 GRID = 200
 """Points of the common time axis."""
 
-RGBA = tuple[float, float, float, float]
 Records = Mapping[str, Sequence[EpisodeRecord]]
 """Per scheduler its episodes."""
 Row = Mapping[str, float]
@@ -126,67 +117,6 @@ def returns(records: Records, estimates: Mapping[str, Estimate]) -> Figure:
     ax.set_title(f"Dots: episodes; mark: interquartile mean; bar: {describe(estimates.values())}", fontsize=9)
     ax.invert_yaxis()
     return figure
-
-
-def gantt(records: Records, n_nodes: int, n_middle: int) -> Figure:
-    """The first episode of each scheduler: which node did what when."""
-    named = sorted({round(i) for i in np.linspace(0, n_middle - 1, min(n_middle, LEGEND))})
-    legend_height = 0.2 * (len(named) + 4)
-    height = min(max(0.7 + 0.2 * n_nodes, legend_height / len(records)), TALLEST / len(records))
-    figure, axes = new_figure(len(records), height=height, columns=1, width=10)
-    end = max(episodes[0]["time_s"] for episodes in records.values()) or SOME_S
-    unit, label_of_time = time_axis(end)
-    colours = layer_colours(n_middle)
-    for ax, (label, episodes) in zip(axes, records.items(), strict=True):
-        _gantt_rows(ax, episodes[0], colours, unit)
-        ax.set(ylabel="Node", ylim=(n_nodes - 0.5, -0.5), xlim=(0, end / unit))
-        ax.yaxis.set_major_locator(MaxNLocator(nbins=10, integer=True))
-        ax.set_title(
-            f"{literal(label)}: validation accuracy {episodes[0]['validation_accuracy']:.1%}",
-            loc="left",
-            fontsize=9,
-        )
-        ax.grid(False, axis="y")
-    for ax in axes[:-1]:
-        ax.tick_params(labelbottom=False)
-    axes[-1].set_xlabel(label_of_time)
-    handles: list[Artist] = [Patch(color=colours[i], label=f"trains layer {i}") for i in named]
-    hops = [hop for episodes in records.values() for hop in episodes[0]["trace"]]
-    handles.append(Patch(color=RECEIVE, label="receives"))
-    if any(hop["send_s"] for hop in hops):
-        handles.append(Patch(color=SEND, label="sends"))
-    if any(hop["interrupted"] for hop in hops):
-        handles.append(Line2D([], [], color=MISHAP, marker="x", ls="", label="interrupted"))
-    figure.legend(handles=handles, loc="outside right upper", frameon=False, fontsize=8)
-    return figure
-
-
-def layer_colours(n_middle: int) -> list[RGBA]:
-    """One colour a layer, dark to light with depth, readable with any kind of colour vision."""
-    return [
-        (float(r), float(g), float(b), 1.0)
-        for r, g, b, _ in colormaps["viridis"](np.linspace(0, 0.95, n_middle))
-    ]
-
-
-def _gantt_rows(ax: Axes, record: EpisodeRecord, colours: Sequence[RGBA], unit: float) -> None:
-    bars: dict[tuple[int, RGBA | str], list[tuple[float, float]]] = {}
-    for hop in record["trace"]:
-        start = hop["start_s"]
-        phases = (
-            (hop["receive_s"], RECEIVE),
-            (hop["compute_s"], colours[hop["layer"]]),
-            (hop["send_s"], SEND),
-        )
-        for seconds, colour in phases:
-            if seconds:
-                bars.setdefault((hop["node"], colour), []).append((start / unit, seconds / unit))
-            start += seconds
-        if hop["interrupted"]:
-            ax.plot(start / unit, hop["node"], "x", color=MISHAP, ms=5, mew=1.5)
-    # One artist for all bars of a colour in a row: one a bar takes seconds to draw.
-    for (node, colour), ranges in bars.items():
-        ax.broken_barh(ranges, (node - 0.4, 0.8), color=colour, lw=0)
 
 
 def _accuracy_at(record: EpisodeRecord, times: NDArray[np.float64]) -> NDArray[np.float64]:

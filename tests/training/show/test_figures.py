@@ -11,7 +11,8 @@ from matplotlib.text import Text
 import snakegym
 from snakegym.control.records import Decision
 from snakegym.training.show.figures import legend_right, new_figure, save
-from snakegym.training.show.plots import accuracy_over_time, gantt
+from snakegym.training.show.gantt import gantt
+from snakegym.training.show.plots import accuracy_over_time
 
 
 def draw(path: Path, name: str) -> list[Text]:
