@@ -15,6 +15,8 @@ from snakegym.network.records import PCE
 
 TRAIL = 8
 """Hops of the path that a frame shows."""
+NAMED = 40
+"""Nodes that a frame has room to name: of more, every second, third and so on."""
 FEW = 16
 """Nodes or layers of which a frame has room to say more."""
 PREFIXES = ("", "k", "M", "G", "T", "P")
@@ -105,7 +107,8 @@ def _draw_topology(axes: Any, view: ProcessView, history: Sequence[Hop]) -> None
     axes.figure.colorbar(dots, ax=axes, location="bottom", label="compute available", shrink=0.6, aspect=30)
     axes.scatter(0, 0, s=260, marker="s", color="white", edgecolors="black", zorder=3)
     axes.text(0, 0, "PCE", ha="center", va="center", fontsize=7, zorder=4)
-    for n, (x, y) in enumerate(at * 1.3):
+    for n in range(0, view.n_nodes, -(-view.n_nodes // NAMED)):
+        x, y = at[n] * 1.3
         axes.text(x, y, str(n), ha="center", va="bottom" if few else "center", fontsize=9)
         if few:
             memory = amount(nodes.memory_bytes[n], "B")
@@ -137,7 +140,7 @@ def _draw_layers(axes: Any, view: ProcessView) -> None:
     counts, done = layers.times_trained, layers.trained_in_cycle
     axes.barh(places, counts, color=np.where(done, "#0072B2", "#BBBBBB"))
     axes.invert_yaxis()
-    axes.set_xlim(0, max(4.0, 1.4 * counts.max()))
+    axes.set_xlim(0, max(4.0, 1.5 * counts.max()))
     names = [f"{i}: {amount(size, 'B')}" for i, size in enumerate(layers.n_bytes)]
     axes.set_yticks(places, names, fontsize=9 if view.n_middle <= FEW else 6)
     axes.set(xlabel="times trained", ylabel="middle layer and its size")
