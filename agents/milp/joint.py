@@ -158,6 +158,7 @@ class SequentialMilpScheduler:
     def reset(self, seed: int) -> None:
         """See `MilpScheduler`."""
         self._planner.reset(seed)
+        self._greedy.reset(seed)
 
     def schedule(self, view: ProcessView) -> Decision:
         """The first hop of the best plan in order."""

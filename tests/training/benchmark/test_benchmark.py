@@ -72,7 +72,7 @@ def played(monkeypatch: pytest.MonkeyPatch) -> list[Piece]:
 def test_the_whole_command(
     snakegym: Run, tiny: str, tmp_path: Path, read_page: Callable[[Path], Any]
 ) -> None:
-    args = ("--scenario", tiny, "--scheduler", "random", "--one", "greedy")
+    args = ("--scenario", tiny, "--scheduler", "random", "--one", "most-data")
     status, out, err = snakegym("benchmark", *args, "--episodes", 9, "--jobs", 1, "--out", "out")
     assert status == 0, err
     names = {"request.json", *(f"benchmark.{e}" for e in ("json", "csv", "md", "html")), "pieces/tiny.jsonl"}
@@ -81,7 +81,7 @@ def test_the_whole_command(
         assert text in out
     page = read_page(tmp_path / "out" / "benchmark.html")
     assert len(page.images) == 9
-    for text in ("serpentine is 0 and greedy is 1", "Performance profiles", "Time to"):
+    for text in ("serpentine is 0 and most-data is 1", "Performance profiles", "Time to"):
         assert text in page.source
     assert "A decision, ms" not in page.source, "wall time repeats nowhere"
 
