@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -22,6 +21,7 @@ from snakegym.envs.arguments import checked_count
 from snakegym.envs.sb3 import SerpentineVecEnv
 from snakegym.envs.vector import checked_actions
 from snakegym.errors import SnakegymError
+from snakegym.processes import deaf_to_ctrl_c
 
 GRACE_S = 5.0
 """For a worker to end by itself."""
@@ -51,10 +51,9 @@ class SerpentineWorkers(VecEnv):
                 f"n_envs: found {n_envs} for {n_workers} workers, expected one or more for each"
             )
         self._shares = [part.tolist() for part in np.array_split(np.arange(n_envs), n_workers)]
-        with _deaf_to_ctrl_c():
+        with deaf_to_ctrl_c():
             self._workers = [_Worker(len(share), kwargs) for share in self._shares]
         self._masks: NDArray[np.bool_] | None = None
-        self._waiting = False
         try:
             (observation_space, action_space), *_ = self._receive()
             super().__init__(n_envs, observation_space, action_space)
@@ -78,11 +77,9 @@ class SerpentineWorkers(VecEnv):
         checked = checked_actions(self.num_envs, int(self.action_space.n), actions)  # type: ignore[attr-defined]
         for worker, share in zip(self._workers, self._shares, strict=True):
             worker.send("step", [checked[i] for i in share])
-        self._waiting = True
 
     def step_wait(self) -> VecEnvStepReturn:
         """The step that was begun; ended episodes are begun anew, as `DummyVecEnv` does."""
-        self._waiting = False
         observations, rewards, dones, infos, begun, masks = zip(*self._receive(), strict=True)
         for share, starts in zip(self._shares, begun, strict=True):
             for i, info in starts.items():
@@ -185,19 +182,6 @@ def _joined(observations: Sequence[Any]) -> VecEnvObs:
         return {key: np.concatenate([o[key] for o in observations]) for key in observations[0]}
     joined: NDArray[Any] = np.concatenate(observations)
     return joined
-
-
-@contextmanager
-def _deaf_to_ctrl_c() -> Iterator[None]:
-    """Processes started in this block are not disturbed by Ctrl-C, which is for the learner."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _work(connection: Connection, n_envs: int, kwargs: dict[str, Any]) -> None:

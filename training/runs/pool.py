@@ -21,6 +21,7 @@ from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
 from snakegym.errors import SnakegymError, SnakegymWarning
+from snakegym.processes import deaf_to_ctrl_c
 
 Task = TypeVar("Task", bound=Hashable)
 Result = TypeVar("Result")
@@ -90,7 +91,7 @@ def working(
     settings = (pickle.dumps(work), messages, lifeline, threads)
     pool = ProcessPoolExecutor(processes, context, initializer=_start, initargs=settings)
     try:
-        with _deaf_to_ctrl_c():
+        with deaf_to_ctrl_c():
             futures: dict[Future[Any], Task] = {pool.submit(_run, task): task for task in tasks}
         yield _results(futures, messages, heard)
     finally:
@@ -118,19 +119,6 @@ def _results(
 def _pass_on(messages: Any, heard: Callable[[Any], None]) -> None:
     while not messages.empty():
         heard(messages.get())
-
-
-@contextmanager
-def _deaf_to_ctrl_c() -> Iterator[None]:
-    """Processes started in this block are not disturbed by Ctrl-C while they load; it comes here, later."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _Worker:

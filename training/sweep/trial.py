@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
@@ -16,6 +15,7 @@ import numpy as np
 
 from snakegym.agents.trained import CONFIG
 from snakegym.errors import SnakegymError
+from snakegym.processes import variable_set
 from snakegym.training.learn.train import TrainingResult, train
 from snakegym.training.runs.pool import Say
 from snakegym.training.runs.seeding import derive_seed
@@ -157,7 +157,8 @@ class Worker:
             wandb=self.wandb,
             labels=replace(self.labels, wandb_name=f"{self.sweep.name}-{task.number:04d}-{name}"),
         )
-        with _logged_to(place / f"{name}.log"), _called(f"{self.sweep_id}-{task.number:04d}-{name}"):
+        run_id = f"{self.sweep_id}-{task.number:04d}-{name}"
+        with _logged_to(place / f"{name}.log"), variable_set("WANDB_RUN_ID", run_id):
             result = train(config, listen)
         if metric == "best_validation_return" and result.best_return is not None:
             return result.best_return, result
@@ -176,20 +177,6 @@ def measured(result: TrainingResult) -> dict[str, float]:
         if row["timesteps"] == result.best_timesteps and "validation_return" in row:
             return {name: float(row[f"validation_{name}"]) for name in MEASURES}
     return {}
-
-
-@contextlib.contextmanager
-def _called(run_id: str) -> Iterator[None]:
-    """Trainings in this block have that id."""
-    before = os.environ.get("WANDB_RUN_ID")
-    os.environ["WANDB_RUN_ID"] = run_id
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["WANDB_RUN_ID"]
-        else:
-            os.environ["WANDB_RUN_ID"] = before
 
 
 @contextlib.contextmanager

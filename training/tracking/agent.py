@@ -14,6 +14,7 @@ from typing import Any
 from snakegym.documents import parse_yaml
 from snakegym.errors import SnakegymError
 from snakegym.files import read_text
+from snakegym.processes import variable_set
 
 IDLE_S = 120.0
 """Without a trial to run, until an agent ends: W&B's own waits for ever for a server that is gone."""
@@ -73,7 +74,8 @@ def run_agent(
         except BaseException as error:
             faults.append(error)
 
-    with _folder(folder):
+    # W&B's agent writes its files below WANDB_DIR, which it sets to the working folder.
+    with variable_set("WANDB_DIR", str(folder.resolve())):
         thread = threading.Thread(target=act, daemon=True)
         thread.start()
         while thread.is_alive() and clock.idle_s() < IDLE_S:
@@ -111,17 +113,3 @@ class _Clock:
     def idle_s(self) -> float:
         since = self._since
         return 0.0 if since is None else time.monotonic() - since
-
-
-@contextlib.contextmanager
-def _folder(folder: Path) -> Iterator[None]:
-    """W&B's agent writes its files below WANDB_DIR, which it sets to the working folder."""
-    before = os.environ.get("WANDB_DIR")
-    os.environ["WANDB_DIR"] = str(folder.resolve())
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["WANDB_DIR"]
-        else:
-            os.environ["WANDB_DIR"] = before
