@@ -29,13 +29,6 @@ def amount(value: float, unit: str) -> str:
     return f"{value / 1000**power:.3g} {PREFIXES[power]}{unit}"
 
 
-def has_room(view: ProcessView) -> NDArray[np.bool_]:
-    """[n_nodes, n_middle]: whether the node has the memory to train that layer."""
-    needed = view.layers.memory_bytes + view.nodes.teacher_bytes[:, None]
-    room: NDArray[np.bool_] = view.nodes.memory_bytes[:, None] >= needed
-    return room
-
-
 def write_frame(view: ProcessView, history: Sequence[Hop]) -> str:
     """The state as text, a line a node."""
     head = (
@@ -145,6 +138,6 @@ def _draw_layers(axes: Any, view: ProcessView) -> None:
     axes.set_yticks(places, names, fontsize=9 if view.n_middle <= FEW else 6)
     axes.set(xlabel="times trained", ylabel="middle layer and its size")
     if view.n_middle <= FEW:
-        for place, (count, n) in enumerate(zip(counts, has_room(view).sum(axis=0), strict=True)):
+        for place, (count, n) in enumerate(zip(counts, view.fits.sum(axis=0), strict=True)):
             axes.text(count + 0.08, place, f"fits {n} of {view.n_nodes}", va="center", fontsize=7)
     axes.set_title("blue: trained in this cycle\nfits: nodes that have the memory", fontsize=8)

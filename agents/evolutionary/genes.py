@@ -29,8 +29,7 @@ class Genome:
     def of(cls, state: PlanState, n_positions: int) -> Genome:
         """Of plans of at most so many hops from a state (B = 1)."""
         view = state.view
-        needed = view.layers.memory_bytes + view.nodes.teacher_bytes[:, None]
-        able = view.nodes.reachable[:, None] & (view.nodes.memory_bytes[:, None] >= needed)
+        able = view.nodes.reachable[:, None] & view.fits
         able &= (state.battery_j[0] > 0)[:, None]
         order = np.flatnonzero(able.any(axis=0))
         if view.layer_order == "reverse":

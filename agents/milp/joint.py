@@ -200,8 +200,7 @@ def value_of_a_second(walk: Walk, n_positions: int, left_s: float) -> float:
 def _horizon(state: PlanState) -> int:
     """Positions up to the end of the next cycle."""
     view = state.view
-    needed = view.layers.memory_bytes + view.nodes.teacher_bytes[:, None]
-    able = view.nodes.reachable[:, None] & (view.nodes.memory_bytes[:, None] >= needed)
+    able = view.nodes.reachable[:, None] & view.fits
     rest = int((able.any(axis=0) & ~state.trained_in_cycle[0]).sum())
     return min(MAX_POSITIONS, rest + view.n_middle)
 

@@ -89,8 +89,7 @@ class ClairvoyantScheduler:
 
 def _hopeful(view: ProcessView) -> ProcessView:
     """The view with all members of the pool in reach: the true outlook knows when they are."""
-    nodes, layers = replace(view.nodes, reachable=view.nodes.in_pool), view.layers
-    needed = layers.memory_bytes + nodes.teacher_bytes[:, None]
+    nodes = replace(view.nodes, reachable=view.nodes.in_pool)
     able = nodes.in_pool & (nodes.battery_j > 0)
-    legal = able[:, None] & (nodes.memory_bytes[:, None] >= needed) & layers.open
+    legal = able[:, None] & view.fits & view.layers.open
     return replace(view, nodes=nodes, legal=legal)

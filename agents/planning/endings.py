@@ -25,8 +25,8 @@ def pays_to_wait(view: ProcessView, gain: Floats) -> bool:
     rates say that it was there in the measurement window; while nobody can, as long as it could go on at all.
     Arguments as of `wait_or_finish`.
     """
-    nodes, layers, objective = view.nodes, view.layers, view.objective
-    able = (nodes.memory_bytes >= (layers.memory_bytes[:, None] + nodes.teacher_bytes)).T & layers.open
+    nodes, objective = view.nodes, view.objective
+    able = view.fits & view.layers.open
     able &= (nodes.battery > 0)[:, None]
     if view.legal.any():
         seen = np.minimum(np.minimum(nodes.mean_uplink_bps, nodes.mean_downlink_bps), nodes.mean_availability)

@@ -138,8 +138,7 @@ class PlanState:
         view = self.view
         if len(self) == 1 and self.hops[0] == view.hops:
             return view.legal[None]
-        needed = view.layers.memory_bytes + view.nodes.teacher_bytes[:, None]
-        able = view.nodes.reachable[:, None] & (view.nodes.memory_bytes[:, None] >= needed)
+        able = view.nodes.reachable[:, None] & view.fits
         awake = self.battery_j[:, :, None] > 0
         return able & awake & self.open_layers[:, None, :]
 

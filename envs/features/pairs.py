@@ -57,7 +57,5 @@ def _battery_share(view: ProcessView, hop: HopForecast) -> Floats:
 
 def _memory_room(view: ProcessView) -> Floats:
     """Share of the node's memory that a hop leaves free; less than 0 where it does not fit."""
-    nodes = view.nodes
-    needed = view.layers.memory_bytes + nodes.teacher_bytes[:, None]
-    room: Floats = 1.0 - needed / nodes.memory_bytes[:, None]
+    room: Floats = 1.0 - view.needed_bytes / view.nodes.memory_bytes[:, None]
     return room

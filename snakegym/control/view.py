@@ -180,6 +180,17 @@ class ProcessView:
         return max(0.0, self.budget.time_s - self.clock_s)
 
     @property
+    def needed_bytes(self) -> Floats:
+        """[n_nodes, n_middle]: memory that a hop would take, with the teacher of a node that would distil."""
+        return self.layers.memory_bytes + self.nodes.teacher_bytes[:, None]
+
+    @property
+    def fits(self) -> Bools:
+        """[n_nodes, n_middle]: whether the node has the memory to train the layer."""
+        fits: Bools = self.nodes.memory_bytes[:, None] >= self.needed_bytes
+        return fits
+
+    @property
     def n_nodes(self) -> int:
         """Number of nodes."""
         return len(self.legal)

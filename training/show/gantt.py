@@ -18,7 +18,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from snakegym.control.view import ProcessView
-from snakegym.envs.render import amount, has_room
+from snakegym.envs.render import amount
 from snakegym.training.episodes.play import EpisodeRecord
 from snakegym.training.show.figures import SOME_S, literal, time_axis
 
@@ -57,7 +57,7 @@ class Terrain:
     def of(cls, view: ProcessView) -> Terrain:
         """That of a process."""
         nodes, layers = view.nodes, view.layers
-        return cls(layers.n_bytes, nodes.memory_bytes, nodes.peak_flops, has_room(view))
+        return cls(layers.n_bytes, nodes.memory_bytes, nodes.peak_flops, view.fits)
 
     def order(self) -> NDArray[np.int64]:
         """The nodes from small to large devices: by memory, then speed, then number."""
