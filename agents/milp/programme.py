@@ -10,7 +10,6 @@ from scipy.optimize import linear_sum_assignment
 
 from snakegym.control.view import Bools, Floats, Ints
 
-NOBODY = -1
 IMPOSSIBLE = -1e12
 """Stands for a value of -inf where a solver wants numbers."""
 
