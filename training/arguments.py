@@ -131,6 +131,7 @@ def from_document(document: Any, origin: str, command: type[Any], given: Sequenc
         )
     kinds = kinds_of(command)
     said = {_plain(word) for word in given if word.startswith("--")}
+    placed = _has_positional(given, kinds)
     positional, options = [], list[str]()
     for key, value in document.items():
         name = key.replace("-", "_").removeprefix("ppo.")
@@ -141,11 +142,26 @@ def from_document(document: Any, origin: str, command: type[Any], given: Sequenc
         if kind == "group":
             options += from_document(value, f"{origin}: {key}", command, given)
         elif kind == "positional":
-            if all(word.startswith("--") for word in given[:1]):
+            if not placed:
                 positional += [str(v) for v in (value if isinstance(value, list) else [value])]
         elif name not in said and (value is not None or name in ZERO_FOR_NONE):
             options += _spelled(name, value, kind)
     return [*positional, *options]
+
+
+def _has_positional(given: Sequence[str], kinds: Mapping[str, Kind]) -> bool:
+    """Whether one of the words is neither an option nor the value of one."""
+    waiting: Kind | None = None
+    for word in given:
+        if word == "--":
+            return word != given[-1]
+        if word.startswith("--"):
+            waiting = None if "=" in word else kinds.get(_plain(word), "value")
+        elif waiting in (None, "switch"):
+            return True
+        elif waiting != "list":
+            waiting = None
+    return False
 
 
 def _spelled(name: str, value: Any, kind: Kind | None) -> list[str]:

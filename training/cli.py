@@ -36,7 +36,15 @@ from snakegym.training.repeated import refuse_repeated
 from snakegym.training.report.config import ReportConfig
 from snakegym.training.scenarios.config import CheckScenario, ListScenarios, ShowScenario
 from snakegym.training.sweep.config import SweepConfig
-from snakegym.training.traces.config import ParsedTraces, Traces
+from snakegym.training.traces.config import (
+    ConvertTraces,
+    GenerateTraces,
+    InspectTraces,
+    ListTraces,
+    ParsedTraces,
+    PlotTraces,
+    Traces,
+)
 
 Command = (
     TrainConfig
@@ -87,7 +95,7 @@ Parsed = (
     | Annotated[AboutTraces, tyro.conf.subcommand("traces")]
 )
 
-OF_ONE_WORD: dict[str, type[Any]] = {
+COMMANDS: dict[str, type[Any]] = {
     "train": TrainConfig,
     "evaluate": EvaluateConfig,
     "play": PlayConfig,
@@ -97,8 +105,17 @@ OF_ONE_WORD: dict[str, type[Any]] = {
     "experiment": ExperimentConfig,
     "fit": FitConfig,
     "sweep": SweepConfig,
+    "scenarios": ListScenarios,
+    "scenarios list": ListScenarios,
+    "scenarios check": CheckScenario,
+    "scenarios show": ShowScenario,
+    "traces list": ListTraces,
+    "traces inspect": InspectTraces,
+    "traces convert": ConvertTraces,
+    "traces plot": PlotTraces,
+    "traces generate": GenerateTraces,
 }
-"""Commands that have no commands below them."""
+"""Options by the words that a command is called with."""
 
 ABOUT = """Schedule Snake Learning on mobile networks: train a policy, compare it with planners and rules.
 
@@ -171,12 +188,14 @@ def parse(argv: Sequence[str]) -> Command:
 
         print(f"snakegym {version('snakegym')}")
         sys.exit(0)
-    name, *options = [*argv] or [""]
     file = None
-    if name in OF_ONE_WORD:
-        file, options = config_file(options)
-        said = [] if file is None else in_file(file, OF_ONE_WORD[name], options)
-        argv = [name, *as_we_write([*said, *options], OF_ONE_WORD[name])]
+    for words in (list(argv[:2]), list(argv[:1])):
+        command = COMMANDS.get(" ".join(words))
+        if command is not None:
+            file, options = config_file(argv[len(words) :])
+            said = [] if file is None else in_file(file, command, options)
+            argv = [*words, *as_we_write([*said, *options], command)]
+            break
     with one_line(file):
         parsed = tyro.cli(
             Parsed,

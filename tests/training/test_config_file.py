@@ -4,17 +4,33 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from snakegym.agents.hyperparameters import Hyperparameters
 from snakegym.training.arguments import document_of, from_document
-from snakegym.training.cli import parse
+from snakegym.training.benchmark.config import BenchmarkConfig
+from snakegym.training.cli import COMMANDS, parse
 from snakegym.training.evaluate.config import EvaluateConfig
+from snakegym.training.experiment.config import ExperimentConfig
+from snakegym.training.fit.config import FitConfig
+from snakegym.training.frameworks.config import CompareConfig
+from snakegym.training.learn.config import TrainConfig
 from snakegym.training.play.config import PlayConfig
 from snakegym.training.report.config import ReportConfig
+from snakegym.training.scenarios.config import CheckScenario, ListScenarios, ShowScenario
 from snakegym.training.sweep.config import SweepConfig
+from snakegym.training.traces.config import (
+    ConvertTraces,
+    GenerateTraces,
+    InspectTraces,
+    ListTraces,
+    PlotTraces,
+)
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -56,24 +72,111 @@ def test_scripts_for_stable_baselines_find_their_files(
     assert (tmp_path / "run" / "command.txt").read_text().strip()
 
 
-@pytest.mark.parametrize(
-    ("words", "expected"),
-    [
-        (
-            ["evaluate"],
-            EvaluateConfig(scheduler=("greedy", "random"), out=Path("x"), episodes=3, stochastic=True),
-        ),
-        (["play"], PlayConfig(scenario="tidal", fps=1.0, out=Path("x.gif"))),
-        (["report"], ReportConfig(results=(Path("a"), Path("b")), target=0.5)),
-        (["sweep"], SweepConfig(file="ppo", out=Path("x"), trials=3)),
-    ],
-)
-def test_every_command_takes_its_options_from_a_file(
-    tmp_path: Path, words: list[str], expected: object
-) -> None:
+X = Path("x")
+ASKED: dict[str, Any] = {
+    "train": TrainConfig(out=X, set=("network.nodes=4",), n_envs=2, ppo=Hyperparameters(net_arch=(32, 16))),
+    "evaluate": EvaluateConfig(scheduler=("greedy", "random"), out=X, episodes=3, stochastic=True),
+    "play": PlayConfig(scenario="tidal", fps=1.0, out=Path("x.gif")),
+    "report": ReportConfig(results=(Path("a"), Path("b")), target=0.5),
+    "compare": CompareConfig(out=X, preset="smoke", set=("network.nodes=4",), tf32=True, cycles=3),
+    "benchmark": BenchmarkConfig(scheduler=("greedy", "milp"), out=X, scenario=("tidal", "storm"), seed=3),
+    "experiment": ExperimentConfig("interruption", X, seeds=3),
+    "fit": FitConfig("default", out="x.json", again=True),
+    "sweep": SweepConfig(file="ppo", out=X, trials=3),
+    "scenarios": ListScenarios(),
+    "scenarios list": ListScenarios(),
+    "scenarios check": CheckScenario(
+        ("tidal", "storm"), episodes=2, split="validation", markdown=Path("x.md")
+    ),
+    "scenarios show": ShowScenario("tidal"),
+    "traces list": ListTraces("folder", match="a*", split="test"),
+    "traces inspect": InspectTraces(folder="folder", gap_s=3.0, missing_direction="same"),
+    "traces convert": ConvertTraces("folder", out=X, skip_bad_traces=True),
+    "traces plot": PlotTraces(folder="folder", out=Path("x.png"), uplink_ratio=0.5),
+    "traces generate": GenerateTraces(out=X, links=3),
+}
+
+
+def test_no_command_is_forgotten_here() -> None:
+    assert ASKED.keys() == COMMANDS.keys()
+    assert {type(asked) for asked in ASKED.values()} == set(COMMANDS.values())
+
+
+@pytest.mark.parametrize("words", ASKED)
+def test_every_command_takes_its_options_from_a_file(tmp_path: Path, words: str) -> None:
     path = tmp_path / "options.yaml"
-    path.write_text(json.dumps(document_of(expected)))
-    assert parse([*words, "--config", str(path)]) == expected
+    path.write_text(json.dumps(document_of(ASKED[words])))
+    assert parse([*words.split(), "--config", str(path)]) == ASKED[words]
+
+
+@pytest.mark.parametrize("words", ASKED)
+def test_no_command_takes_an_option_that_it_does_not_know(snakegym: Run, tmp_path: Path, words: str) -> None:
+    (tmp_path / "a.yaml").write_text("colour: red")
+    status, _, err = snakegym(*words.split(), "--config", "a.yaml")
+    assert status == 2
+    assert err.startswith("error: a.yaml: unknown option 'colour'")
+    assert [p.name for p in tmp_path.iterdir()] == ["a.yaml"]
+
+
+SHORTEST = (
+    *("--timesteps=16", "--n-steps=16", "--batch-size=16", "--n-epochs=1", "--eval-every=16"),
+    "--eval-episodes=1",
+)
+FOLDERS: dict[str, tuple[str, ...]] = {
+    "train": ("--scenario=tiny.yaml", *SHORTEST, "--wandb=disabled"),
+    "evaluate": ("--scenario=tiny.yaml", "--scheduler=random", "--episodes=1", "--jobs=1"),
+    "benchmark": (
+        "--scenario=tiny.yaml",
+        "--scheduler=random",
+        "--one=most-data",
+        "--episodes=1",
+        "--jobs=1",
+    ),
+    "compare": ("--scenario=tiny.yaml", "--frameworks=fedavg", "--cycles=1", "--jobs=1"),
+    "experiment": ("interruption", "--seeds=2", "--cycles=1"),
+    "sweep": ("sweep.yaml", "--fresh-seeds=0", "--workers=1", "--wandb=disabled"),
+    "traces generate": ("--links=1", "--computes=1"),
+    "traces convert": ("traces",),
+}
+"""The smallest use of every command that leaves a folder."""
+FILES = {"play", "report", "fit", "traces plot", "scenarios check"}
+"""Commands that leave single files."""
+
+
+def test_no_command_that_leaves_a_folder_is_forgotten_here() -> None:
+    writing = {w for w, c in COMMANDS.items() if {"out", "markdown"} & {field.name for field in fields(c)}}
+    assert writing == FOLDERS.keys() | FILES
+
+
+@pytest.mark.parametrize("words", FOLDERS)
+def test_a_folder_says_how_it_was_asked_for(snakegym: Run, tiny: str, tmp_path: Path, words: str) -> None:
+    train = ["snakegym", "train", f"--scenario={tiny}", *SHORTEST, "${args}"]
+    sweep = {"command": train, "method": "grid", "parameters": {"gamma": {"values": [0.5]}}}
+    (tmp_path / "sweep.yaml").write_text(json.dumps(sweep))
+    (tmp_path / "traces" / "link").mkdir(parents=True)
+    (tmp_path / "traces" / "link" / "a.csv").write_text("time_s,uplink_mbps,downlink_mbps\n0,1,2\n1,3,4\n")
+    command = [*words.split(), *FOLDERS[words], "--out", "out"]
+    status, _, err = snakegym(*command)
+    assert status == 0, err
+    assert (tmp_path / "out" / "command.txt").read_text().strip()
+    again = parse([*words.split(), "--config", "out/config.yml", "--out", "out"])
+    asked = document_of(parse(command))
+    assert {name: document_of(again).get(name) for name in asked if name != "jobs"} == {
+        name: value for name, value in asked.items() if name != "jobs"
+    }
+    if "traces" in words:
+        status, _, err = snakegym("traces", "list", "out")
+        assert (status, err) == (0, ""), "its files are all there is to be read"
+
+
+@pytest.mark.parametrize(
+    "given", [["c"], ["--target", "0.5", "c"], ["c", "--out=x.html"], ["--out", "x.html", "--", "c"]]
+)
+def test_places_on_the_command_line_count_more_as_well(tmp_path: Path, given: list[str]) -> None:
+    (tmp_path / "a.yaml").write_text("results: [a, b]")
+    command = parse(["report", "--config", str(tmp_path / "a.yaml"), *given])
+    assert isinstance(command, ReportConfig)
+    assert command.results == (Path("c"),)
 
 
 def test_the_command_line_counts_more(tmp_path: Path) -> None:
@@ -113,7 +216,5 @@ def test_a_file_must_be_there(snakegym: Run, words: list[str]) -> None:
 
 
 def test_sections_of_a_scenario_may_stand_in_a_file() -> None:
-    from snakegym.training.learn.config import TrainConfig
-
     words = from_document({"network": {"nodes": 4}, "ppo": {"gamma": 0.5}}, "a.yaml", TrainConfig, [])
     assert words == ["--network={'nodes': 4}", "--gamma=0.5"]

@@ -27,6 +27,7 @@ from snakegym.training.benchmark.schedulers import Entrant, entrant_of, find_ent
 from snakegym.training.evaluate.config import EvaluateConfig
 from snakegym.training.evaluate.stage import content_of, open_env
 from snakegym.training.runs import folder as runfolder
+from snakegym.training.runs.conventions import REQUEST_FILES, write_request
 from snakegym.training.runs.versions import code_digest
 
 IDENTITY = "request.json"
@@ -74,13 +75,14 @@ def benchmark(config: BenchmarkConfig) -> BenchmarkResult:
     entrants, references = _entrants(config)
     grounds = _grounds(config, entrants, references)
     request = _request(config)
-    runfolder.check_results(config.out, "benchmark", (IDENTITY, *FILES), request)
+    runfolder.check_results(config.out, "benchmark", (IDENTITY, *REQUEST_FILES, *FILES), request)
     for ground in grounds:
         check_store(config.out, ground.name, ground.header())
     for folder in ("pieces", "latency"):
         runfolder.make_folder(config.out / folder)
     with runfolder.locked(config.out):
         runfolder.write_json(config.out / IDENTITY, {"request": request})
+        write_request(config.out, config)
         stores = _play(config, grounds)
         scenes = [_scene(config, ground, stores[ground.name]) for ground in grounds]
         result = analyse_all(config.out, scenes, references)

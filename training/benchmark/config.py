@@ -22,7 +22,7 @@ class BenchmarkConfig:
     pictures in the output folder: the same bytes whenever it is repeated, killed in between or not. Episodes
     that were played are kept there: the same command goes on where it stopped, and with more schedulers,
     scenarios or episodes only what is new is played. How long decisions took depends on the machine, so it
-    stands by itself, in the folder latency.
+    stands by itself, in the folder latency; how the command was called stands in config.yml and command.txt.
     """
 
     scheduler: tyro.conf.UseAppendAction[tuple[str, ...]]

@@ -19,7 +19,7 @@ from snakegym.training.evaluate.config import EvaluateConfig
 from snakegym.training.evaluate.stage import Stage, content_of
 from snakegym.training.evaluate.tracked import WANDB, log_evaluation
 from snakegym.training.runs import folder as runfolder
-from snakegym.training.runs.conventions import COMMAND_FILE, CONFIG_FILE, write_request
+from snakegym.training.runs.conventions import REQUEST_FILES, write_request
 from snakegym.training.runs.manifest import MANIFEST, write_manifest
 from snakegym.training.runs.partial import PartialResults, Task
 from snakegym.training.runs.pool import n_processes, working
@@ -34,8 +34,7 @@ FILES = (
     "gantt.png",
     "returns.png",
     "report.html",
-    CONFIG_FILE,
-    COMMAND_FILE,
+    *REQUEST_FILES,
     WANDB,
 )
 PARTIAL = "partial.jsonl"

@@ -21,6 +21,7 @@ from snakegym.scenario import Scenario, load_scenario
 from snakegym.training.analysis.intervals import Estimate, ratio_of_means
 from snakegym.training.episodes.play import accuracy_on_test, episode_seed
 from snakegym.training.experiment.config import ExperimentConfig
+from snakegym.training.runs.conventions import REQUEST_FILES, write_request
 from snakegym.training.runs.folder import check_results, locked, make_folder, write_json
 from snakegym.training.runs.manifest import MANIFEST, write_manifest
 from snakegym.training.runs.partial import PartialResults, Task
@@ -32,7 +33,7 @@ DATA = {"iid": "IID", "dirichlet": "Dirichlet"}
 NORMAL = "normal"
 SHARES = {"interrupted half-way": 0.5, "interrupted at once": 0.0}
 """Name to share of the layer's local training that is done by then; the paper does not state it."""
-FILES = ("interruption.json", "interruption.png", MANIFEST)
+FILES = ("interruption.json", "interruption.png", MANIFEST, *REQUEST_FILES)
 PARTIAL = "partial.jsonl"
 NO_LIMIT_S = 1e9
 
@@ -81,6 +82,7 @@ def experiment(config: ExperimentConfig) -> ExperimentResult:
     make_folder(config.out)
     with locked(config.out):
         write_manifest(config.out, envs["iid", NORMAL])
+        write_request(config.out, config)
         results = _train_all(config, envs)
         _write(config, request, results)
         (config.out / PARTIAL).unlink(missing_ok=True)

@@ -14,6 +14,7 @@ from snakegym.training.frameworks.config import CompareConfig, Comparison
 from snakegym.training.frameworks.pool import n_jobs, train_pieces
 from snakegym.training.frameworks.results import ComparisonResult, report
 from snakegym.training.frameworks.runs import Piece, Runner, use_device
+from snakegym.training.runs.conventions import write_request
 from snakegym.training.runs.folder import (
     existing_files,
     first_difference,
@@ -47,6 +48,7 @@ def compare(config: CompareConfig) -> ComparisonResult:
     make_folder(config.out)
     with locked(config.out):
         _claim(config.out, comparison)
+        write_request(config.out, config)
         make_folder(runner.folder)
         try:
             _train(runner, pieces, config)

@@ -23,8 +23,10 @@ COMMAND_FILE = "command.txt"
 EVALUATIONS = "evaluations.npz"
 MONITOR = "0.monitor.csv"
 BEST_MODEL = "best_model.zip"
-APART = ("out", "resume")
-"""Options that say where a command writes, not what it does."""
+REQUEST_FILES = (CONFIG_FILE, COMMAND_FILE)
+"""What `write_request` leaves."""
+APART = ("out", "resume", "overwrite", "jobs")
+"""Options that say where a command writes and how many processes do it, not what it does."""
 
 
 def write_request(folder: Path, config: Any, resolved: Mapping[str, Any] | None = None) -> None:
@@ -39,7 +41,9 @@ def write_request(folder: Path, config: Any, resolved: Mapping[str, Any] | None 
         resolved or {}
     )
     write_text(folder / CONFIG_FILE, yaml.safe_dump(document, sort_keys=False))
-    write_text(folder / COMMAND_FILE, shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]) + "\n")
+    command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    # A file may be called what no encoding has letters for.
+    write_text(folder / COMMAND_FILE, command.encode(errors="backslashreplace").decode() + "\n")
 
 
 class Evaluations:

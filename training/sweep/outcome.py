@@ -15,7 +15,7 @@ from snakegym.errors import SnakegymError
 from snakegym.training.arguments import document_of
 from snakegym.training.report.page import render_page
 from snakegym.training.report.pictures import drawn
-from snakegym.training.runs.conventions import COMMAND_FILE, CONFIG_FILE
+from snakegym.training.runs.conventions import REQUEST_FILES
 from snakegym.training.runs.folder import write_json, write_text
 from snakegym.training.show.figures import save
 from snakegym.training.show.tables import NONE, Cell, Table
@@ -35,8 +35,7 @@ FILES = (
     "parallel.png",
     "front.png",
     "report.html",
-    CONFIG_FILE,
-    COMMAND_FILE,
+    *REQUEST_FILES,
     "trials",
 )
 """Names in a sweep's folder."""

@@ -119,7 +119,7 @@ def convert(command: ConvertTraces) -> TracesResult:
     if loaded.refused:
         complain(loaded.refused, catalogue, command.skip_bad_traces)
     _at_least_one(command, len(loaded.recordings))
-    write_folder(command.out, tidy_paths(loaded.recordings))
+    write_folder(command.out, tidy_paths(loaded.recordings), command)
     print(f"{len(loaded.recordings)} traces written to {command.out}")
     return _result(loaded, loaded.recordings, command.out)
 
@@ -160,7 +160,7 @@ def generate(command: GenerateTraces) -> TracesResult:
             raise SnakegymError(
                 f"{path}: found one sample, expected two or more: a file does not say how long it holds"
             )
-    write_folder(command.out, files)
+    write_folder(command.out, files, command)
     print(f"{len(library.links)} link and {len(library.computes)} compute traces written to {command.out}")
     return TracesResult(tuple(files.values()), written=command.out)
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from snakegym.errors import SnakegymError
 from snakegym.network.traces.formats.base import Recording
 from snakegym.network.traces.trace import Origin
+from snakegym.training.runs.conventions import write_request
 from snakegym.training.runs.folder import existing_files, temporary_path
 
 
@@ -46,8 +48,8 @@ def tidy_paths(items: Iterable[tuple[Origin, Recording]]) -> dict[str, Recording
     return files
 
 
-def write_folder(out: Path, files: Mapping[str, Recording]) -> None:
-    """Write all files in one step.
+def write_folder(out: Path, files: Mapping[str, Recording], command: Any) -> None:
+    """Write all files, and how the command was called, in one step.
 
     Raises:
         SnakegymError: `out` is a file or holds something, or cannot be written.
@@ -62,6 +64,7 @@ def write_folder(out: Path, files: Mapping[str, Recording]) -> None:
             file = staging / path
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(tidy_text(recording), encoding="utf-8", newline="")
+        write_request(staging, command)
         if out.exists():
             out.rmdir()
         staging.replace(out)

@@ -11,6 +11,7 @@ from snakegym.errors import SnakegymError
 from snakegym.scenario import load_scenario
 from snakegym.training.cli import main
 from snakegym.training.frameworks.compare import compare
+from snakegym.training.runs.conventions import REQUEST_FILES
 
 
 def test_compare_leaves_table_pictures_and_everything_in_json(tmp_path, capsys):
@@ -24,7 +25,7 @@ def test_compare_leaves_table_pictures_and_everything_in_json(tmp_path, capsys):
     assert "FedAvg" in (out / "table.txt").read_text()
     names = {p.name for p in out.iterdir() if not p.name.startswith(".")}
     pictures = {f"accuracy_{x}.png" for x in ("passes", "bytes", "time")} | {"layer_order.png"}
-    assert names == pictures | {"table.txt", "compare.json", "comparison.json", "runs"}
+    assert names == pictures | {"table.txt", "compare.json", "comparison.json", "runs", *REQUEST_FILES}
     everything = json.loads((out / "compare.json").read_text())
     assert set(everything["summary"]) == {"fedavg", "snake-p2p", "snake-reverse"}
     assert [(r["framework"], r["seed"]) for r in everything["results"]][:2] == [("fedavg", 0), ("fedavg", 1)]

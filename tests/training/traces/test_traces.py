@@ -292,7 +292,7 @@ def test_traces_that_are_no_folder_are_named(snakegym, tiny, tmp_path, folder, r
 def test_converted_folders_move_as_one(snakegym, folder, tmp_path):
     (tmp_path / "empty").mkdir()
     assert snakegym("traces", "convert", folder / "link", "--out", "empty")[0] == 0
-    assert sorted(p.name for p in (tmp_path / "empty").iterdir()) == ["link"]
+    assert sorted(p.name for p in (tmp_path / "empty").iterdir()) == ["command.txt", "config.yml", "link"]
     shutil.rmtree(tmp_path / "empty")
 
 
