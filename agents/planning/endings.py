@@ -4,8 +4,45 @@ from __future__ import annotations
 
 import numpy as np
 
+from snakegym.agents.planning.gain import GainModel
+from snakegym.agents.planning.outlook import Outlook
+from snakegym.agents.planning.promise import Promise, promise
+from snakegym.agents.planning.search import over
+from snakegym.agents.planning.state import PlanState
+from snakegym.agents.planning.walk import next_state
 from snakegym.control.records import FINISH, Decision
 from snakegym.control.view import Floats, ProcessView
+
+FURTHER = 8
+"""Hops that are looked at before it is believed that nothing pays any more; more find nothing more."""
+
+
+def pays_to_go_on(state: PlanState, expected: Promise, gains: GainModel, outlook: Outlook) -> bool:
+    """Whether some beginning of a short walk is worth its price; each of its hops is the most rewarding one.
+
+    A hop that does not pay by itself may lead to some that do: it closes a cycle, or brings in labels that
+    were forgotten.
+
+    Args:
+        state: one plan, where the walk begins.
+        expected: of its next hops.
+        gains: what hops bring.
+        outlook: what they cost.
+    """
+    value = 0.0
+    for hop in range(FURTHER):
+        if hop:
+            if over(state)[0]:
+                break
+            expected = promise(state, gains, outlook)
+        node, layer = divmod(int(expected.reward[0].argmax()), state.view.n_middle)
+        value += float(expected.reward[0, node, layer])
+        if value > 0:
+            return True
+        if value == -np.inf:
+            break
+        state = next_state(state, expected, np.array([node]), np.array([layer]))
+    return False
 
 
 def wait_or_finish(view: ProcessView, gain: Floats) -> Decision:

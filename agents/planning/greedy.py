@@ -1,9 +1,9 @@
-"""Greedy: the next hop that promises most, looking no further."""
+"""Greedy: the next hop that promises most, looking no further but before it ends."""
 
 from __future__ import annotations
 
 from snakegym.agents.planning.calibration import CalibratedGain
-from snakegym.agents.planning.endings import wait_or_finish
+from snakegym.agents.planning.endings import pays_to_go_on, wait_or_finish
 from snakegym.agents.planning.forecasts import load_forecast
 from snakegym.agents.planning.gain import GainModel, load_gain
 from snakegym.agents.planning.outlook import ForecastOutlook, Outlook
@@ -18,8 +18,8 @@ class GreedyScheduler:
     """Maximises expected reward over all legal pairs: the priced expected gain minus the priced costs.
 
     A difference and not a ratio of the two, because the scenario's objective is a difference: a
-    ratio would favour hops that are nearly free and bring next to nothing. Where no hop is worth its price,
-    see `endings`.
+    ratio would favour hops that are nearly free and bring next to nothing. Where no hop is worth its price by
+    itself it goes on as long as some of those that would follow make up for it, see `endings`.
 
     Args:
         scenario: what is to be scheduled.
@@ -40,10 +40,10 @@ class GreedyScheduler:
     def schedule(self, view: ProcessView) -> Decision:
         """The hop with the best expected reward; ties go to the lower node, then the lower layer."""
         self._gains.observe(view)
-        expected = promise(PlanState.of(view), self._gains, self._outlook)
-        reward = expected.reward[0]
-        node, layer = divmod(int(reward.argmax()), view.n_middle)
-        if reward[node, layer] > 0:
+        state = PlanState.of(view)
+        expected = promise(state, self._gains, self._outlook)
+        node, layer = divmod(int(expected.reward[0].argmax()), view.n_middle)
+        if pays_to_go_on(state, expected, self._gains, self._outlook):
             self._gains.promise(view, float(expected.gain[0, node, layer]))
             return Assignment(node, layer)
         return wait_or_finish(view, view.objective.gain * expected.gain[0])
