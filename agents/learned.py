@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from gymnasium import spaces
+from numpy.typing import NDArray
 
 from snakegym.agents.algorithms import POLICIES, policy_arguments
 from snakegym.agents.trained import (
@@ -27,10 +28,10 @@ from snakegym.agents.trained import (
 )
 from snakegym.control.records import Decision
 from snakegym.control.service import load_service
-from snakegym.control.view import ProcessView
+from snakegym.control.view import Floats, ProcessView
 from snakegym.differences import brief, differences
 from snakegym.envs.action import ActionCodec
-from snakegym.envs.encoder import ViewEncoder
+from snakegym.envs.encoder import Encoded, ViewEncoder
 from snakegym.errors import SnakegymError, SnakegymWarning
 from snakegym.scenario import Scenario
 
@@ -76,6 +77,28 @@ class LearnedScheduler:
 
     stochastic = False
     """Whether actions are drawn by their probabilities, as in training."""
+
+    def encode(self, view: ProcessView) -> Encoded:
+        """The view as the policy sees it."""
+        return self._encoder.encode(view)
+
+    def mask(self, view: ProcessView) -> NDArray[np.bool_]:
+        """Bool [n_actions]: legal actions."""
+        return self._codec.mask(view)
+
+    def log_probabilities(self, observations: Encoded, masks: NDArray[np.bool_]) -> Floats:
+        """[n, n_actions]: logarithms of the probabilities of all actions in n views.
+
+        Args:
+            observations: what `encode` gives of each, stacked: [n, …].
+            masks: [n, n_actions]: what is legal; a policy that takes no masks leaves them aside. What is not
+                legal is given hardly any probability, exp(-1e8).
+        """
+        given = {"action_masks": masks} if self._masked else {}
+        tensors, _ = self._policy.obs_to_tensor(observations)
+        with torch.no_grad():
+            logits = self._policy.get_distribution(tensors, **given).distribution.logits
+        return np.asarray(logits.numpy(), np.float64)
 
     def reset(self, seed: int) -> None:
         """Seed the draws; there is nothing to forget, as the policy sees the view alone."""

@@ -24,6 +24,7 @@ COMMANDS = (
     "fit",
     "frameworks",
     "benchmark",
+    "explain",
     "report",
     "play",
     "evaluate",

@@ -1,4 +1,4 @@
-"""The command line `snakegym`: train, evaluate, benchmark, play, report, compare, experiment, scenarios."""
+"""The command line `snakegym`: train, evaluate, benchmark, explain, play, report and what else there is."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from snakegym.training.arguments import (
 from snakegym.training.benchmark.config import BenchmarkConfig
 from snakegym.training.evaluate.config import EvaluateConfig
 from snakegym.training.experiment.config import ExperimentConfig
+from snakegym.training.explain.config import ExplainConfig
 from snakegym.training.fit.config import FitConfig
 from snakegym.training.frameworks.config import CompareConfig
 from snakegym.training.learn.config import TrainConfig
@@ -50,6 +51,7 @@ Command = (
     TrainConfig
     | EvaluateConfig
     | BenchmarkConfig
+    | ExplainConfig
     | PlayConfig
     | ReportConfig
     | CompareConfig
@@ -85,6 +87,7 @@ Parsed = (
     Annotated[TrainConfig, tyro.conf.subcommand("train")]
     | Annotated[EvaluateConfig, tyro.conf.subcommand("evaluate")]
     | Annotated[BenchmarkConfig, tyro.conf.subcommand("benchmark")]
+    | Annotated[ExplainConfig, tyro.conf.subcommand("explain")]
     | Annotated[PlayConfig, tyro.conf.subcommand("play")]
     | Annotated[ReportConfig, tyro.conf.subcommand("report")]
     | Annotated[CompareConfig, tyro.conf.subcommand("compare")]
@@ -102,6 +105,7 @@ COMMANDS: dict[str, type[Any]] = {
     "report": ReportConfig,
     "compare": CompareConfig,
     "benchmark": BenchmarkConfig,
+    "explain": ExplainConfig,
     "experiment": ExperimentConfig,
     "fit": FitConfig,
     "sweep": SweepConfig,
@@ -252,6 +256,10 @@ def run(command: Command) -> None:
             from snakegym.training.benchmark.benchmark import benchmark
 
             benchmark(command)
+        case ExplainConfig():
+            from snakegym.training.explain.command import explain
+
+            explain(command)
         case PlayConfig():
             from snakegym.training.play.command import play
 

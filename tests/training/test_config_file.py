@@ -17,6 +17,7 @@ from snakegym.training.benchmark.config import BenchmarkConfig
 from snakegym.training.cli import COMMANDS, parse
 from snakegym.training.evaluate.config import EvaluateConfig
 from snakegym.training.experiment.config import ExperimentConfig
+from snakegym.training.explain.config import ExplainConfig
 from snakegym.training.fit.config import FitConfig
 from snakegym.training.frameworks.config import CompareConfig
 from snakegym.training.learn.config import TrainConfig
@@ -76,6 +77,7 @@ X = Path("x")
 ASKED: dict[str, Any] = {
     "train": TrainConfig(out=X, set=("network.nodes=4",), n_envs=2, ppo=Hyperparameters(net_arch=(32, 16))),
     "evaluate": EvaluateConfig(scheduler=("greedy", "random"), out=X, episodes=3, stochastic=True),
+    "explain": ExplainConfig(run=("a-0", "a-1"), out=X, episodes=3, repetitions=2),
     "play": PlayConfig(scenario="tidal", fps=1.0, out=Path("x.gif")),
     "report": ReportConfig(results=(Path("a"), Path("b")), target=0.5),
     "compare": CompareConfig(out=X, preset="smoke", set=("network.nodes=4",), tf32=True, cycles=3),
@@ -132,6 +134,7 @@ FOLDERS: dict[str, tuple[str, ...]] = {
         "--episodes=1",
         "--jobs=1",
     ),
+    "explain": ("random", "--scenario=tiny.yaml", "--baseline=serpentine", "--episodes=1"),
     "compare": ("--scenario=tiny.yaml", "--frameworks=fedavg", "--cycles=1", "--jobs=1"),
     "experiment": ("interruption", "--seeds=2", "--cycles=1"),
     "sweep": ("sweep.yaml", "--fresh-seeds=0", "--workers=1", "--wandb=disabled"),

@@ -224,6 +224,14 @@ OPTIONS: dict[str, dict[str, list[str]]] = {
         "--seed": NUMBERS,
         "--jobs": ["1", "0", "x"],
     },
+    "explain": {
+        "": ["random", "serpentine", "nobody", ".", ""],
+        "--baseline": ["random", "greedy", "nobody", ""],
+        "--episodes": ["1", "0", "x"],
+        "--states": NUMBERS,
+        "--repetitions": ["1", "0", "x"],
+        "--seed": NUMBERS,
+    },
     "scenarios check": {"--episodes": ["1", "0", "x"], "--seed": NUMBERS, "--split": ["test", "prod"]},
     "traces inspect": {"": [".", "nowhere", "/dev/zero", "", "~nouser"]},
     "report": {"": ["nowhere", ".", ""], "--out": ["x.html", "", "."]},
@@ -257,7 +265,7 @@ def command_lines(draw: st.DrawFn) -> list[str]:
         )
         if needed or draw(st.integers(0, 3)) == 0:
             words += [option, draw(st.sampled_from(values))] if option else [draw(st.sampled_from(values))]
-    if command in ("train", "evaluate", "benchmark"):
+    if command in ("train", "evaluate", "benchmark", "explain"):
         words += [
             "--scenario",
             draw(st.sampled_from(SCENARIOS)),

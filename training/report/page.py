@@ -107,6 +107,7 @@ def render_page(
     pictures: Iterable[Picture] = (),
     remarks: Sequence[str] = (),
     command: str = "report",
+    template: str = "report.html",
 ) -> str:
     """A page of sections; the same for the same input.
 
@@ -117,6 +118,7 @@ def render_page(
         pictures: of the same.
         remarks: paragraphs about how to read the numbers, beside those of every page.
         command: that makes the page.
+        template: name of the page's template, without its `.jinja`.
     """
     environment = Environment(
         loader=PackageLoader("snakegym.training.report"),
@@ -127,7 +129,7 @@ def render_page(
         keep_trailing_newline=True,
     )
     environment.filters["in_line"] = in_line
-    return environment.get_template("report.html.jinja").render(
+    return environment.get_template(f"{template}.jinja").render(
         mark=MARK,
         version=__version__,
         title=title,

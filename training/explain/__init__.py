@@ -1,0 +1,1 @@
+"""`snakegym explain`: what moves a policy's choice, and where it differs from a planner."""
