@@ -20,7 +20,7 @@ from snakegym.training.options import (
     said_default,
     said_once,
 )
-from snakegym.training.tracking.options import Labels, WandbMode
+from snakegym.training.tracking.options import Labels, WandbMode, tracker_names
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,9 @@ class EvaluateConfig:
     else the first."""
     stochastic: bool = False
     """Learned policies draw their actions, as in training, instead of taking the most likely one; seeded."""
+    track: str = "wandb"
+    """Where metrics, tables and pictures go besides the folder: wandb (Weights & Biases), tensorboard, or
+    both with a comma between them."""
     wandb: WandbMode = "disabled"
     """Weights & Biases: logs tables and pictures if it is not disabled; auto as in `snakegym train`."""
     labels: Annotated[Labels, tyro.conf.arg(name="")] = field(default_factory=Labels)
@@ -70,6 +73,7 @@ class EvaluateConfig:
 
     def validate(self) -> None:
         """Raise SnakegymError for the first option whose value is impossible."""
+        tracker_names(self.track)
         at_least_one(episodes=self.episodes, jobs=1 if self.jobs is None else self.jobs)
         not_negative(seed=self.seed)
         if not self.scheduler:

@@ -17,7 +17,7 @@ from snakegym.training.episodes.play import EpisodeRecord, episode_seed
 from snakegym.training.evaluate import results
 from snakegym.training.evaluate.config import EvaluateConfig
 from snakegym.training.evaluate.stage import Stage, content_of
-from snakegym.training.evaluate.tracked import WANDB, log_evaluation
+from snakegym.training.evaluate.tracked import TRACKED, log_evaluation
 from snakegym.training.runs import folder as runfolder
 from snakegym.training.runs.conventions import REQUEST_FILES, write_request
 from snakegym.training.runs.manifest import MANIFEST, write_manifest
@@ -35,7 +35,7 @@ FILES = (
     "returns.png",
     "report.html",
     *REQUEST_FILES,
-    WANDB,
+    *TRACKED,
 )
 PARTIAL = "partial.jsonl"
 EPISODES_WORTH_A_PROCESS = 20

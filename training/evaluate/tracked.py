@@ -1,4 +1,4 @@
-"""An evaluation in Weights & Biases: its tables and pictures."""
+"""A tracked evaluation: its tables and pictures."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from snakegym.training.evaluate.config import EvaluateConfig
 from snakegym.training.learn.naming import given_id
 from snakegym.training.show.evaluation import evaluation_tables
 from snakegym.training.show.tables import log_tables
-from snakegym.training.tracking.tracker import About
-from snakegym.training.tracking.weights_and_biases import start_tracker
+from snakegym.training.tracking.tensorboard import FOLDER
+from snakegym.training.tracking.tracker import About, NoTracker
+from snakegym.training.tracking.trackers import start_trackers
 
-WANDB = "wandb"
-"""Folder of W&B's files."""
+TRACKED = ("wandb", FOLDER)
+"""Folders of the trackers' files."""
 
 
 def log_evaluation(
@@ -37,8 +38,6 @@ def log_evaluation(
         analysis: of them.
         files: names of those in the output folder.
     """
-    if config.wandb == "disabled":
-        return
     request = {name: value for name, value in header["request"].items() if value is not None}
     about = About(
         folder=config.out,
@@ -48,7 +47,9 @@ def log_evaluation(
         config={**request, "scenario_settings": header["scenario"], "snakegym": header["snakegym"]},
         labels=config.labels,
     )
-    tracker = start_tracker(config.wandb, about)
+    tracker = start_trackers(config.track, config.wandb, about)
+    if isinstance(tracker, NoTracker):
+        return
     log_tables(tracker, "evaluation", evaluation_tables(title, analysis))
     columns = ("scheduler", "episode", "seed", *MEASURES)
     rows: list[list[Any]] = [

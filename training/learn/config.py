@@ -12,7 +12,7 @@ from snakegym.agents.hyperparameters import Hyperparameters, check
 from snakegym.errors import SnakegymError
 from snakegym.scenario import LayerOrder
 from snakegym.training.options import Folder, Text, at_least_one, not_negative, said_default
-from snakegym.training.tracking.options import Labels, WandbMode
+from snakegym.training.tracking.options import Labels, WandbMode, tracker_names
 
 MOST = {"n_envs": 4096, "workers": 256, "eval_episodes": 10_000, "timesteps": 10**12}
 """More than this is a slip of the finger."""
@@ -72,6 +72,9 @@ class TrainConfig:
     """Episodes of one such evaluation, always the same ones."""
     checkpoint_every: int = 1_000
     """Steps between two checkpoints: what a kill may cost at most (rounded up to whole rollouts)."""
+    track: str = "wandb"
+    """Where metrics, tables and pictures go besides the folder: wandb (Weights & Biases), tensorboard, or
+    both with a comma between them."""
     wandb: WandbMode = "auto"
     """Weights & Biases; auto: as WANDB_MODE says, else online if you are logged in, else offline."""
     labels: Annotated[Labels, tyro.conf.arg(name="")] = field(default_factory=Labels)
@@ -87,6 +90,7 @@ class TrainConfig:
 
     def validate(self) -> None:
         """Raise SnakegymError for the first option whose value is impossible."""
+        tracker_names(self.track)
         at_least_one(
             timesteps=self.timesteps,
             n_envs=self.n_envs,

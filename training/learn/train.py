@@ -37,7 +37,7 @@ from snakegym.training.runs.seeding import derive_seed
 from snakegym.training.show.figures import save
 from snakegym.training.show.plots import learning_curve
 from snakegym.training.tracking.tracker import About, NoTracker, Tracker
-from snakegym.training.tracking.weights_and_biases import start_tracker
+from snakegym.training.tracking.trackers import start_trackers
 
 MOST_MEMBERS = 16
 """Validation episodes played at a time."""
@@ -184,7 +184,7 @@ def _learn(run: Run, validator: Validator) -> None:
             "number by number, the uninterrupted run",
             file=sys.stderr,
         )
-    tracker = start_tracker(config.wandb, _about(run))
+    tracker = start_trackers(config.track, config.wandb, _about(run))
     metrics = LastMetrics()
     metrics.attach(run.model)
     recorder = RunRecorder(

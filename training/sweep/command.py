@@ -24,6 +24,7 @@ from snakegym.training.sweep.search import check_installed
 from snakegym.training.sweep.sweepfile import Sweep, load_sweep
 from snakegym.training.sweep.trial import Task, Worker
 from snakegym.training.sweep.trials import Result, Trials
+from snakegym.training.tracking.options import tracker_names
 from snakegym.training.tracking.weights_and_biases import ABSENT, is_installed, is_online
 
 MOST_DEATHS = 3
@@ -57,6 +58,8 @@ def sweep(config: SweepConfig) -> SweepResult | None:
     config.validate()
     asked = load_sweep(config.file)
     check(asked, config.file)
+    if "wandb" not in tracker_names(config.track):
+        config = replace(config, wandb="disabled")
     if is_online(config.wandb):
         if _on_server(config, asked):
             return None
@@ -111,7 +114,7 @@ def _on_server(config: SweepConfig, asked: Sweep) -> bool:
         return False
     runfolder.write_json(path, {**known, "server": place})
     trials = config.trials or asked.run_cap
-    ran = server.run_trials(config.out, asked, place, labels, trials, config.workers or 1)
+    ran = server.run_trials(config.out, asked, place, config.track, labels, trials, config.workers or 1)
     print(
         f"{ran} trials of {place} were run here; their run folders are below {config.out / 'trials'}{os.sep}"
     )
@@ -147,7 +150,9 @@ def _worker(config: SweepConfig, asked: Sweep) -> Worker:
         wandb_project=config.labels.wandb_project or asked.document.get("project"),
         wandb_entity=config.labels.wandb_entity or asked.document.get("entity"),
     )
-    return Worker(config.out, asked, config.seed, config.seeds_per_trial, sweep_id, config.wandb, labels)
+    return Worker(
+        config.out, asked, config.seed, config.seeds_per_trial, sweep_id, config.track, config.wandb, labels
+    )
 
 
 def _work(worker: Worker, tasks: Sequence[Task], workers: int | None, board: Board) -> dict[Task, Result]:

@@ -9,7 +9,7 @@ from typing import Annotated
 import tyro
 
 from snakegym.training.options import Int, at_least_one, not_negative
-from snakegym.training.tracking.options import Labels, WandbMode
+from snakegym.training.tracking.options import Labels, WandbMode, tracker_names
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,9 @@ class SweepConfig:
     fresh_seeds: int = 2
     """Seeds that the winner is trained with anew before it is called best: the best of many is so by luck,
     too. 0: it is not."""
+    track: str = "wandb"
+    """Where metrics, tables and pictures go besides the folder: wandb (Weights & Biases), tensorboard, or
+    both with a comma between them."""
     wandb: WandbMode = "auto"
     """Weights & Biases; auto: as WANDB_MODE says, else online if you are logged in, else offline."""
     labels: Annotated[Labels, tyro.conf.arg(name="")] = field(
@@ -49,6 +52,7 @@ class SweepConfig:
 
     def validate(self) -> None:
         """Raise SnakegymError for the first option whose value is impossible."""
+        tracker_names(self.track)
         counts = {"trials": self.trials, "workers": self.workers, "seeds_per_trial": self.seeds_per_trial}
         at_least_one(**{name: value for name, value in counts.items() if value is not None})
         not_negative(seed=self.seed, fresh_seeds=self.fresh_seeds)

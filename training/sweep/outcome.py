@@ -39,6 +39,8 @@ FILES = (
     "trials",
 )
 """Names in a sweep's folder."""
+APART = ("resume", "track")
+"""Options of a trial that are none of its settings."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ def write(folder: Path, sweep: Sweep, seed: int, found: Sequence[Ended], about: 
         raise SnakegymError(f"{folder}: no trial reported '{metric}': {why}")
     best = order[0]
     document = document_of(replace(training_of(sweep, best.proposal.parameters), out=None))
-    document = {name: v for name, v in document.items() if name != "resume" and not name.startswith("wandb")}
+    document = {name: v for name, v in document.items() if name not in APART and not name.startswith("wandb")}
     header = f"# Best of {len(found)} trials of the sweep '{sweep.name}' by {metric}: {best.score:.6g}\n"
     write_text(folder / "best.yaml", header + yaml.safe_dump(document, sort_keys=False))
     shares = importances(sweep, [_seen(e) for e in found], seed)

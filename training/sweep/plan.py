@@ -18,7 +18,7 @@ from snakegym.training.repeated import refuse_repeated
 from snakegym.training.runs.manifest import scenario_of
 from snakegym.training.sweep.sweepfile import Sweep
 
-OURS = ("out", "resume", "labels", "ppo", "wandb", "config")
+OURS = ("out", "resume", "labels", "ppo", "track", "wandb", "config")
 """Options of a training that a sweep sets itself."""
 DEFAULT_METRIC = "validation/best_return"
 MOST_EXAMPLES = 100

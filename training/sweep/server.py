@@ -27,6 +27,7 @@ class Agents:
         folder: of the sweep; each trial has a run folder below it, called by its id.
         sweep: what the file says.
         place: the sweep on the server, as `wandb agent` takes it.
+        track: names of trackers, W&B among them.
         labels: of the runs.
         counts: trials of each agent at most.
     """
@@ -34,6 +35,7 @@ class Agents:
     folder: Path
     sweep: Sweep
     place: str
+    track: str
     labels: Labels
     counts: tuple[int | None, ...]
 
@@ -60,7 +62,8 @@ class Agents:
         out = self.folder / "trials" / run_id
         config = training_of(self.sweep, parameters)
         resume = (out / CONFIG).exists()
-        train(replace(config, out=out, resume=resume, wandb="online", labels=self.labels))
+        own = replace(config, out=out, resume=resume, track=self.track, wandb="online", labels=self.labels)
+        train(own)
 
 
 def created(sweep: Sweep, labels: Labels) -> str | None:
@@ -83,7 +86,7 @@ def created(sweep: Sweep, labels: Labels) -> str | None:
 
 
 def run_trials(
-    folder: Path, sweep: Sweep, place: str, labels: Labels, trials: int | None, workers: int
+    folder: Path, sweep: Sweep, place: str, track: str, labels: Labels, trials: int | None, workers: int
 ) -> int:
     """Run trials until the server has no more; how many.
 
@@ -91,6 +94,7 @@ def run_trials(
         folder: of the sweep.
         sweep: what the file says.
         place: the sweep on the server.
+        track: names of trackers, W&B among them.
         labels: of the runs.
         trials: at most; None: no limit.
         workers: agents at a time.
@@ -101,6 +105,6 @@ def run_trials(
     make_folder(folder / "trials")
     share = (None,) * workers if trials is None else tuple((trials + i) // workers for i in range(workers))
     agents = [i for i, count in enumerate(share) if count != 0]
-    work = Agents(folder, sweep, place, labels, share)
+    work = Agents(folder, sweep, place, track, labels, share)
     with working(work, agents, len(agents)) as results:
         return sum(ran for _, ran in results)

@@ -53,6 +53,7 @@ class Worker:
     seed: int
     seeds_per_trial: int
     sweep_id: str
+    track: str
     wandb: WandbMode
     labels: Labels
 
@@ -154,6 +155,7 @@ class Worker:
             out=out,
             resume=(out / CONFIG).exists(),
             seed=seed,
+            track=self.track,
             wandb=self.wandb,
             labels=replace(self.labels, wandb_name=f"{self.sweep.name}-{task.number:04d}-{name}"),
         )

@@ -5,14 +5,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from snakegym.errors import SnakegymError
 from snakegym.training.options import Text
 
 WandbMode = Literal["auto", "online", "offline", "disabled"]
+TRACKERS = ("wandb", "tensorboard")
+"""Names of all of them."""
+
+
+def tracker_names(track: str) -> list[str]:
+    """The trackers that `--track` asks for, each once. Raises SnakegymError for one that is unknown."""
+    names = [name.strip() for name in track.split(",")]
+    for name in names:
+        if name not in TRACKERS:
+            expected = f"{' or '.join(TRACKERS)}, or both with a comma between them"
+            raise SnakegymError(f"--track: found {name!r:.60}, expected {expected}")
+    return list(dict.fromkeys(names))
 
 
 @dataclass(frozen=True)
 class Labels:
-    """What a run is called and sorted by in Weights & Biases; its environment variables say the same."""
+    """What a run is called and sorted by in Weights & Biases; its environment variables say the same.
+
+    TensorBoard shows what is given here as text.
+    """
 
     wandb_name: Text = None
     """Of the run; default: WANDB_NAME, else {scenario}__{algo}__{seed}__{time}."""

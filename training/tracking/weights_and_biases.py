@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from snakegym.training.tracking.guarded import brief, warn
 from snakegym.training.tracking.network import Watch
 from snakegym.training.tracking.options import WandbMode
 from snakegym.training.tracking.tracker import About, NoTracker, Tracker
@@ -53,7 +54,7 @@ class WandbTracker:
         """Log under the step `timesteps`."""
         self._safely(lambda run: run.log({"timesteps": timesteps, **metrics}, step=timesteps))
         if self._run is not None and self._watch is not None and (fault := self._watch.news()):
-            _warn(
+            warn(
                 f"Weights & Biases cannot be reached any more ({fault}), training goes on; all is kept in "
                 f"{self._folder} and sent when it comes back, or by `{SYNC}`"
             )
@@ -144,9 +145,9 @@ class WandbTracker:
 
     def _say(self, error: Exception, told: bool) -> None:
         if not told and (self._watch is None or not self._watch.told):
-            _warn(
+            warn(
                 f"Weights & Biases failed, training goes on without it, what was logged is kept in "
-                f"{self._folder} (`{SYNC}` sends it): {_brief(error)}"
+                f"{self._folder} (`{SYNC}` sends it): {brief(error)}"
             )
 
 
@@ -169,7 +170,7 @@ def is_installed() -> bool:
     return find_spec("wandb") is not None
 
 
-def start_tracker(wanted: WandbMode, about: About) -> Tracker:
+def start_wandb(wanted: WandbMode, about: About) -> Tracker:
     """Begin a W&B run whose files go to wandb/ in its folder; a tracker that drops everything if impossible.
 
     Args:
@@ -181,7 +182,7 @@ def start_tracker(wanted: WandbMode, about: About) -> Tracker:
     try:
         import wandb
     except ImportError:
-        _warn(ABSENT)
+        warn(ABSENT)
         return NoTracker()
     logging.getLogger("wandb").setLevel(logging.ERROR)
     try:
@@ -190,7 +191,7 @@ def start_tracker(wanted: WandbMode, about: About) -> Tracker:
         mode = wandb_mode(wanted)
         return _online(about) if mode == "online" else _init(mode, about)
     except Exception as error:
-        _warn(f"Weights & Biases cannot start, training goes on without it: {_brief(error)}")
+        warn(f"Weights & Biases cannot start, training goes on without it: {brief(error)}")
         return NoTracker()
 
 
@@ -205,9 +206,9 @@ def _online(about: About) -> WandbTracker:
         # Asked before a run begins: one that W&B could not announce stays in the way of one offline.
         _within(seconds, lambda: wandb.Api(timeout=seconds))
     except Exception as error:
-        _warn(
+        warn(
             f"Weights & Biases cannot be used online, training goes on and is logged offline in "
-            f"{about.folder / 'wandb'} (`wandb sync` sends it later): {_brief(error)}"
+            f"{about.folder / 'wandb'} (`wandb sync` sends it later): {brief(error)}"
         )
         return _init("offline", about)
     return _init("online", about)
@@ -294,11 +295,3 @@ def _logged_in() -> bool:
         return bool(wandb.login(prompt=False, verify=False))
     except Exception:  # a broken set-up is as good as none
         return False
-
-
-def _brief(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
-
-
-def _warn(message: str) -> None:
-    print(f"warning: {message}", file=sys.stderr)

@@ -146,6 +146,21 @@ def test_without_optuna_it_says_how_to_get_it(
     assert not (tmp_path / "out").exists()
 
 
+def test_trials_are_logged_to_tensorboard_alone_if_that_is_asked_for(
+    snakegym: Run, sweep_file: Write, tmp_path: Path
+) -> None:
+    pytest.importorskip("tensorboard")
+    options = ("--track", "tensorboard", "--trials", 1, "--workers", 1, "--fresh-seeds", 0)
+    status, _, err = snakegym("sweep", sweep_file(), "--out", "out", *options)
+    assert status == 0, err
+    run = tmp_path / "out" / "trials" / "0000" / "run-0"
+    (events,) = (run / "tensorboard").iterdir()
+    assert b"validation/best_return" in events.read_bytes()
+    assert not (run / "wandb").exists()
+    assert "warning" not in (run.parent / "run-0.log").read_text()
+    assert "track" not in (tmp_path / "out" / "best.yaml").read_text()
+
+
 @pytest.mark.slow
 def test_after_a_kill_only_what_is_missing_runs(
     start_snakegym: Start, sweep_file: Write, tmp_path: Path

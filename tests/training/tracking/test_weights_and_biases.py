@@ -14,7 +14,7 @@ import pytest
 
 from snakegym.agents.hyperparameters import DEFAULTS
 from snakegym.training.tracking.tracker import About, NoTracker
-from snakegym.training.tracking.weights_and_biases import start_tracker, wandb_mode
+from snakegym.training.tracking.weights_and_biases import start_wandb, wandb_mode
 
 Run = Callable[..., tuple[int, str, str]]
 needs_wandb = pytest.mark.skipif(importlib.util.find_spec("wandb") is None, reason="wandb is not installed")
@@ -41,7 +41,7 @@ def test_without_wandb_there_is_one_warning(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "wandb", None)
-    tracker = start_tracker("offline", About(tmp_path, "id", "name", "train", {}))
+    tracker = start_wandb("offline", About(tmp_path, "id", "name", "train", {}))
     assert isinstance(tracker, NoTracker)
     err = capsys.readouterr().err
     assert err.count("\n") == 1
@@ -58,7 +58,7 @@ def test_a_broken_set_up_is_one_warning(
         raise ValueError("WANDB_BASE_URL\nis no address")
 
     monkeypatch.setattr(wandb, "setup", broken)
-    assert isinstance(start_tracker("auto", About(tmp_path, "id", "name", "train", {})), NoTracker)
+    assert isinstance(start_wandb("auto", About(tmp_path, "id", "name", "train", {})), NoTracker)
     err = capsys.readouterr().err
     assert err == (
         "warning: Weights & Biases cannot start, training goes on without it: WANDB_BASE_URL is no address\n"
