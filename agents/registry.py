@@ -35,11 +35,11 @@ _SCHEDULERS = {
         "the first hop of the best plan over some hops, replanned at each",
     ),
     "oracle-gain": (
-        "snakegym.agents.planning.oracle:OracleScheduler",
+        "snakegym.agents.yardsticks.oracle:OracleScheduler",
         "a yardstick, not a scheduler: tries hops on copies of the process before it decides",
     ),
     "clairvoyant": (
-        "snakegym.agents.planning.clairvoyant:ClairvoyantScheduler",
+        "snakegym.agents.yardsticks.clairvoyant:ClairvoyantScheduler",
         "a yardstick, not a scheduler: plans to the end along the network's true future",
     ),
     "static": (

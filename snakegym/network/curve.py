@@ -1,14 +1,17 @@
-"""How far work gets at rates that change, from many starts at once: for yardsticks that see the future."""
+"""How far work gets on many courses, from many starts at once: for yardsticks that see the future."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from snakegym.network.advance import Course
 from snakegym.network.traces.trace import Floats
+
+Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -23,59 +26,106 @@ class Advanced:
     """False: interrupted by an outage longer than the timeout, or beyond the curve's end."""
 
 
-class Curve:
-    """A course laid out from time 0 to `end_s`, and the outages in it that interrupt work.
+class Curves:
+    """Courses laid out from time 0 to `end_s`, and the outages in them that interrupt work.
+
+    All lie one after the other in one array, in which a search finds its place in whichever is asked of:
+    row i is `courses[i]`.
 
     Args:
-        course: the rate over time.
+        courses: one at least: rates over time.
         end_s: > 0.
         timeout_s: an outage that lasts longer interrupts.
     """
 
-    def __init__(self, course: Course, end_s: float, timeout_s: float) -> None:
-        durations, rates = course.block(0.0, end_s)
-        self._rates = course.factor * rates
-        self._edges = np.concatenate(([0.0], np.cumsum(durations)))
-        self._edges[-1] = end_s
-        self._work = np.concatenate(([0.0], np.cumsum(durations * self._rates)))
-        self._timeout_s = timeout_s
-        change = np.diff(np.concatenate(([0], (self._rates <= 0).astype(np.int8), [0])))
-        starts, ends = self._edges[np.flatnonzero(change == 1)], self._edges[np.flatnonzero(change == -1)]
-        long = ends - starts > timeout_s
-        self._outage_starts = np.append(starts[long], np.inf)
-        self._outage_ends = np.append(ends[long], np.inf)
+    def __init__(self, courses: Sequence[Course], end_s: float, timeout_s: float) -> None:
+        self._end_s, self._timeout_s = end_s, timeout_s
+        edges, rates, works, outages = [], [], [], []
+        for course in courses:
+            durations, values = course.block(0.0, end_s)
+            rate = course.factor * values
+            edge = np.concatenate(([0.0], np.cumsum(durations)))
+            edge[-1] = end_s
+            edges.append(edge)
+            rates.append(np.append(rate, 0.0))
+            works.append(np.concatenate(([0.0], np.cumsum(durations * rate))))
+            outages.append(_long_outages(edge, rate, timeout_s))
+        self._edges, self._rates, self._work = map(np.concatenate, (edges, rates, works))
+        sizes = np.array([len(edge) for edge in edges])
+        self._last = np.cumsum(sizes) - 1
+        self._first = self._last - sizes + 1
+        row = np.repeat(np.arange(len(courses)), sizes)
+        # What is looked for in row i is shifted by i times more than any row reaches.
+        self._work_apart = 2 * float(self._work.max()) + 1
+        self._edge_keys = self._edges + row * self._apart
+        self._work_keys = self._work + row * self._work_apart
+        self._outage_starts, self._outage_ends = (np.concatenate(a) for a in zip(*outages, strict=True))
+        sizes = np.array([len(starts) for starts, _ in outages])
+        self._none_left = np.cumsum(sizes) - 1
+        row = np.repeat(np.arange(len(courses)), sizes)
+        self._outage_keys = np.minimum(self._outage_ends, 1.5 * end_s) + row * self._apart
 
-    def advance(self, start_s: Floats, amount: Floats) -> Advanced:
-        """As `Course.advance` up to rounding, within the curve. Broadcasts; starts may be infinite."""
-        start_s, amount = np.broadcast_arrays(start_s, amount)
-        target = self._done_by(start_s) + amount
-        piece = np.searchsorted(self._work, target)
-        inside = (piece < len(self._work)) & (start_s < self._edges[-1])
-        piece = np.clip(piece, 1, len(self._rates))
+    @property
+    def _apart(self) -> float:
+        return 2 * self._end_s
+
+    def rate(self, time_s: Floats, rows: ArrayLike = 0) -> Floats:
+        """Of these rows at moments in [0, end_s); broadcasts."""
+        rate: Floats = self._rates[self._piece(time_s, np.asarray(rows))]
+        return rate
+
+    def advance(self, start_s: ArrayLike, amount: ArrayLike, rows: ArrayLike = 0) -> Advanced:
+        """As `Course.advance` up to rounding, within the curves. Broadcasts; starts may be infinite."""
+        start_s, amount, rows = np.broadcast_arrays(
+            np.asarray(start_s, np.float64), np.asarray(amount, np.float64), np.asarray(rows)
+        )
+        last = self._last[rows]
+        before = self._done_by(start_s, rows)
+        target = before + amount
+        inside = (target <= self._work[last]) & (start_s < self._end_s)
+        within = np.minimum(target, self._work[last]) + rows * self._work_apart
+        piece = np.clip(np.searchsorted(self._work_keys, within), self._first[rows] + 1, last)
         rate = self._rates[piece - 1]
         beyond = np.divide(self._work[piece] - target, rate, out=np.zeros_like(target), where=rate > 0)
         finish = np.where(inside, np.maximum(self._edges[piece] - beyond, start_s), np.inf)
-        stop = self._interrupted_at(start_s)
-        idle, lost = amount <= 0, (stop < finish) & (stop < self._edges[-1])
+        stop = self._interrupted_at(start_s, rows)
+        idle, lost = amount <= 0, (stop < finish) & (stop < self._end_s)
         with np.errstate(invalid="ignore"):  # from a start that is infinite nothing takes any time
             elapsed = np.where(idle, 0.0, np.where(lost, stop, finish) - start_s)
         elapsed = np.where(np.isfinite(start_s), elapsed, np.inf)
-        partly = self._done_by(np.minimum(stop, self._edges[-1])) - (target - amount)
-        done = np.where(lost & ~idle, np.clip(partly, 0.0, amount), amount)
-        return Advanced(done, elapsed, np.isfinite(elapsed) & ~(lost & ~idle))
+        partly, lost = amount.copy(), lost & ~idle
+        partly[lost] = np.clip(self._done_by(stop[lost], rows[lost]) - before[lost], 0.0, amount[lost])
+        return Advanced(partly, elapsed, np.isfinite(elapsed) & ~lost)
 
-    def _done_by(self, time_s: Floats) -> Floats:
+    def _piece(self, time_s: Floats, rows: Ints) -> Ints:
+        """Where in the long arrays the piece begins that holds each moment."""
+        keys = np.minimum(time_s, self._end_s) + rows * self._apart
+        found = np.searchsorted(self._edge_keys, keys, side="right") - 1
+        piece: Ints = np.clip(found, self._first[rows], self._last[rows])
+        return piece
+
+    def _done_by(self, time_s: Floats, rows: Ints) -> Floats:
         """Work from time 0 on."""
-        done: Floats = np.interp(time_s, self._edges, self._work)
+        piece = self._piece(time_s, rows)
+        since = np.minimum(time_s, self._end_s) - self._edges[piece]
+        done: Floats = self._work[piece] + self._rates[piece] * since
         return done
 
-    def _interrupted_at(self, start_s: Floats) -> Floats:
+    def _interrupted_at(self, start_s: Floats, rows: Ints) -> Floats:
         """When work from each start on is interrupted, if it is not done before."""
-        following = np.searchsorted(self._outage_ends, start_s, side="right")
-        following = np.minimum(following, len(self._outage_ends) - 1)
+        keys, none_left = np.minimum(start_s, self._end_s) + rows * self._apart, self._none_left[rows]
+        following = np.searchsorted(self._outage_keys, keys, side="right")
         with np.errstate(invalid="ignore"):  # there is none any more
             left_s = self._outage_ends[following] - np.maximum(start_s, self._outage_starts[following])
         short = left_s <= self._timeout_s  # what is left of an outage that began before
-        following = np.minimum(following + short, len(self._outage_ends) - 1)
+        following = np.minimum(following + short, none_left)
         at: Floats = np.maximum(start_s, self._outage_starts[following]) + self._timeout_s
         return at
+
+
+def _long_outages(edges: Floats, rates: Floats, timeout_s: float) -> tuple[Floats, Floats]:
+    """Starts and ends of those that last longer, and one that never comes."""
+    change = np.diff(np.concatenate(([0], (rates <= 0).astype(np.int8), [0])))
+    starts, ends = edges[np.flatnonzero(change == 1)], edges[np.flatnonzero(change == -1)]
+    long = ends - starts > timeout_s
+    return np.append(starts[long], np.inf), np.append(ends[long], np.inf)

@@ -11,7 +11,7 @@ from snakegym.agents.planning.forecasts import DropOuts, RateForecasts, Reversio
 from snakegym.control.view import Bools, Floats
 from snakegym.network.advance import Course
 from snakegym.network.costs import BITS_PER_BYTE
-from snakegym.network.curve import Curve
+from snakegym.network.curve import Curves
 from snakegym.network.traces.trace import Trace, TraceLibrary
 from snakegym.scenario import Scenario
 
@@ -106,7 +106,7 @@ def _times(trace: Trace, at_s: Floats, amount: float, most_s: float) -> Floats:
     """Of work that begins at each moment, at most `most_s`."""
     if amount <= 0:
         return np.zeros_like(at_s)
-    curve = Curve(Course(((trace, 0.0),)), float(at_s.max()) + most_s, most_s)
+    curve = Curves([Course(((trace, 0.0),))], float(at_s.max()) + most_s, most_s)
     return np.minimum(curve.advance(at_s, np.full_like(at_s, amount)).elapsed_s, most_s)
 
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from snakegym.agents.planning.clairvoyant import ClairvoyantScheduler
 from snakegym.agents.planning.lookahead import LookaheadScheduler
 from snakegym.agents.planning.outlook import ForecastOutlook
 from snakegym.agents.planning.promise import promise
 from snakegym.agents.planning.search import Settings, search
 from snakegym.agents.planning.state import PlanState
 from snakegym.agents.registry import is_privileged, list_schedulers, make_scheduler
+from snakegym.agents.yardsticks.clairvoyant import ClairvoyantScheduler
 from snakegym.control.records import FINISH, Assignment
 from snakegym.control.view import Floats, ProcessView
 from snakegym.envs.serpentine import SerpentineEnv

@@ -11,7 +11,7 @@ from snakegym.agents.planning import forecasts
 from snakegym.agents.planning.forecasts import RateForecasts, RecentRates, RevertingRates, load_forecast
 from snakegym.agents.planning.outlook import ForecastOutlook
 from snakegym.agents.planning.state import PlanState
-from snakegym.agents.planning.truth import TrueOutlook
+from snakegym.agents.yardsticks.truth import TrueOutlook
 from snakegym.control.view import Floats
 from snakegym.envs.serpentine import SerpentineEnv
 from snakegym.errors import SnakegymError

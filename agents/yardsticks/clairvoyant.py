@@ -8,7 +8,7 @@ from snakegym.agents.planning.calibration import CalibratedGain
 from snakegym.agents.planning.gain import GainModel, load_gain
 from snakegym.agents.planning.search import Plan, PlannedHop, Settings, search
 from snakegym.agents.planning.state import PlanState
-from snakegym.agents.planning.truth import TrueOutlook
+from snakegym.agents.yardsticks.truth import TrueOutlook
 from snakegym.control.records import FINISH, Assignment, Decision
 from snakegym.control.view import ProcessView
 from snakegym.envs.serpentine import SerpentineEnv

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from snakegym.agents.planning.forecasts import RecentRates
-from snakegym.agents.planning.oracle import OracleScheduler, Trials
 from snakegym.agents.planning.search import Settings
 from snakegym.agents.planning.state import PlanState
+from snakegym.agents.yardsticks.oracle import OracleScheduler, Trials
 from snakegym.control.records import FINISH, Assignment
 from snakegym.control.view import Floats
 from snakegym.envs.serpentine import SerpentineEnv

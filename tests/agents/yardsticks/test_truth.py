@@ -10,7 +10,7 @@ import pytest
 
 from snakegym.agents.planning.outlook import ForecastOutlook
 from snakegym.agents.planning.state import PlanState
-from snakegym.agents.planning.truth import TrueOutlook
+from snakegym.agents.yardsticks.truth import TrueOutlook
 from snakegym.control.records import Assignment
 from snakegym.envs.serpentine import SerpentineEnv
 from snakegym.scenario import Scenario, load_scenario

@@ -9,12 +9,16 @@ import numpy as np
 from snakegym.agents.planning.outlook import HopCosts, upload_bytes
 from snakegym.agents.planning.state import PlanState
 from snakegym.control.forecast import HopForecast, companion_rank, hop_flops, together
-from snakegym.control.view import Bools, Floats, ProcessView
+from snakegym.control.view import Bools, Floats, Ints, ProcessView
 from snakegym.network import costs
-from snakegym.network.curve import Advanced, Curve
+from snakegym.network.curve import Advanced, Curves
 from snakegym.network.network import Network
 from snakegym.network.records import PCE
 
+COMPUTE, UPLINK, DOWNLINK = range(3)
+"""Of each node by itself, kind by kind: its work, and its links to and from the PCE."""
+OWN = PCE - 1
+"""Where these are kept; links between nodes are by who sends."""
 FORESIGHT_S = 86400.0
 """How far ahead of a process's clock traces are laid out; hops that end later are taken for impossible."""
 
@@ -32,7 +36,7 @@ class TrueOutlook:
 
     def __init__(self, network: Network) -> None:
         self._network = network
-        self._curves: dict[tuple[int, int], Curve] = {}
+        self._curves: dict[int, Curves] = {}
         self._end_s = 0.0
 
     def hop_costs(self, state: PlanState) -> HopCosts:
@@ -74,19 +78,21 @@ class TrueOutlook:
     ) -> HopCosts:
         view, network = state.view, self._network
         flops, upload = hop_flops(view), upload_bytes(state)
-        train = self._each_node(False, trains_at, flops[None])
-        sends_at = trains_at + train.elapsed_s
-        send = self._each_node(True, sends_at, (upload * costs.BITS_PER_BYTE)[:, None, :])
-        send_s = send.elapsed_s + send.complete * costs.round_trip_time(
-            upload[:, None, :], network.rtt_s[:, None]
-        )
+        train = self._each_node(COMPUTE, trains_at, flops[None])
         came = receive.complete[:, :, None]
-        time_s = receive_s[:, :, None] + np.where(came, train.elapsed_s + send_s, 0.0)
         power, radio = network.compute_power_w[:, None], network.radio_power_w
         done = np.where(came, train.done, 0.0)
         own_j = costs.compute_energy(power, costs.busy_time(done, network.peak_flops[:, None]))
         own_j = own_j + costs.radio_energy(radio, receive.elapsed_s)[:, :, None]
-        own_j = own_j + costs.radio_energy(radio[:, None], np.where(came, send.elapsed_s, 0.0))
+        time_s, arrives = np.where(came, train.elapsed_s, 0.0), came
+        if upload.any():
+            bits = (upload * costs.BITS_PER_BYTE)[:, None, :]
+            send = self._each_node(UPLINK, trains_at + train.elapsed_s, bits)
+            rtt_s = costs.round_trip_time(upload[:, None, :], network.rtt_s[:, None])
+            time_s = time_s + np.where(came, send.elapsed_s + send.complete * rtt_s, 0.0)
+            own_j = own_j + costs.radio_energy(radio[:, None], np.where(came, send.elapsed_s, 0.0))
+            arrives = came & send.complete if view.mode == "cs" else came
+        time_s = receive_s[:, :, None] + time_s
         both_j = own_j + costs.radio_energy(sender_w, receive.elapsed_s)[:, :, None]
         n_bytes = state.missing_bytes[:, :, None] + np.where(came, upload[:, None, :], 0.0)
         hop = HopForecast(time_s, both_j, n_bytes, own_j)
@@ -94,20 +100,24 @@ class TrueOutlook:
             rank = companion_rank(view.companions, time_s, state.divergence)
             hop = together(state.legal & np.isfinite(start_s)[:, :, None], view.parallel, hop, rank)
         share = np.clip(done / np.maximum(flops - view.evaluation_flops, 1e-300), 0.0, 1.0)
-        arrives = send.complete if view.mode == "cs" else came
-        return HopCosts(hop.time_s, hop.energy_j, hop.n_bytes, hop.node_energy_j, share * (arrives & came))
+        return HopCosts(hop.time_s, hop.energy_j, hop.n_bytes, hop.node_energy_j, share * arrives)
 
     def _look_ahead(self, view: ProcessView, latest_s: float) -> None:
         """See to it that curves reach far enough."""
         deadline_s = view.budget.time_s
         if self._end_s < min(deadline_s, latest_s + FORESIGHT_S / 2):
             self._end_s = min(deadline_s, latest_s + FORESIGHT_S)
-            self._curves.clear()
+            network, nodes = self._network, range(self._network.n_nodes)
+            courses = [network.compute_course(node) for node in nodes]
+            courses += [network.link_course(node, PCE) for node in nodes]
+            courses += [network.link_course(PCE, node) for node in nodes]
+            self._curves = {OWN: Curves(courses, self._end_s, network.timeout_s)}
 
     def _begins(self, state: PlanState) -> Bools:
         """[B, n_nodes]: whether the node and whoever holds the model are there at the plan's clock."""
-        clocks, which = np.unique(state.clock_s, return_inverse=True)
-        up = np.stack([self._network.measure(float(t), 0.0).up for t in clocks])[which]
+        n = state.view.n_nodes
+        rates = self._curves[OWN].rate(state.clock_s[:, None], np.arange(3 * n))
+        up: Bools = np.all(rates.reshape(-1, 3, n) > 0, axis=1)
         holder_up = (state.holder == PCE) | up[np.arange(len(state)), state.holder]
         begins: Bools = up & holder_up[:, None]
         return begins
@@ -116,34 +126,26 @@ class TrueOutlook:
         """[B, n_nodes]: of the transfer from each plan's holder."""
         here = np.isfinite(start_s)  # all that the holder itself needs: it lacks nothing
         found = Advanced(np.zeros_like(start_s), np.where(here, 0.0, np.inf), here)
+        nodes = np.arange(state.view.n_nodes)
         for holder in np.unique(state.holder).tolist():
-            rows = np.flatnonzero(state.holder == holder)
-            for node in range(state.view.n_nodes):
-                if node != holder:
-                    got = self._curve(holder, node).advance(start_s[rows, node], bits[rows, node])
-                    found.done[rows, node] = got.done
-                    found.elapsed_s[rows, node], found.complete[rows, node] = got.elapsed_s, got.complete
+            rows, others = np.flatnonzero(state.holder == holder)[:, None], nodes[nodes != holder]
+            at = rows, others
+            curves, row = self._sent_from(holder, others)
+            got = curves.advance(start_s[at], bits[at], row)
+            found.done[at], found.elapsed_s[at], found.complete[at] = got.done, got.elapsed_s, got.complete
         return found
 
-    def _each_node(self, uploads: bool, start_s: Floats, amount: Floats) -> Advanced:
-        """[B, n_nodes, n_middle]: of every node's upload or own work."""
-        shape = np.broadcast_shapes(start_s.shape, amount.shape)
-        start_s, amount = np.broadcast_to(start_s, shape), np.broadcast_to(amount, shape)
-        done = []
-        for node in range(shape[1]):
-            curve = self._curve(node, PCE if uploads else node)
-            done.append(curve.advance(start_s[:, node], amount[:, node]))
-        return Advanced(
-            np.stack([d.done for d in done], axis=1),
-            np.stack([d.elapsed_s for d in done], axis=1),
-            np.stack([d.complete for d in done], axis=1),
-        )
-
-    def _curve(self, sender: int, receiver: int) -> Curve:
-        """Of the link between two ends, or of a node's own compute."""
-        ends = sender, receiver
-        if ends not in self._curves:
+    def _sent_from(self, holder: int, others: Ints) -> tuple[Curves, Ints]:
+        """Curves of the links from one end, and the rows in them of those to other nodes."""
+        if holder == PCE:
+            return self._curves[OWN], DOWNLINK * self._network.n_nodes + others
+        if holder not in self._curves:
             network = self._network
-            course = network.compute_course(sender) if sender == receiver else network.link_course(*ends)
-            self._curves[ends] = Curve(course, self._end_s, network.timeout_s)
-        return self._curves[ends]
+            courses = [network.link_course(holder, node) for node in others.tolist()]
+            self._curves[holder] = Curves(courses, self._end_s, network.timeout_s)
+        return self._curves[holder], np.arange(len(others))
+
+    def _each_node(self, kind: int, start_s: Floats, amount: Floats) -> Advanced:
+        """[B, n_nodes, n_middle]: of every node's upload or own work."""
+        n = self._network.n_nodes
+        return self._curves[OWN].advance(start_s, amount, (kind * n + np.arange(n))[:, None])
