@@ -38,6 +38,10 @@ _SCHEDULERS = {
         "snakegym.agents.yardsticks.oracle:OracleScheduler",
         "a yardstick, not a scheduler: tries hops on copies of the process before it decides",
     ),
+    "oracle": (
+        "snakegym.agents.yardsticks.oracle:omniscient",
+        "a yardstick, not a scheduler: the same along the network's true future",
+    ),
     "clairvoyant": (
         "snakegym.agents.yardsticks.clairvoyant:ClairvoyantScheduler",
         "a yardstick, not a scheduler: plans to the end along the network's true future",
@@ -64,7 +68,16 @@ _SCHEDULERS = {
     ),
 }
 
-_PRIVILEGED = frozenset({"clairvoyant", "oracle-gain"})
+_STOP = "+stop"
+_SCHEDULERS |= {
+    rule + _STOP: (
+        "snakegym.agents.stopping:StoppingScheduler",
+        f"{rule}, but it finishes where greedy would",
+    )
+    for rule in ("random", "serpentine", "fastest", "most-data", "oort")
+}
+
+_PRIVILEGED = frozenset({"clairvoyant", "oracle", "oracle-gain"})
 
 
 def is_privileged(spec: str) -> bool:
@@ -92,7 +105,8 @@ def make_scheduler(spec: str, scenario: Scenario) -> Scheduler:
     """
     if spec in _SCHEDULERS:
         module, _, cls = _SCHEDULERS[spec][0].partition(":")
-        scheduler: Scheduler = getattr(import_module(module), cls)(scenario)
+        rule = [make_scheduler(spec.removesuffix(_STOP), scenario)] if spec.endswith(_STOP) else []
+        scheduler: Scheduler = getattr(import_module(module), cls)(*rule, scenario)
         return scheduler
     if is_folder(Path(spec)):
         from snakegym.agents.learned import LearnedScheduler

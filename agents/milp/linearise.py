@@ -18,9 +18,8 @@ import numpy as np
 from snakegym.agents.milp.programme import Programme
 from snakegym.agents.planning.gain import GainModel
 from snakegym.agents.planning.outlook import HopCosts, Outlook
-from snakegym.agents.planning.promise import promise
+from snakegym.agents.planning.promise import Promise, promise
 from snakegym.agents.planning.state import PlanState
-from snakegym.agents.planning.walk import next_state
 from snakegym.control.forecast import price
 from snakegym.control.nodes.holdings import LABEL_MEMORY
 from snakegym.control.view import Floats
@@ -45,16 +44,18 @@ def linearise(reference: Sequence[PlanState], gains: GainModel, outlook: Outlook
     own = outlook.hop_costs(replace(states, held=np.ones_like(states.held))) if hands_on else receives
     gain = view.objective.gain * gains.expected(states) * own.delivered
     value = gain - _price(states, own, second)
-    value[0] = gain[0] - _price(states, receives, second)[0]
     time_s = own.time_s.copy()
-    time_s[0] = receives.time_s[0]
+    if hands_on:
+        value[0] = gain[0] - _price(states, receives, second)[0]
+        time_s[0] = receives.time_s[0]
+    first = promise(now, gains, outlook)
     able = states.legal & (own.node_energy_j <= now.battery_j[:, :, None]) & np.isfinite(own.time_s)
-    able[0] = promise(now, gains, outlook).possible[0]
+    able[0] = first.possible[0]
     value = np.where(able, value, -np.inf)
     if not hands_on:  # what is assigned has no position: that of the middle of its cycle stands for all
-        first = np.searchsorted(cycle, cycle)
-        middle = (first + np.searchsorted(cycle, cycle, side="right") - 1) // 2
-        value, time_s = np.where(able[first], value[middle], -np.inf), time_s[middle]
+        start = np.searchsorted(cycle, cycle)
+        middle = (start + np.searchsorted(cycle, cycle, side="right") - 1) // 2
+        value, time_s = np.where(able[start], value[middle], -np.inf), time_s[middle]
     handing, handing_s = _handing(states, outlook, second) if hands_on else (None, None)
     return Programme(
         value,
@@ -62,7 +63,7 @@ def linearise(reference: Sequence[PlanState], gains: GainModel, outlook: Outlook
         handing,
         handing_s,
         block=cycle - cycle[0],
-        again=_again(reference, value, gains, outlook),
+        again=_again(reference, value, first, gains),
         left_s=float(view.budget.time_s - now.clock_s[0]),
         repeats=view.repeat_layers and view.layer_order == "free",
     )
@@ -124,7 +125,7 @@ def _handing(states: PlanState, outlook: Outlook, second: float) -> tuple[Floats
     return share[:, None, :] * (cost * away), share[:, None, :] * (seconds * away)
 
 
-def _again(reference: Sequence[PlanState], value: Floats, gains: GainModel, outlook: Outlook) -> Floats:
+def _again(reference: Sequence[PlanState], value: Floats, first: Promise, gains: GainModel) -> Floats:
     """[N]: what a second visit in the same cycle is expected to lose of a hop's gain.
 
     That is what the gain model takes off right after the first, less what is forgotten of its labels by half
@@ -138,11 +139,19 @@ def _again(reference: Sequence[PlanState], value: Floats, gains: GainModel, outl
     if len(tried) == 0 or len(reference) < 2:
         return again
     layer = value[0][tried].argmax(axis=1)
-    many = now.take(np.zeros(len(tried), dtype=np.int64))
-    before = promise(now, gains, outlook).gain[0][tried]
-    after = gains.expected(next_state(many, promise(many, gains, outlook), tried, layer))
+    many, at = now.take(np.zeros(len(tried), dtype=np.int64)), (0, tried, layer)
+    costs = first.costs
+    visited = many.after(
+        tried,
+        layer,
+        time_s=costs.time_s[at],
+        energy_j=costs.energy_j[at],
+        gain=first.gain[at],
+        node_energy_j=costs.node_energy_j[at],
+    )
+    after = gains.expected(visited)
     # The other nodes' labels come in between.
-    lost = (before - after[np.arange(len(tried)), tried]).mean(axis=1)
+    lost = (first.gain[0][tried] - after[np.arange(len(tried)), tried]).mean(axis=1)
     lag = min(len(reference), view.n_middle) / 2
     again[tried] = view.objective.gain * np.maximum(0.0, lost) * LABEL_MEMORY ** (lag - 1)
     rest = np.setdiff1d(np.arange(view.n_nodes), tried)

@@ -106,10 +106,10 @@ def _alone(state: PlanState, rates: Rates) -> tuple[HopForecast, Floats, Floats]
     own_j = costs.radio_energy(nodes.radio_power_w, air_s)[:, :, None] + compute_j
     upload = upload_bytes(state)[:, None, :]
     if upload.any():
-        up = rates.uplink_bps[:, :, None]
-        send_s = costs.transfer_time(upload, up, nodes.rtt_s[:, None])
+        sent_s = costs.air_time(upload, rates.uplink_bps[:, :, None])
+        send_s = sent_s + costs.round_trip_time(upload, nodes.rtt_s[:, None])
         link_s, time_s = link_s + send_s, time_s + send_s
-        own_j = own_j + costs.radio_energy(nodes.radio_power_w[:, None], costs.air_time(upload, up))
+        own_j = own_j + costs.radio_energy(nodes.radio_power_w[:, None], sent_s)
     both_j = own_j + costs.radio_energy(sender_w[:, None], air_s)[:, :, None]
     hop = HopForecast(time_s, both_j, missing[:, :, None] + upload, own_j)
     return hop, link_s, compute_s

@@ -15,7 +15,10 @@ from snakegym.envs.serpentine import SerpentineEnv
 from snakegym.errors import SnakegymError
 from snakegym.scenario import Scenario
 
-SETTINGS = Settings(width=8, horizon=200, waits=(0, 1, 3))
+SETTINGS = Settings(width=64, horizon=200, waits=(0, 1, 3))
+MAX_PAIRS = 6000
+"""Pairs of node and layer that are looked at in a step of the search: with many of them it is narrower."""
+MIN_WIDTH = 8
 FOLLOWED = 3
 """Hops of a plan that are carried out before the next search: rates come true exactly, gains do not."""
 
@@ -28,7 +31,7 @@ class ClairvoyantScheduler:
     Args:
         scenario: what is to be scheduled.
         gains: default: that of the scenario.
-        settings: how hard to search.
+        settings: how hard to search at most.
     """
 
     def __init__(
@@ -84,7 +87,9 @@ class ClairvoyantScheduler:
                 "scheduler 'clairvoyant': found no environment to look into, expected one: it knows the "
                 "future of a simulated network, and can neither drive a real process nor decide from a view"
             )
-        return search(PlanState.of(_hopeful(view)), self._gains, self._outlook, self._settings)
+        affordable = max(MIN_WIDTH, MAX_PAIRS // (view.n_nodes * view.n_middle))
+        settings = replace(self._settings, width=min(self._settings.width, affordable))
+        return search(PlanState.of(_hopeful(view)), self._gains, self._outlook, settings)
 
 
 def _hopeful(view: ProcessView) -> ProcessView:

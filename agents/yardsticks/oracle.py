@@ -1,4 +1,4 @@
-"""The yardstick of knowledge about gains: a search whose first hops are really trained, on copies."""
+"""Yardsticks of knowledge about gains: a search whose first hops are really trained, on copies."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from snakegym.agents.planning.calibration import CalibratedGain
 from snakegym.agents.planning.endings import wait_or_finish
 from snakegym.agents.planning.forecasts import RateForecast, load_forecast
 from snakegym.agents.planning.gain import GainModel, load_gain
-from snakegym.agents.planning.outlook import ForecastOutlook
+from snakegym.agents.planning.outlook import ForecastOutlook, Outlook
 from snakegym.agents.planning.promise import promise
 from snakegym.agents.planning.search import Settings, over, search
 from snakegym.agents.planning.state import PlanState
+from snakegym.agents.yardsticks.truth import TrueOutlook
 from snakegym.control.controller import ProcessController
 from snakegym.control.execution.executor import SimulatedExecutor, run_together
 from snakegym.control.records import Assignment, Decision
@@ -49,18 +51,18 @@ class _Branch:
     first: Assignment
     controller: ProcessController
     reward: float
-    """Of the hops so far: true gains, forecast costs."""
+    """Of the hops so far, with true gains."""
     value: float
     """That and what the search expects beyond."""
 
 
 class OracleScheduler:
-    """Tries hops before it decides: it knows what they bring, though not the network's future.
+    """Tries hops before it decides: it knows what they bring, and with foresight the network's future too.
 
-    The most promising hops are trained on copies of the process whose network stays as it is forecast; from
-    the best of them it is tried once more how to go on; what comes then is searched for with the gain model,
-    to the end of the process or some hops ahead. (A hop's true reward by itself is no yardstick: whoever
-    goes by it spends the time that is left on long hops.)
+    The most promising hops are trained on copies of the process, whose network stays as forecast or, with
+    foresight, is as it will be; from the best of them it is tried once more how to go on; what comes then is
+    searched for with the gain model, to the end of the process or some hops ahead. (A hop's true reward by
+    itself is no yardstick: whoever goes by it spends the time that is left on long hops.)
 
     Whoever plays it has to call `watch` after the environment's reset.
 
@@ -69,6 +71,7 @@ class OracleScheduler:
         gains: for hops that are not tried; default: that of the scenario.
         rates: default: as they are forecast for the scenario.
         trials: how much is tried.
+        foresight: whether the network's future is known.
     """
 
     def __init__(
@@ -77,20 +80,24 @@ class OracleScheduler:
         gains: GainModel | None = None,
         rates: RateForecast | None = None,
         trials: Trials = Trials(),
+        foresight: bool = False,
     ) -> None:
-        self._gains = gains or load_gain(scenario)
+        self._gains = CalibratedGain(gains or load_gain(scenario))
         self._rates = rates or load_forecast(scenario)
-        self._outlook = ForecastOutlook(self._rates)
-        self._trials = trials
+        self._outlook: Outlook = ForecastOutlook(self._rates)
+        self._trials, self._foresight = trials, foresight
         self._env: SerpentineEnv | None = None
 
     def reset(self, seed: int) -> None:
-        """Forget the environment of the last episode."""
+        """Forget the environment of the last episode, and how gains came true."""
+        self._gains.reset()
         self._env = None
 
     def watch(self, env: SerpentineEnv) -> None:
         """Look into the environment whose process, just begun, is to be scheduled."""
         self._env = env
+        if self._foresight:
+            self._outlook = TrueOutlook(env.controller.network)
 
     def schedule(self, view: ProcessView) -> Decision:
         """The first hop of the best that was tried.
@@ -99,21 +106,26 @@ class OracleScheduler:
             SnakegymError: there is no environment to try hops in.
         """
         if self._env is None:
+            name = "oracle" if self._foresight else "oracle-gain"
             raise SnakegymError(
-                "scheduler 'oracle-gain': found no environment to look into, expected one: it tries hops on "
+                f"scheduler '{name}': found no environment to look into, expected one: it tries hops on "
                 "copies of it, and can neither drive a real process nor decide from a view"
             )
-        frozen = _frozen(self._env.controller, self._rates)
-        executor = SimulatedExecutor(frozen, self._env.executor.engine, self._env.service.data.validation)
-        tried = self._try([_start(self._env.controller, frozen)], self._trials.first, executor)
+        self._gains.observe(view)
+        controller = self._env.controller
+        network = controller.network if self._foresight else _frozen(controller, self._rates)
+        executor = SimulatedExecutor(network, self._env.executor.engine, self._env.service.data.validation)
+        tried = self._try([_start(controller, network)], self._trials.first, executor)
         kept = sorted(tried, key=lambda branch: -branch.value)[: self._trials.kept]
         # What was tried twice is known better than what was tried once: only with its like is it compared.
         again = self._try(kept, self._trials.second, executor)
         ended = [branch for branch in kept if branch.value <= branch.reward]
         best = max([*again, *ended] or kept, key=lambda branch: branch.value, default=None)
+        expected = promise(PlanState.of(view), self._gains, self._outlook).gain[0]
         if best is not None and best.value > 0:
+            self._gains.promise(view, float(expected[best.first.node, best.first.layer]))
             return best.first
-        return wait_or_finish(view, view.objective.gain * self._gains.expected(PlanState.of(view))[0])
+        return wait_or_finish(view, view.objective.gain * expected)
 
     def _try(self, branches: Sequence[_Branch], most: int, executor: SimulatedExecutor) -> list[_Branch]:
         """Each branch with each of its most promising hops, all of them trained together."""
@@ -150,10 +162,15 @@ class OracleScheduler:
         return search(PlanState.of(trial.view()), self._gains, self._outlook, self._trials.beyond).value
 
 
-def _start(controller: ProcessController, frozen: Network) -> _Branch:
-    """The process as it is, on a network that stays as it is forecast."""
+def omniscient(scenario: Scenario) -> OracleScheduler:
+    """That with foresight: both that nobody knows, as far as it looks."""
+    return OracleScheduler(scenario, foresight=True)
+
+
+def _start(controller: ProcessController, network: Network) -> _Branch:
+    """The process as it is, on that network."""
     begun = copy.deepcopy(controller)
-    begun.network = frozen
+    begun.network = network
     return _Branch(Assignment(-1, -1), begun, 0.0, 0.0)
 
 

@@ -44,6 +44,7 @@ def test_chooses_what_is_legal_or_waits_or_finishes(
         assert legal[choice.node, choice.layer]
     else:
         plans = name.startswith(("greedy", "lookahead", "milp", "static", "evolutionary"))
+        plans |= name.endswith("+stop")
         assert not legal.any() or plans
         assert choice is None or plans, "rules never finish"
 
@@ -113,6 +114,24 @@ def test_greedy_weighs_gain_against_costs(view: ProcessView) -> None:
     assert choice(peak_flops=1e6 * odd) == 3
     assert choice(last_gain=0.01 * odd) == 3
     assert choice(compute_power_w=1 / odd) == 3
+
+
+@pytest.mark.parametrize("rule", ["serpentine", "random", "oort"])
+def test_a_rule_that_stops_chooses_as_the_rule_and_ends_as_greedy(view: ProcessView, rule: str) -> None:
+    """While hops are cheap it is the rule; where greedy finishes, so does it, and the rule is not asked."""
+    stopping, alone, greedy = (make_scheduler(n, SCENARIO) for n in (f"{rule}+stop", rule, "greedy"))
+    for scheduler in (stopping, alone):
+        scheduler.reset(5)
+    ended = 0
+    for price in (0.0, 1e6, 0.0, 0.0, 1e6, 0.0):
+        seen = replace(view, objective=view.objective.model_copy(update={"time": price}))
+        choice = stopping.schedule(seen)
+        if price:
+            assert choice is greedy.schedule(seen) is FINISH
+            ended += 1
+        else:
+            assert choice == alone.schedule(seen)
+    assert ended == 2
 
 
 PLANNERS = pytest.mark.parametrize("name", ["greedy", "lookahead", "milp", "milp-sequential"])
