@@ -87,6 +87,10 @@ class MilpScheduler:
             return walk.hops[0]
         return wait_or_finish(view, view.objective.gain * promise(state, self._gains, self._outlook).gain[0])
 
+    def follow(self, view: ProcessView, decision: Decision) -> None:
+        """Another decided: expect of that hop what the plan would have."""
+        self._gains.follow(view, decision, self._outlook)
+
     def plan(self, state: PlanState) -> Plan:
         """The best plan from a state (B = 1); empty if nothing is possible, or worth while."""
         done, gap = self._search(state)

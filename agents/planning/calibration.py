@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from snakegym.agents.planning.gain import GainModel
+from snakegym.agents.planning.outlook import Outlook
+from snakegym.agents.planning.promise import promise
 from snakegym.agents.planning.state import PlanState
+from snakegym.control.records import Assignment, Decision
 from snakegym.control.view import Floats, ProcessView
 
 MEMORY = 0.9
@@ -47,6 +50,13 @@ class CalibratedGain:
     def promise(self, view: ProcessView, gain: float) -> None:
         """Remember what is expected, by this model, of the hop that is decided on."""
         self._promised = view.hops, gain / self.scale if self.scale > 0 else gain
+
+    def follow(self, view: ProcessView, decision: Decision, outlook: Outlook) -> None:
+        """Remember what is expected of what somebody else decides on."""
+        self._promised = None
+        if isinstance(decision, Assignment):
+            gain = promise(PlanState.of(view), self, outlook).gain
+            self.promise(view, float(gain[0, decision.node, decision.layer]))
 
     def observe(self, view: ProcessView) -> None:
         """Compare what came of it, if the hop was done since."""

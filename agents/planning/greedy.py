@@ -47,3 +47,7 @@ class GreedyScheduler:
             self._gains.promise(view, float(expected.gain[0, node, layer]))
             return Assignment(node, layer)
         return wait_or_finish(view, view.objective.gain * expected.gain[0])
+
+    def follow(self, view: ProcessView, decision: Decision) -> None:
+        """Another decided: expect of that hop what the plan would have."""
+        self._gains.follow(view, decision, self._outlook)

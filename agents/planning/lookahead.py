@@ -7,14 +7,16 @@ from snakegym.agents.planning.endings import wait_or_finish
 from snakegym.agents.planning.forecasts import load_forecast
 from snakegym.agents.planning.gain import GainModel, load_gain
 from snakegym.agents.planning.outlook import ForecastOutlook, Outlook
-from snakegym.agents.planning.search import Plan, Settings, search
+from snakegym.agents.planning.search import Plan, Settings, search, values
 from snakegym.agents.planning.state import PlanState
-from snakegym.control.records import Decision
-from snakegym.control.view import ProcessView
+from snakegym.control.records import Assignment, Decision
+from snakegym.control.view import Floats, ProcessView
 from snakegym.scenario import Scenario
 
 SETTINGS = Settings(width=8, horizon=8)
 """Wide and far enough for a few milliseconds a decision."""
+FOLLOWING = 2
+"""Plans followed for each first hop, where all of these are to be valued."""
 
 
 class LookaheadScheduler:
@@ -52,6 +54,25 @@ class LookaheadScheduler:
             self._gains.promise(view, plan.hops[0].gain)
             return plan.hops[0].assignment
         return wait_or_finish(view, view.objective.gain * self._gains.expected(PlanState.of(view))[0])
+
+    def advise(self, view: ProcessView) -> tuple[Floats, Decision]:
+        """What every next hop is worth with the best plan after it, and what to do; see `agents.teaching`.
+
+        Returns:
+            [n_nodes, n_middle] in reward units, -inf where not looked at, the plan that ends at once being
+            worth 0; and the most valuable first hop, or to wait or to finish where none is worth its price.
+        """
+        self._gains.observe(view)
+        state = PlanState.of(view)
+        worth = values(state, self._gains, self._outlook, self._settings, FOLLOWING)
+        best = int(worth.argmax())
+        if worth.flat[best] > 0:
+            return worth, Assignment(*divmod(best, view.n_middle))
+        return worth, wait_or_finish(view, view.objective.gain * self._gains.expected(state)[0])
+
+    def follow(self, view: ProcessView, decision: Decision) -> None:
+        """Another decided: expect of that hop what the plan would have."""
+        self._gains.follow(view, decision, self._outlook)
 
     def plan(self, view: ProcessView) -> Plan:
         """The best plan that is found."""

@@ -102,10 +102,52 @@ def search(state: PlanState, gains: GainModel, outlook: Outlook, settings: Setti
     return max(plans, key=lambda plan: plan.value)
 
 
+def values(
+    state: PlanState, gains: GainModel, outlook: Outlook, settings: Settings, following: int
+) -> Floats:
+    """What every next hop is worth with the best that may come after it; deterministic.
+
+    The first hops that promise most by themselves, `settings.width` of them, are each followed by a beam of
+    its own: in a common one those that fall behind would be left with the value of a plan cut short.
+
+    Args:
+        state: one plan (B = 1), where to begin.
+        gains: what hops bring.
+        outlook: what they cost.
+        settings: how hard to search; haste is not asked for.
+        following: plans that are followed at the same time for each first hop.
+
+    Returns:
+        [N, M]: expected reward of the best plan found that begins so; -inf where none was looked at.
+    """
+    view = state.view
+    worth = np.full((view.n_nodes, view.n_middle), -np.inf)
+    marks = _marks(state)
+    grown = _grow(_Beam.at(state), marks, gains, outlook, settings, 0.0)
+    if grown is None:
+        return worth
+    step, beam = grown
+    beam = replace(beam, first=np.arange(len(beam.value)))
+    best = beam.value.copy()
+    for _ in range(settings.horizon - 1):
+        grown = _grow(beam, marks, gains, outlook, settings, 0.0, following)
+        if grown is None:
+            break
+        beam = grown[1]
+        np.maximum.at(best, beam.first, beam.value)
+    worth[step.node, step.layer] = best
+    return worth
+
+
+def _marks(state: PlanState) -> Ints:
+    """[N, M]: numbers by whose sums sets of hops are told apart."""
+    shape = state.view.n_nodes, state.view.n_middle
+    return np.random.default_rng(0).integers(2**62, size=shape)
+
+
 def _search(state: PlanState, gains: GainModel, outlook: Outlook, settings: Settings, haste: float) -> Plan:
     view = state.view
-    marks = np.random.default_rng(0).integers(2**62, size=(view.n_nodes, view.n_middle))
-    beam, steps = _Beam(state, np.zeros(1), np.zeros(1, dtype=np.int64)), list[_Step]()
+    marks, beam, steps = _marks(state), _Beam.at(state), list[_Step]()
     best, depth, plan = 0.0, 0, 0
     while len(steps) < min(settings.horizon, depth + settings.patience):
         grown = _grow(beam, marks, gains, outlook, settings, haste * view.objective.prices()[0])
@@ -145,12 +187,29 @@ class _Beam:
     """[B]: expected reward so far."""
     key: Ints
     """[B]: the same for plans with the same hops, in whatever order."""
+    first: Ints
+    """[B]: number of the first hop, where beams are followed for each; else 0."""
+
+    @classmethod
+    def at(cls, state: PlanState) -> _Beam:
+        """Of the plan without a hop."""
+        none = np.zeros(1, dtype=np.int64)
+        return cls(state, np.zeros(1), none, none)
 
 
 def _grow(
-    beam: _Beam, marks: Ints, gains: GainModel, outlook: Outlook, settings: Settings, haste: float
+    beam: _Beam,
+    marks: Ints,
+    gains: GainModel,
+    outlook: Outlook,
+    settings: Settings,
+    haste: float,
+    following: int | None = None,
 ) -> tuple[_Step, _Beam] | None:
-    """The best plans with one hop more; None if there is none. `haste`: see `Settings`, per second."""
+    """The best plans with one hop more, or so many for each first hop; None if there is none.
+
+    `haste`: see `Settings`, per second.
+    """
     state, view = beam.state, beam.state.view
     wait_s = np.array(settings.waits) * view.wait_s
     found = [promise(_later(state, s), gains, outlook) for s in wait_s.tolist()]
@@ -164,8 +223,12 @@ def _grow(
         ends_s = np.where(reward > -np.inf, ends_s, 0.0) + (state.clock_s - view.clock_s)[:, None, None, None]
         liked = total - haste * ends_s.ravel()
     keys = beam.key[:, None, None, None] + marks + np.arange(view.n_nodes)[:, None]  # and who is last
-    chosen = _chosen(liked, np.broadcast_to(keys, reward.shape).ravel())
-    chosen = chosen[: settings.width]
+    if following is None:
+        chosen = _chosen(liked, np.broadcast_to(keys, reward.shape).ravel())[: settings.width]
+    else:
+        first = np.broadcast_to(beam.first[:, None, None, None], reward.shape).ravel()
+        chosen = _chosen(liked, np.broadcast_to(keys, reward.shape).ravel() + first * view.n_nodes)
+        chosen = chosen[_rank_among_equals(first[chosen]) < following]
     if not len(chosen):
         return None
     plan, wait, node, layer = at = np.unravel_index(chosen, reward.shape)
@@ -192,7 +255,16 @@ def _grow(
         gain=step.gain,
         node_energy_j=pick([p.costs.node_energy_j for p in found]),
     )
-    return step, _Beam(then, total[chosen], beam.key[plan] + marks[node, layer])
+    return step, _Beam(then, total[chosen], beam.key[plan] + marks[node, layer], beam.first[plan])
+
+
+def _rank_among_equals(numbers: Ints) -> Ints:
+    """[K]: how often each number stood before its place."""
+    order = np.argsort(numbers, kind="stable")
+    ordered = numbers[order]
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order)) - np.searchsorted(ordered, ordered)
+    return rank
 
 
 def _chosen(liked: Floats, keys: Ints) -> Ints:

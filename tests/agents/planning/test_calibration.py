@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from snakegym.agents.planning.calibration import CalibratedGain
+from snakegym.agents.planning.outlook import ForecastOutlook
 from snakegym.agents.planning.state import PlanState
+from snakegym.control.records import Assignment
 from snakegym.control.view import ProcessView
 
 
@@ -69,3 +71,20 @@ def test_waits_teach_nothing(view: ProcessView) -> None:
     gains.promise(replace(view, hops=3), 0.02)
     gains.observe(replace(view, hops=3, recent_gains=(0.0,)))
     assert expected(gains, view) == 0.02
+
+
+def test_hops_that_others_decide_on_count_too(view: ProcessView) -> None:
+    """Of node 0's hops nothing was expected, so that nothing can have been disappointed."""
+    scales = []
+    for node in (0, 1):
+        gains = CalibratedGain(Flat())
+        for hop in range(8):
+            gains.follow(replace(view, hops=hop), Assignment(node, 0), ForecastOutlook())
+            gains.observe(replace(view, hops=hop + 1, recent_gains=(0.0,)))
+        scales.append(gains.scale)
+    assert scales[1] < scales[0]
+    gains = CalibratedGain(Flat())
+    gains.promise(view, 0.02)
+    gains.follow(view, None, ForecastOutlook())
+    gains.observe(replace(view, hops=view.hops + 1, recent_gains=(0.0,)))
+    assert gains.scale == 1.0, "a wait was decided on: nothing was promised"

@@ -11,7 +11,7 @@ import pytest
 from snakegym.agents.planning.lookahead import LookaheadScheduler
 from snakegym.agents.planning.outlook import ForecastOutlook
 from snakegym.agents.planning.promise import promise
-from snakegym.agents.planning.search import Settings, search
+from snakegym.agents.planning.search import Settings, search, values
 from snakegym.agents.planning.state import PlanState
 from snakegym.agents.registry import is_privileged, list_schedulers, make_scheduler
 from snakegym.agents.yardsticks.clairvoyant import ClairvoyantScheduler
@@ -66,6 +66,38 @@ def test_a_search_that_is_wide_enough_finds_the_best_plan(
         plan = search(state, fading, ForecastOutlook(), WIDE)
         assert plan.value == pytest.approx(exhaustive(state, fading, WIDE.horizon))
         assert sum(hop.costs.time_s for hop in plan.hops) <= left_s
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_first_hops_are_worth_the_best_plan_that_begins_with_them(
+    frozen_process: Callable[..., tuple], seed: int
+) -> None:
+    view = frozen_process(nodes=3, middle=2, seed=seed)[0].view()
+    fading = Fading(np.random.default_rng(seed).normal(0.05, 0.1, view.legal.shape))
+    state = PlanState.of(view)
+    expected = promise(state, fading, ForecastOutlook())
+    worth = values(state, fading, ForecastOutlook(), WIDE, following=10_000)
+    assert ((worth > -np.inf) == expected.possible[0]).all()
+    for node, layer in np.argwhere(expected.possible[0]).tolist():
+        at = 0, node, layer
+        then = state.after(
+            np.array([node]),
+            np.array([layer]),
+            time_s=expected.costs.time_s[at][None],
+            energy_j=expected.costs.energy_j[at][None],
+            gain=expected.gain[at][None],
+        )
+        after = exhaustive(then, fading, WIDE.horizon - 1)
+        assert worth[node, layer] == pytest.approx(float(expected.reward[at]) + after)
+
+
+def test_only_the_most_promising_first_hops_are_followed(view: ProcessView) -> None:
+    even = Fading(np.random.default_rng(0).uniform(0.1, 0.3, (6, 4)))
+    state = PlanState.of(view)
+    worth = values(state, even, ForecastOutlook(), Settings(width=5, horizon=6), following=2)
+    assert (worth > -np.inf).sum() == 5
+    best = search(state, even, ForecastOutlook(), Settings(width=10, horizon=6))
+    assert worth.max() >= 0.95 * best.value
 
 
 def test_a_plan_costs_what_it_said_where_rates_do_not_change(frozen_process: Callable[..., tuple]) -> None:

@@ -1,0 +1,102 @@
+"""A planner as a teacher: how likely a pupil should be to take each action.
+
+A planner that says what it thinks of every hop teaches more than one that names its choice: hops that are
+worth about the same get about the same probability, and the pupil need not learn how ties were broken.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snakegym.agents.protocol import Scheduler
+from snakegym.agents.registry import is_privileged, make_scheduler
+from snakegym.control.records import Assignment, Decision
+from snakegym.control.view import ProcessView
+from snakegym.envs.action import ActionCodec
+from snakegym.envs.serpentine import SerpentineEnv
+from snakegym.errors import SnakegymError
+from snakegym.scenario import Scenario
+
+Label = NDArray[np.float64]
+
+
+class Teacher:
+    """A scheduler that is asked about states that others may have brought about.
+
+    If it has the methods `advise(view)` and `follow(view, decision)` (see `LookaheadScheduler`), its labels
+    are soft: a softmax over what hops, and finishing (0), are worth. Waiting is taught where the teacher
+    waits, and nowhere else: to wait and then do the same is worth nearly as much in any state.
+
+    Args:
+        spec: of the scheduler, as of `make_scheduler`.
+        scenario: what is to be scheduled.
+        codec: of the pupil.
+        temperature: of the softmax, in reward units: a hop that is worth that much less is e times less
+            likely; 0: only the teacher's choice counts.
+
+    Raises:
+        SnakegymError: there is no such scheduler.
+    """
+
+    def __init__(self, spec: str, scenario: Scenario, codec: ActionCodec, temperature: float) -> None:
+        self.scheduler: Any = make_scheduler(spec, scenario)
+        self._codec = codec
+        self._temperature = temperature if hasattr(self.scheduler, "advise") else 0.0
+
+    def reset(self, seed: int) -> None:
+        """See `Scheduler`."""
+        self.scheduler.reset(seed)
+
+    def watch(self, env: SerpentineEnv) -> None:
+        """Show a privileged scheduler the environment, just reset."""
+        if hasattr(self.scheduler, "watch"):
+            self.scheduler.watch(env)
+
+    def label(self, view: ProcessView) -> tuple[Label, Decision]:
+        """Probability of each action, [n_actions], 0 where illegal; and what the teacher would do."""
+        if self._temperature == 0:
+            decision: Decision = self.scheduler.schedule(view)
+            return self._certain(decision), decision
+        worth, decision = self.scheduler.advise(view)
+        if not isinstance(decision, Assignment):
+            return self._certain(decision), decision
+        logits = np.full(self._codec.n_actions, -np.inf)
+        for node, layer in np.argwhere(worth > -np.inf).tolist():
+            action = self._codec.encode(Assignment(node, layer))
+            logits[action] = max(logits[action], worth[node, layer])
+        logits[self._codec.finish] = 0.0
+        likely = np.exp((logits - logits.max()) / self._temperature)
+        return likely / likely.sum(), decision
+
+    def follow(self, view: ProcessView, decision: Decision) -> None:
+        """Tell the teacher what was decided instead."""
+        if hasattr(self.scheduler, "follow"):
+            self.scheduler.follow(view, decision)
+
+    def _certain(self, decision: Decision) -> Label:
+        label = np.zeros(self._codec.n_actions)
+        label[self._codec.encode(decision)] = 1.0
+        return label
+
+
+def check_teacher(spec: str, scenario: Scenario, privileged: bool) -> Scheduler:
+    """Whether it can teach in a scenario.
+
+    Args:
+        spec: of a scheduler.
+        scenario: what is to be scheduled.
+        privileged: whether one that knows what none can know may teach: its pupil will not know it.
+
+    Raises:
+        SnakegymError: there is no such scheduler, or it is privileged.
+    """
+    if is_privileged(spec) and not privileged:
+        raise SnakegymError(
+            f"--imitate: found '{spec}', which knows what no scheduler can, so that a policy cannot do as it "
+            "does; expected a scheduler that decides from what is known (lookahead, milp), or "
+            "--imitate-privileged"
+        )
+    return make_scheduler(spec, scenario)
