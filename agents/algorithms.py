@@ -32,6 +32,7 @@ from snakegym.agents.hyperparameters import (
     Spell,
     resolve,
 )
+from snakegym.agents.kickstart import KickstartedPPO
 from snakegym.agents.policy import MaskablePairwisePolicy, PairwisePolicy
 from snakegym.errors import SnakegymError
 from snakegym.plugins import load_plugin
@@ -103,7 +104,11 @@ def settings_of(name: str, n_envs: int, given: Mapping[str, Any], spell: Spell =
 
 
 def make_algorithm(
-    name: str, env: Env[Any, Any] | VecEnv, seed: int, hyperparameters: Mapping[str, Any] | None = None
+    name: str,
+    env: Env[Any, Any] | VecEnv,
+    seed: int,
+    hyperparameters: Mapping[str, Any] | None = None,
+    kickstarted: bool = False,
 ) -> BaseAlgorithm:
     """A fresh algorithm on the CPU, ready for `learn`.
 
@@ -112,11 +117,12 @@ def make_algorithm(
         env: One environment, or SB3's vector of several.
         seed: Seeds initialisation, sampling and the environments.
         hyperparameters: What shall differ from the defaults; see `Hyperparameters`.
+        kickstarted: MaskablePPO that can be pulled towards another policy: see `kickstart`.
 
     Raises:
         SnakegymError: unknown name or hyperparameter, or values that are out of bounds or do not go together.
     """
-    cls: Any = algorithm_class(name)
+    cls: Any = KickstartedPPO if kickstarted else algorithm_class(name)
     masked, n_envs = takes_masks(name), env.num_envs if isinstance(env, VecEnv) else 1
     try:
         settings = settings_of(name, n_envs, hyperparameters or {})

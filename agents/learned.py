@@ -142,7 +142,7 @@ def _warn(message: str) -> None:
 
 def _load_policy(path: Path, config: RunConfig, space: spaces.Dict, n_actions: int) -> Any:
     """The policy alone, with the weights of the checkpoint."""
-    policy = _build_policy(config.ppo, config.masked, space, n_actions)
+    policy = build_policy(config.ppo, config.masked, space, n_actions)
     expected = policy.state_dict()
     with open_checkpoint(path) as checkpoint:
         check_stamp(checkpoint, config.algo)
@@ -152,7 +152,8 @@ def _load_policy(path: Path, config: RunConfig, space: spaces.Dict, n_actions: i
     return policy
 
 
-def _build_policy(network: Network, masked: bool, space: spaces.Dict, n_actions: int) -> Any:
+def build_policy(network: Network, masked: bool, space: spaces.Dict, n_actions: int) -> Any:
+    """A fresh policy for so many actions and such observations; no generator is left another."""
     cls: Any = POLICIES[network.policy, masked]
     with torch.random.fork_rng(devices=[]):  # initial weights are drawn before they are replaced
         return cls(space, spaces.Discrete(n_actions), lambda _: 0.0, **policy_arguments(network.model_dump()))
