@@ -89,17 +89,23 @@ def document_of(config: Any) -> dict[str, Any]:
     return found
 
 
-def config_file(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
-    """The file that `--config` names, and the other words. Raises SnakegymError if it names none."""
+def taken_out(
+    arguments: Sequence[str], option: str = "--config", expected: str = "a .yaml file"
+) -> tuple[str | None, list[str]]:
+    """What stands behind an option, if it is there, and the other words.
+
+    Raises:
+        SnakegymError: nothing stands behind it, where `expected` should.
+    """
     words = list(arguments)
     for place, word in enumerate(words):
         if word == "--":
             break
-        if word == "--config":
+        if word == option:
             if place + 1 == len(words):
-                raise SnakegymError("--config: found nothing behind it, expected a .yaml file")
+                raise SnakegymError(f"{option}: found nothing behind it, expected {expected}")
             return words[place + 1], words[:place] + words[place + 2 :]
-        if word.startswith("--config="):
+        if word.startswith(f"{option}="):
             return word.partition("=")[2], words[:place] + words[place + 1 :]
     return None, words
 

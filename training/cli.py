@@ -19,9 +19,9 @@ from snakegym.files import read_text, user_path
 from snakegym.training.arguments import (
     SECTIONS,
     as_we_write,
-    config_file,
     from_document,
     kinds_of,
+    taken_out,
     value_of,
 )
 from snakegym.training.benchmark.config import BenchmarkConfig
@@ -31,6 +31,7 @@ from snakegym.training.explain.config import ExplainConfig
 from snakegym.training.fit.config import FitConfig
 from snakegym.training.frameworks.config import CompareConfig
 from snakegym.training.learn.config import TrainConfig
+from snakegym.training.learn.presets import in_preset, presets
 from snakegym.training.learn.zoo import is_zoo, options_of
 from snakegym.training.play.config import PlayConfig
 from snakegym.training.repeated import refuse_repeated
@@ -196,9 +197,15 @@ def parse(argv: Sequence[str]) -> Command:
     for words in (list(argv[:2]), list(argv[:1])):
         command = COMMANDS.get(" ".join(words))
         if command is not None:
-            file, options = config_file(argv[len(words) :])
-            said = [] if file is None else in_file(file, command, options)
-            argv = [*words, *as_we_write([*said, *options], command)]
+            file, options = taken_out(argv[len(words) :])
+            preset, options = (
+                taken_out(options, "--preset", presets()) if command is TrainConfig else (None, options)
+            )
+            if file is not None:
+                options = [*in_file(file, command, options), *options]
+            if preset is not None:
+                options = [*in_preset(preset, options), *options]
+            argv = [*words, *as_we_write(options, command)]
             break
     with one_line(file):
         parsed = tyro.cli(

@@ -11,6 +11,7 @@ import tyro
 from snakegym.agents.hyperparameters import Hyperparameters, check
 from snakegym.errors import SnakegymError
 from snakegym.scenario import LayerOrder
+from snakegym.training.learn.imitation.config import Imitation
 from snakegym.training.options import Folder, Text, at_least_one, not_negative, said_default
 from snakegym.training.tracking.options import Labels, WandbMode, tracker_names
 
@@ -32,6 +33,9 @@ class TrainConfig:
     own metrics), learning_curve.png, model_card.md and wandb/; and for scripts made for Stable-Baselines3 and
     its Zoo evaluations.npz, 0.monitor.csv, best_model.zip, config.yml and command.txt. `snakegym evaluate
     --scheduler FOLDER` uses the best one. Checkpoints are read without running anything that is in them.
+
+    `--preset reference` stands for the options that the reference policy is made with: it imitates a planner,
+    then improves on it. Those on the command line, or in a file for --config, count more.
     """
 
     out: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint=said_default)] = None
@@ -79,6 +83,8 @@ class TrainConfig:
     """Weights & Biases; auto: as WANDB_MODE says, else online if you are logged in, else offline."""
     labels: Annotated[Labels, tyro.conf.arg(name="")] = field(default_factory=Labels)
     """How the run is labelled there."""
+    imitation: Annotated[Imitation, tyro.conf.arg(name="")] = field(default_factory=Imitation)
+    """Learning from a planner first."""
     ppo: Annotated[Hyperparameters, tyro.conf.arg(name="")] = field(default_factory=Hyperparameters)
     """Hyperparameters."""
 
@@ -108,4 +114,5 @@ class TrainConfig:
             limit = f"{spelled('n_envs')}, {self.n_envs}"
             raise SnakegymError(f"{spelled('workers')}: found {self.workers}, expected at most {limit}")
         not_negative(seed=self.seed)
+        self.imitation.validate(spelled)
         check(self.ppo.given(), spelled)

@@ -25,6 +25,7 @@ from snakegym.errors import SnakegymError
 from snakegym.training.learn.callbacks import LastMetrics, Listener, RunRecorder, check_finite
 from snakegym.training.learn.checkpoints import Row, TrainingState, load_checkpoint, read_state, restore_scale
 from snakegym.training.learn.config import TrainConfig
+from snakegym.training.learn.imitate import check_imitation, imitate, is_pulled
 from snakegym.training.learn.keepsakes import CARD, log_keepsakes, model_card
 from snakegym.training.learn.logged import flat_config
 from snakegym.training.learn.naming import given_id, placed, run_name
@@ -98,16 +99,19 @@ def train(config: TrainConfig, listener: Listener = lambda metrics, timesteps: T
     settings = env_settings(config)
     validation = make_members(min(config.eval_episodes, MOST_MEMBERS), split="validation", **settings)
     described = describe(config, validation[0])
+    check_imitation(config, validation[0], described)
     before = check_folder(config, described)
     (example,) = make_members(1, split="train", **settings)
     with closing(_collector(config, settings)) as env:
         seen = scaled(env, described["ppo"])
-        model = make_algorithm(config.algo, seen, derive_seed(config.seed, "learner"), described["ppo"])
+        seed, pulled = derive_seed(config.seed, "learner"), is_pulled(config)
+        model = make_algorithm(config.algo, seen, seed, described["ppo"], pulled)
         runfolder.make_folder(config.folder)
         with runfolder.locked(config.folder):
             run = _begin(config, described, before, model, listener)
             write_request(config.folder, config, described["ppo"])
             write_manifest(config.folder, example, validation[0])
+            imitate(config, described, settings, example, model)
             validator = Validator(validation, config.eval_episodes, config.seed, described["masked"])
             _learn(run, validator)
     _report(run)

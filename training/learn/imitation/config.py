@@ -1,0 +1,70 @@
+"""Options of `snakegym train` about learning from a planner first. Nothing heavy is imported here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+
+from snakegym.errors import SnakegymError
+from snakegym.training.options import Text
+
+MOST_STATES = 10**7
+
+
+@dataclass(frozen=True)
+class Imitation:
+    """How a policy learns from a planner before it learns by itself; only with --imitate."""
+
+    imitate: Text = None
+    """Scheduler to learn from first: lookahead teaches what every hop is worth to it, others (milp) what they
+    would do. Then reinforcement learning goes on from there."""
+    imitate_states: int = 30_000
+    """Decisions to collect, over all scenarios together; rounded up to whole batches of episodes."""
+    imitate_noise: float = 0.2
+    """Probability of a random hop while they are collected, in every second episode: what the teacher does
+    after mistakes is learned, too."""
+    imitate_temperature: float = 0.05
+    """Of the teacher's softmax, in reward units: a hop worth that much less is e times less likely. 0: its
+    choice alone is taught."""
+    imitate_epochs: int = 20
+    """Passes over them at most; fewer where episodes kept aside are predicted no better any more."""
+    imitate_learning_rate: float = 1e-3
+    """Step size at the first pass; falls to 0 over all of them."""
+    imitate_privileged: bool = False
+    """Allow a teacher that knows what no scheduler can (clairvoyant, oracle-gain)."""
+    pull: float = 0.5
+    """Weight, at the first step of reinforcement learning, of the divergence from what was cloned."""
+    pull_share: float = 0.5
+    """Share of --timesteps over which that falls to 0."""
+
+    @property
+    def teacher(self) -> str | None:
+        """Whom to learn from; None: nobody."""
+        return self.imitate
+
+    def validate(self, spell: Callable[[str], str]) -> None:
+        """Raise SnakegymError for the first option whose value is impossible."""
+        if self.imitate is None:
+            self._check_unused(spell)
+        for name, least, most in (
+            ("imitate_states", 1, MOST_STATES),
+            ("imitate_noise", 0, 1),
+            ("imitate_temperature", 0, 1000),
+            ("imitate_epochs", 1, 10_000),
+            ("imitate_learning_rate", 1e-9, 1),
+            ("pull", 0, 1000),
+            ("pull_share", 0, 1),
+        ):
+            value = getattr(self, name)
+            if not math.isfinite(value) or not least <= value <= most:
+                raise SnakegymError(
+                    f"{spell(name)}: found {value}, expected a number from {least:g} to {most:,}"
+                )
+
+    def _check_unused(self, spell: Callable[[str], str]) -> None:
+        for field in fields(self):
+            if getattr(self, field.name) != field.default:
+                raise SnakegymError(
+                    f"{spell(field.name)}: of no use without {spell('imitate')}, the scheduler to learn from"
+                )

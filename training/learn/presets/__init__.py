@@ -1,0 +1,31 @@
+"""Options of whole trainings by name: `snakegym train --preset NAME`, files as for `--config`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import resources
+
+from snakegym.documents import parse_yaml
+from snakegym.errors import SnakegymError
+from snakegym.training.arguments import from_document
+from snakegym.training.learn.config import TrainConfig
+
+SUFFIX = ".yaml"
+
+
+def presets() -> str:
+    """The names of all that there are, parted by commas."""
+    files = (file.name for file in resources.files(__name__).iterdir())
+    return ", ".join(sorted(name.removesuffix(SUFFIX) for name in files if name.endswith(SUFFIX)))
+
+
+def in_preset(name: str, given: Sequence[str]) -> list[str]:
+    """The words of a command line that a preset stands for, but for options that are given otherwise.
+
+    Raises:
+        SnakegymError: there is none of that name.
+    """
+    if name not in presets().split(", "):
+        raise SnakegymError(f"--preset: found {name!r:.80}, expected one of {presets()}")
+    text = (resources.files(__name__) / f"{name}{SUFFIX}").read_text(encoding="utf-8")
+    return from_document(parse_yaml(text, f"preset '{name}'"), f"preset '{name}'", TrainConfig, given)
