@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,9 @@ from snakegym.errors import SnakegymError
 from snakegym.training.learn.checkpoints import TrainingState, save_checkpoint
 from snakegym.training.learn.config import TrainConfig
 from snakegym.training.learn.imitation.clone import COLUMNS, Lesson, Row, clone, of_the_same_weights
-from snakegym.training.learn.imitation.collect import Player, collect
-from snakegym.training.learn.imitation.states import States
+from snakegym.training.learn.imitation.collect import collect
+from snakegym.training.learn.imitation.play import Pilot, Player
+from snakegym.training.learn.imitation.states import States, joined
 from snakegym.training.runs.folder import make_folder, to_csv, write_text
 from snakegym.training.runs.progress import progress
 from snakegym.training.runs.seeding import derive_seed
@@ -83,19 +85,22 @@ def imitate(
         SnakegymError: a file cannot be written, or is damaged; a worker died.
         KeyboardInterrupt: with a line that says how to go on.
     """
-    if config.imitation.teacher is None:
+    begun, pulled = model.num_timesteps > 0, isinstance(model, KickstartedPPO)
+    if config.imitation.teacher is None or (begun and not pulled):
         return
     folder = config.folder / FOLDER
     make_folder(folder)
     path = folder / CLONED
     if not path.is_file():
+        if begun:
+            raise SnakegymError(f"{path}: not found, expected what the run began as, and is pulled towards")
         try:
             _make(config, described, settings, env, model, folder)
         except KeyboardInterrupt:
             hint = "what was collected is kept, the same command with --resume goes on from it"
             raise KeyboardInterrupt(f"{config.folder}: {hint}") from None
     weights = _read(path, model, config.algo)
-    if model.num_timesteps == 0:
+    if not begun:
         model.policy.load_state_dict(weights)
     if isinstance(model, KickstartedPPO):
         model.begin_from(Pull(config.imitation.pull, config.imitation.pull_share), weights)
@@ -119,15 +124,24 @@ def _make(
         gamma=ppo.get("gamma", 1.0),
         seed=config.seed,
     )
-    found = collect(player, options.imitate_states, config.workers, folder)
-    rows = _cloned(config, described, env, model, found)
+    network, masked = Network.model_validate(ppo), bool(described["masked"])
+    found: list[States] = []
+    rows: list[Row] = []
+    for turn in range(options.imitate_rounds):
+        if turn:
+            weights = {name: tensor.clone() for name, tensor in model.policy.state_dict().items()}
+            player = replace(player, turn=turn, pilot=Pilot(network, masked, weights), _tables={})
+        new = collect(player, -(-options.imitate_states // options.imitate_rounds), config.workers, folder)
+        found = [joined(pair) for pair in zip(found, new, strict=True)] if turn else new
+        rows += [{"round": turn, **row} for row in _cloned(config, described, env, model, found)]
     write_text(folder / TABLE, to_csv(rows, COLUMNS))
     save_checkpoint(folder / CLONED, model, TrainingState(algo=config.algo))
-    before, after = rows[0], min(rows, key=lambda row: row["loss"])
+    last = [row for row in rows if row["round"] == rows[-1]["round"]]
+    before, after = rows[0], min(last, key=lambda row: row["loss"])
     print(
-        f"cloned {options.teacher} from {sum(map(len, found)):,} decisions in {len(rows) - 1} passes; on "
-        f"episodes kept aside: agreement {before['agreement']:.1%} before, {after['agreement']:.1%} after, "
-        f"divergence {before['loss']:.2f} and {after['loss']:.2f}",
+        f"cloned {options.teacher} from {sum(map(len, found)):,} decisions; on episodes kept aside: "
+        f"agreement {before['agreement']:.1%} before, {after['agreement']:.1%} after, divergence "
+        f"{before['loss']:.2f} and {after['loss']:.2f}",
         file=sys.stderr,
     )
 

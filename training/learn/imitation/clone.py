@@ -26,7 +26,7 @@ VALUE = 0.25
 """Weight of the critic's error, as a share of the returns' variance."""
 LARGEST_NORM = 1.0
 """Longer gradients are cut to this length."""
-COLUMNS = ("epoch", "train_loss", "loss", "agreement", "value_error")
+COLUMNS = ("round", "epoch", "train_loss", "loss", "agreement", "value_error")
 """Of clone.csv. The losses: divergence (nats) of the policy's choice from the teacher's, in training and on
 the episodes kept aside; there too the share of decisions in which both would do the same, and the root of the
 mean squared error of predicted values, in reward units."""

@@ -21,9 +21,12 @@ class Imitation:
     would do. Then reinforcement learning goes on from there."""
     imitate_states: int = 30_000
     """Decisions to collect, over all scenarios together; rounded up to whole batches of episodes."""
+    imitate_rounds: int = 2
+    """Rounds in which they are collected. In the first the teacher plays; in each later one the policy that
+    was cloned so far, and the teacher says what it would have done."""
     imitate_noise: float = 0.2
-    """Probability of a random hop while they are collected, in every second episode: what the teacher does
-    after mistakes is learned, too."""
+    """Probability of a random hop in the first round, in every second episode: what the teacher does after
+    mistakes is learned, too."""
     imitate_temperature: float = 0.05
     """Of the teacher's softmax, in reward units: a hop worth that much less is e times less likely. 0: its
     choice alone is taught."""
@@ -49,6 +52,7 @@ class Imitation:
             self._check_unused(spell)
         for name, least, most in (
             ("imitate_states", 1, MOST_STATES),
+            ("imitate_rounds", 1, 100),
             ("imitate_noise", 0, 1),
             ("imitate_temperature", 0, 1000),
             ("imitate_epochs", 1, 10_000),

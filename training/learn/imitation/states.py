@@ -37,7 +37,7 @@ class States:
     returns: Array
     """Float32 [S]: discounted rewards until the end of the episode."""
     valued: Array
-    """Bool [S]: whether these are the teacher's own: nothing random was done from there on."""
+    """Bool [S]: whether these tell what the state is worth: nothing random was thrown in from there on."""
     episode: Array
     """Int32 [S]: which of the episodes of its scenario it is of."""
 

@@ -5,18 +5,25 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from snakegym.agents.learned import build_policy
+from snakegym.agents.trained import Network
+from snakegym.envs.features.process import PROCESS_FEATURES
 from snakegym.envs.problems import scenarios_of
-from snakegym.training.learn.imitation.collect import EPISODES, Batch, Player, collect
+from snakegym.envs.serpentine import SerpentineEnv
+from snakegym.training.learn.imitation.collect import collect
+from snakegym.training.learn.imitation.play import EPISODES, Batch, Pilot, Player
 from snakegym.training.learn.imitation.states import States, load_states
 
 Run = Callable[..., tuple[int, str, str]]
 Rows = Callable[..., list[dict[str, str]]]
-OPTIONS = {"imitate": "lookahead", "imitate_states": 60, "imitate_epochs": 3}
+OPTIONS = {"imitate": "lookahead", "imitate_states": 60, "imitate_rounds": 1, "imitate_epochs": 3}
 
 
 @pytest.fixture
@@ -105,7 +112,13 @@ def test_a_damaged_file_is_collected_again_and_a_damaged_clone_refused(imitate: 
     assert status == 2
     assert "clone.zip" in err
     (run / "imitation" / "clone.zip").unlink()
-    states = run / "imitation" / "states-00-00000.npz"
+    status, _, err = imitate("--resume", timesteps=64)
+    assert status == 2, "what has learned cannot be pulled towards another clone"
+    assert "clone.zip" in err
+    shutil.rmtree(run / "checkpoints")
+    for name in ("best.zip", "progress.csv"):
+        (run / name).unlink()
+    states = run / "imitation" / "states-0-00-00000.npz"
     whole = states.read_bytes()
     states.write_bytes(whole[: len(whole) // 2])
     status, _, err = imitate("--resume", timesteps=64)
@@ -113,10 +126,13 @@ def test_a_damaged_file_is_collected_again_and_a_damaged_clone_refused(imitate: 
     assert len(states.read_bytes()) == len(whole)
 
 
-def test_several_scenarios_of_different_sizes(imitate: Run, tmp_path: Path, tiny: str, brief: str) -> None:
+def test_several_scenarios_of_different_sizes_in_two_rounds(
+    imitate: Run, tmp_path: Path, tiny: str, brief: str, rows: Rows
+) -> None:
     several = f"{tiny},{brief}"
-    status, _, err = imitate(scenario=several)
+    status, _, err = imitate(scenario=several, imitate_rounds=2)
     assert status == 0, err
+    assert {row["round"] for row in rows(tmp_path / "run", "imitation/clone.csv")} == {"0", "1"}
     sizes = {load_states(path).mask.shape[1] for path in (tmp_path / "run" / "imitation").glob("*.npz")}
     assert sizes == {3 * 7 + 2, 2 * 4 + 2}
     shutil.rmtree(tmp_path / "run")
@@ -155,6 +171,21 @@ def test_noise_is_what_was_asked_for(player: Player) -> None:
     assert quiet(Batch(0, 0), lambda n: None).valued.all()
 
 
+def test_a_pilot_plays_and_the_teacher_says_what_it_would_have_done(player: Player, tiny: str) -> None:
+    env = SerpentineEnv(tiny)
+    network = Network(policy="pairwise", width=4)
+    policy = build_policy(network, True, env.observation_space, env.codec.n_actions)
+    with torch.no_grad():
+        policy.action_net.finish.bias.fill_(0.0)
+        policy.action_net.wait.bias.fill_(30.0)  # it waits, whatever happens
+    pilot = Pilot(network, True, policy.state_dict())
+    states = replace(player, turn=1, pilot=pilot, _tables={})(Batch(0, 0), lambda n: None)
+    assert states.valued.all()
+    assert (states.label[:, env.codec.wait] == 0).any(), "which no planner would"
+    hops = states.process[:, PROCESS_FEATURES.index("hops_spent")]
+    assert not hops.any()
+
+
 @pytest.mark.parametrize(
     ("changed", "named"),
     [
@@ -162,6 +193,7 @@ def test_noise_is_what_was_asked_for(player: Player) -> None:
         ({"imitate": "clairvoyant"}, "--imitate-privileged"),
         ({"imitate_states": 0}, "--imitate-states"),
         ({"imitate_noise": 1.5}, "--imitate-noise"),
+        ({"imitate_rounds": 0}, "--imitate-rounds"),
         ({"imitate_temperature": -1}, "--imitate-temperature"),
         ({"pull": float("nan")}, "--pull"),
         ({"algo": "ppo"}, "--pull"),
