@@ -8,6 +8,7 @@ import numpy as np
 
 from snakegym.agents.evolutionary.genes import Genome
 from snakegym.agents.evolutionary.library import evolve
+from snakegym.agents.planning.calibration import CalibratedGain
 from snakegym.agents.planning.endings import wait_or_finish
 from snakegym.agents.planning.forecasts import load_forecast
 from snakegym.agents.planning.gain import GainModel, load_gain
@@ -41,21 +42,24 @@ class EvolutionaryScheduler:
     def __init__(
         self, scenario: Scenario, gains: GainModel | None = None, outlook: Outlook | None = None
     ) -> None:
-        self._gains = gains or load_gain(scenario)
+        self._gains = CalibratedGain(gains or load_gain(scenario))
         self._outlook = outlook or ForecastOutlook(load_forecast(scenario))
         self.reset(0)
 
     def reset(self, seed: int) -> None:
-        """Seed the draws."""
+        """Seed the draws and forget how gains came true."""
         self._rng = np.random.default_rng(seed)
+        self._gains.reset()
 
     def schedule(self, view: ProcessView) -> Decision:
         """The first hop of the best plan."""
+        self._gains.observe(view)
         state = PlanState.of(view)
-        plan = self.plan(state)
+        plan, gain = self.plan(state), promise(state, self._gains, self._outlook).gain[0]
         if plan:
+            self._gains.promise(view, float(gain[plan[0].node, plan[0].layer]))
             return plan[0]
-        return wait_or_finish(view, view.objective.gain * promise(state, self._gains, self._outlook).gain[0])
+        return wait_or_finish(view, view.objective.gain * gain)
 
     def plan(self, state: PlanState) -> Hops:
         """The best plan that is found from a state (B = 1), stopped where it is worth most."""

@@ -134,6 +134,19 @@ def test_a_rule_that_stops_chooses_as_the_rule_and_ends_as_greedy(view: ProcessV
     assert ended == 2
 
 
+@pytest.mark.parametrize("name", ["greedy", "lookahead", "milp", "evolutionary"])
+def test_planners_end_where_what_they_expect_never_comes(view: ProcessView, name: str) -> None:
+    scheduler = make_scheduler(name, SCENARIO)
+    scheduler.reset(0)
+    made = 0
+    while made < 40:
+        choice = scheduler.schedule(replace(view, hops=made, recent_gains=(0.0,) * min(made, 1)))
+        if choice is FINISH:
+            break
+        made += 1
+    assert 1 < made < 40
+
+
 PLANNERS = pytest.mark.parametrize("name", ["greedy", "lookahead", "milp", "milp-sequential"])
 
 
