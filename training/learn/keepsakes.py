@@ -72,6 +72,13 @@ def _log_episode(tracker: Tracker, record: EpisodeRecord, film: Path, env: Serpe
 def model_card(described: dict[str, Any], state: TrainingState, folder: Path) -> str:
     """What somebody who finds the model has to know of it, as Markdown."""
     scenario, settings = described["scenario"], described["ppo"]
+    imitation, pairwise = described["imitation"], settings["policy"] == "pairwise"
+    began = ""
+    if imitation["imitate"] is not None:
+        began = (
+            f"; began as a clone of {imitation['imitate']}, from {imitation['imitate_states']:,} decisions"
+        )
+    others = "its weights fit others, of which they have seen nothing" if pairwise else "it fits no others"
     versions = ", ".join(f"{name} {version}" for name, version in described["versions"].items())
     score = "not evaluated yet" if state.best_score is None else f"{state.best_score:.3f}"
     lines = [
@@ -82,8 +89,8 @@ def model_card(described: dict[str, Any], state: TrainingState, folder: Path) ->
         f"- scenario: {scenario['name']}: {scenario['summary']}",
         f"- mean return on {described['eval_episodes']} validation episodes: {score}, after "
         f"{state.best_timesteps:,} of {state.timesteps:,} steps; chosen by it, so too good by a little",
-        f"- seed {described['seed']}, run {described['run_id']}, {described['n_envs']} environments",
-        f"- sizes: {', '.join(f'{n} {what}' for what, n in described['sizes'].items())}; it fits no others",
+        f"- seed {described['seed']}, run {described['run_id']}, {described['n_envs']} environments{began}",
+        f"- sizes: {', '.join(f'{n} {what}' for what, n in described['sizes'].items())}; {others}",
         f"- made with {versions}",
         "",
         "| hyperparameter | value |",

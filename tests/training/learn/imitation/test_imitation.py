@@ -66,6 +66,7 @@ def test_a_run_begins_as_the_clone_of_its_teacher(imitate: Run, tmp_path: Path, 
     assert best["loss"] < 0.5 * table[0]["loss"]
     config = json.loads((run / "config.json").read_text())
     assert config["imitation"]["imitate"] == "lookahead"
+    assert "clone of lookahead" in (run / "model_card.md").read_text()
     assert rows(run)[0]["timesteps"] == "0", "the clone is evaluated, before it learns anything else"
     pulls = [float(row["train/pull"]) for row in rows(run, "learner.csv") if row["train/pull"]]
     assert pulls == sorted(pulls, reverse=True)
