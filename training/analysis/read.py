@@ -14,6 +14,7 @@ from snakegym.envs.reward import TERMS
 from snakegym.errors import SnakegymError
 from snakegym.training.analysis.groups import Records, Training
 from snakegym.training.episodes.play import Amount, Count, EpisodeRecord, Share
+from snakegym.training.episodes.terrain import Terrain, TerrainRecord
 from snakegym.training.runs.folder import first_difference, first_fault, read_json
 from snakegym.training.runs.manifest import MANIFEST, read_manifest
 
@@ -79,6 +80,7 @@ class _Document(_Part):
     trained: dict[str, Training] = {}
     weights: dict[str, str] = {}
     baseline: str | None = None
+    terrain: TerrainRecord
     episodes: dict[str, list[EpisodeRecord]]
 
 
@@ -98,6 +100,8 @@ class Evaluation:
     trained: Mapping[str, Training]
     weights: Mapping[str, str]
     """SHA-256 of the weights of those that were trained."""
+    terrain: Terrain
+    """Of the first episode."""
     traces: Sequence[Mapping[str, Any]]
     """Which ones the episodes were drawn from; empty if that was not recorded."""
     baseline: str | None
@@ -131,6 +135,7 @@ def read_evaluation(folder: Path) -> Evaluation:
         records=_records(document, path),
         trained=document.trained,
         weights=document.weights,
+        terrain=_terrain(document, path),
         traces=[trace.model_dump() for trace in traces],
         baseline=document.baseline if document.baseline in document.request.scheduler else None,
     )
@@ -178,6 +183,24 @@ def _agree(one: Records, other: Records) -> bool:
 def _path(*parts: object) -> str:
     """Of a field, in one line."""
     return " ".join(".".join(map(str, parts)).split())
+
+
+def _terrain(document: _Document, path: Path) -> Terrain:
+    """That of the first episode. Raises SnakegymError if it is none, or no place for the hops."""
+    try:
+        terrain = Terrain.read(document.terrain)
+    except ValueError as error:
+        raise SnakegymError(f"{path}: field 'terrain': found {error}") from None
+    bounds = {"node": terrain.n_nodes, "layer": terrain.n_middle}
+    for spec in document.request.scheduler:
+        for i, hop in enumerate(document.episodes[spec][0]["trace"]):
+            for key, most in bounds.items():
+                if hop[key] >= most:  # type: ignore[literal-required]
+                    field = _path("episodes", spec, 0, "trace", i, key)
+                    raise SnakegymError(
+                        f"{path}: field '{field}': found {hop[key]}, expected less than {most}"  # type: ignore[literal-required]
+                    )
+    return terrain
 
 
 def _records(document: _Document, path: Path) -> Records:

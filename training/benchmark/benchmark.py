@@ -25,7 +25,7 @@ from snakegym.training.benchmark.results import FILES, report
 from snakegym.training.benchmark.scenes import BenchmarkResult, Scene, analyse_all
 from snakegym.training.benchmark.schedulers import Entrant, entrant_of, find_entrants
 from snakegym.training.evaluate.config import EvaluateConfig
-from snakegym.training.evaluate.stage import content_of, open_env
+from snakegym.training.evaluate.stage import content_of, open_env, terrain_of
 from snakegym.training.runs import folder as runfolder
 from snakegym.training.runs.conventions import REQUEST_FILES, write_request
 from snakegym.training.runs.versions import code_digest
@@ -198,6 +198,7 @@ def _scene(config: BenchmarkConfig, ground: Ground, store: Store) -> Scene:
         records=records,
         trained=trainings(ground.specs),
         weights={spec: digest for spec, digest in store.contents.items()},
+        terrain=terrain_of(ground.env, config.seed),
         traces=ground.env.service.library.manifest(),
         baseline=None,
     )

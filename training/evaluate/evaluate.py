@@ -13,10 +13,10 @@ from snakegym import __version__
 from snakegym.envs.serpentine import SerpentineEnv
 from snakegym.training.analysis.groups import Records, trainings
 from snakegym.training.analysis.summary import Analysis, analyse
-from snakegym.training.episodes.play import EpisodeRecord, episode_seed
+from snakegym.training.episodes.play import EpisodeRecord
 from snakegym.training.evaluate import results
 from snakegym.training.evaluate.config import EvaluateConfig
-from snakegym.training.evaluate.stage import Stage, content_of
+from snakegym.training.evaluate.stage import Stage, content_of, terrain_of
 from snakegym.training.evaluate.tracked import TRACKED, log_evaluation
 from snakegym.training.runs import folder as runfolder
 from snakegym.training.runs.conventions import REQUEST_FILES, write_request
@@ -77,9 +77,9 @@ def evaluate(config: EvaluateConfig) -> EvaluationResult:
         title = (
             f"{config.episodes} {config.split} episodes of scenario '{env.scenario.name}', seed {config.seed}"
         )
-        files = results.write_files(config.out, header, records, analysis)
-        env.reset(seed=episode_seed(config.seed, 0))
-        files += results.write_pictures(config.out, analysis, env.view())
+        terrain = terrain_of(env, config.seed)
+        files = results.write_files(config.out, header, records, analysis, terrain)
+        files += results.write_pictures(config.out, analysis, terrain)
         (config.out / PARTIAL).unlink(missing_ok=True)
     results.print_evaluation(title, analysis)
     log_evaluation(config, title, header, records, analysis, files)

@@ -8,12 +8,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from snakegym.control.view import ProcessView
 from snakegym.envs.reward import TERMS
 from snakegym.training.analysis.groups import Records, flat
 from snakegym.training.analysis.intervals import Estimate
 from snakegym.training.analysis.summary import MEASURES, Analysis
 from snakegym.training.episodes.play import EpisodeRecord
+from snakegym.training.episodes.terrain import Terrain
 from snakegym.training.runs.folder import to_csv, write_text
 from snakegym.training.show.evaluation import evaluation_tables
 from snakegym.training.show.tables import console, print_tables
@@ -30,30 +30,32 @@ CSV_COLUMNS = (
 )
 
 
-def write_files(folder: Path, header: Mapping[str, Any], records: Records, analysis: Analysis) -> list[str]:
+def write_files(
+    folder: Path, header: Mapping[str, Any], records: Records, analysis: Analysis, terrain: Terrain
+) -> list[str]:
     """Write the numbers; the names of the files."""
     write_text(folder / "evaluation.csv", as_csv(records))
-    write_text(folder / "evaluation.json", as_json(header, records, analysis))
+    write_text(folder / "evaluation.json", as_json(header, records, analysis, terrain))
     return ["evaluation.json", "evaluation.csv"]
 
 
-def write_pictures(folder: Path, analysis: Analysis, first: ProcessView) -> list[str]:
+def write_pictures(folder: Path, analysis: Analysis, terrain: Terrain) -> list[str]:
     """Draw everything; the names of the files.
 
     Args:
         folder: for them.
         analysis: with the records.
-        first: what the first episode begins with.
+        terrain: of the first episode.
     """
     from snakegym.training.show import plots
     from snakegym.training.show.figures import save
-    from snakegym.training.show.gantt import Terrain, gantt
+    from snakegym.training.show.gantt import gantt
 
     records = flat(analysis.groups)
     figures = {
         "accuracy.png": plots.accuracy_over_time(records),
         "costs.png": plots.cost_breakdown(records),
-        "gantt.png": gantt(records, first.n_nodes, first.n_middle, Terrain.of(first)),
+        "gantt.png": gantt(records, terrain),
         "returns.png": plots.returns(records, {k: v["total_reward"] for k, v in analysis.summary.items()}),
     }
     for name, figure in figures.items():
@@ -66,7 +68,7 @@ def print_evaluation(title: str, analysis: Analysis) -> None:
     print_tables(console(), evaluation_tables(title, analysis))
 
 
-def as_json(header: Mapping[str, Any], records: Records, analysis: Analysis) -> str:
+def as_json(header: Mapping[str, Any], records: Records, analysis: Analysis, terrain: Terrain) -> str:
     """Content of evaluation.json: nothing in it depends on when and where it was made."""
     data = {
         **header,
@@ -76,6 +78,7 @@ def as_json(header: Mapping[str, Any], records: Records, analysis: Analysis) -> 
         "probability_of_improvement": plain(analysis.improvement),
         "target": analysis.target,
         "time_to_target": {label: asdict(t) for label, t in analysis.time_to_target.items()},
+        "terrain": terrain.record(),
         "episodes": records,
     }
     return json.dumps(data, indent=1, sort_keys=True, allow_nan=False) + "\n"

@@ -13,6 +13,7 @@ from snakegym.agents.registry import list_schedulers, make_scheduler
 from snakegym.envs.serpentine import SerpentineEnv
 from snakegym.plugins import is_path
 from snakegym.training.episodes.play import EpisodeRecord, episode_seed, play_scheduler
+from snakegym.training.episodes.terrain import Terrain
 from snakegym.training.evaluate.config import EvaluateConfig
 from snakegym.training.runs.manifest import scenario_of
 from snakegym.training.runs.partial import Task
@@ -36,6 +37,12 @@ def content_of(spec: str) -> str | None:
         if spec not in list_schedulers() and file.is_file():
             return hashlib.sha256(file.read_bytes()).hexdigest()
     return None
+
+
+def terrain_of(env: SerpentineEnv, seed: int) -> Terrain:
+    """What the first episode of an evaluation begins with; `env` is left there."""
+    env.reset(seed=episode_seed(seed, 0))
+    return Terrain.of(env.view())
 
 
 class Stage:

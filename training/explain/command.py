@@ -16,7 +16,7 @@ from snakegym.envs.serpentine import SerpentineEnv
 from snakegym.training.analysis.groups import label_of, trainings
 from snakegym.training.analysis.summary import analyse
 from snakegym.training.episodes.play import EpisodeRecord, episode_seed, play_scheduler
-from snakegym.training.evaluate.stage import content_of
+from snakegym.training.evaluate.stage import content_of, terrain_of
 from snakegym.training.explain.config import ExplainConfig
 from snakegym.training.explain.disagreement import disagreement
 from snakegym.training.explain.explanation import Explained, Explanation
@@ -28,7 +28,6 @@ from snakegym.training.runs.conventions import write_request
 from snakegym.training.runs.manifest import scenario_of, write_manifest
 from snakegym.training.runs.progress import progress
 from snakegym.training.runs.seeding import derive_seed
-from snakegym.training.show.gantt import Terrain
 
 Schedulers = Mapping[str, Scheduler]
 
@@ -134,14 +133,13 @@ def _explained(
         )
         for label, specs in together.items()
     }
-    env.reset(seed=episode_seed(config.seed, 0))
     return Explanation(
         header=header,
         policies=policies,
         planned=planned,
         analysis=analysis,
         traces=env.service.library.manifest(),
-        terrain=Terrain.of(env.view()),
+        terrain=terrain_of(env, config.seed),
         prices=env.scenario.objective.prices(),
     )
 

@@ -9,10 +9,10 @@ from typing import Any
 from snakegym.control.records import FINISH, Decision
 from snakegym.training.analysis.summary import Analysis
 from snakegym.training.episodes.play import EpisodeRecord
+from snakegym.training.episodes.terrain import Terrain
 from snakegym.training.explain.disagreement import Disagreement
 from snakegym.training.explain.importance import Weight
 from snakegym.training.explain.states import QUALITIES, Played
-from snakegym.training.show.gantt import Terrain
 
 
 @dataclass(frozen=True)

@@ -109,11 +109,10 @@ def _section(
 def _figures(label: str, policy: Explained, explanation: Explanation) -> dict[str, Figure]:
     first = {label: policy.episodes[0][0].record, explanation.planner: explanation.planned[0]}
     terrain = explanation.terrain
-    n_nodes, n_middle = terrain.fits.shape
     gain = float(explanation.header["scenario"]["objective"]["gain"])
     figures = {
         "disagreement.png": pictures.disagreement(policy.disagreement),
-        "gantt.png": gantt({name: [record] for name, record in first.items()}, n_nodes, n_middle, terrain),
+        "gantt.png": gantt({name: [record] for name, record in first.items()}, terrain),
         "course.png": pictures.course(first, gain, explanation.prices),
     }
     if policy.weights:

@@ -10,12 +10,13 @@ from snakegym.agents.learned import LearnedScheduler
 from snakegym.envs.serpentine import SerpentineEnv
 from snakegym.errors import SnakegymError
 from snakegym.training.episodes.play import EpisodeRecord, episode_seed
+from snakegym.training.episodes.terrain import Terrain
 from snakegym.training.learn.checkpoints import TrainingState
 from snakegym.training.learn.logged import HOP_COLUMNS, hop_rows
 from snakegym.training.show import plots
 from snakegym.training.show.figures import save
 from snakegym.training.show.film import film_episode
-from snakegym.training.show.gantt import Terrain, gantt
+from snakegym.training.show.gantt import gantt
 from snakegym.training.tracking.tracker import Tracker
 
 FPS = 2.0
@@ -61,7 +62,7 @@ def _log_episode(tracker: Tracker, record: EpisodeRecord, film: Path, env: Serpe
     tracker.table("episode/hops", HOP_COLUMNS, hop_rows(record))
     tracker.picture("media/episode", film)
     for name, figure in {
-        "gantt": gantt(records, env.codec.n_nodes, env.codec.n_middle, Terrain.of(env.view())),
+        "gantt": gantt(records, Terrain.of(env.view())),
         "accuracy": plots.accuracy_over_time(records),
     }.items():
         path = film.with_name(f"{name}.png")

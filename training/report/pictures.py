@@ -98,13 +98,14 @@ def _of_episodes(
         "Return: " + _values(analysis, columns["total_reward"]),
         plots.cost_breakdown(records),
     )
-    layers = [hop["layer"] for episodes in records.values() for e in episodes for hop in e["trace"]]
     yield drawn(
         "Who did what when",
         "The first episode of each scheduler, with its first training seed. Colours are layers, pale while "
-        "the node still receives; the line is the process's end, dashed where the scheduler finished it.",
+        "the node still receives; the line is the process's end, dashed where the scheduler finished it. The "
+        "rows go from small to large devices, and the strip on the left has the layers that each has the "
+        "memory for.",
         _each(analysis, lambda label: f"{records[label][0]['hops']} hops in the first episode"),
-        gantt(records, int(evaluation.scenario["network"]["nodes"]), max(layers, default=0) + 1),
+        gantt(records, evaluation.terrain),
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from matplotlib import colormaps
@@ -14,12 +13,11 @@ from matplotlib.colors import ListedColormap, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from snakegym.control.view import ProcessView
 from snakegym.envs.render import amount
 from snakegym.training.episodes.play import EpisodeRecord
+from snakegym.training.episodes.terrain import Terrain
 from snakegym.training.show.figures import SOME_S, literal, time_axis
 
 SEND, MISHAP, NO_ROOM, ANY = "#6e6e6e", "#D55E00", "#ffffff", "#888888"
@@ -40,65 +38,29 @@ ENDS = {
 RGBA = tuple[float, float, float, float]
 
 
-@dataclass(frozen=True)
-class Terrain:
-    """What makes a layer suit a node in an episode: sizes of the layers, and devices of the network."""
-
-    layer_bytes: NDArray[np.float64]
-    """[n_middle]: bytes of the layer's parameters."""
-    memory_bytes: NDArray[np.float64]
-    """[n_nodes]."""
-    peak_flops: NDArray[np.float64]
-    """[n_nodes], FLOP/s."""
-    fits: NDArray[np.bool_]
-    """[n_nodes, n_middle]: whether the node has the memory to train the layer."""
-
-    @classmethod
-    def of(cls, view: ProcessView) -> Terrain:
-        """That of a process."""
-        nodes, layers = view.nodes, view.layers
-        return cls(layers.n_bytes, nodes.memory_bytes, nodes.peak_flops, view.fits)
-
-    def order(self) -> NDArray[np.int64]:
-        """The nodes from small to large devices: by memory, then speed, then number."""
-        return np.lexsort((self.peak_flops, self.memory_bytes)).astype(np.int64)
-
-    def name(self, node: int) -> str:
-        """Number and device of a node."""
-        return f"{node}: {amount(self.memory_bytes[node], 'B')}, {amount(self.peak_flops[node], 'FLOP/s')}"
-
-
-def gantt(
-    records: Mapping[str, Sequence[EpisodeRecord]],
-    n_nodes: int,
-    n_middle: int,
-    terrain: Terrain | None = None,
-) -> Figure:
+def gantt(records: Mapping[str, Sequence[EpisodeRecord]], terrain: Terrain) -> Figure:
     """The first episode of each scheduler: which node did what when, and how it ended.
+
+    The rows go from small to large devices and are named by them, a strip shows for which layers each has the
+    memory, and the legend says what the layers weigh.
 
     Args:
         records: per scheduler its episodes.
-        n_nodes: rows of each chart.
-        n_middle: layers, a colour each.
-        terrain: of that first episode, the same for all schedulers. With it the rows are sorted from small to
-            large devices and named by them, a strip shows for which layers each has the memory, and the
-            legend says what the layers weigh.
+        terrain: of that first episode, the same for all schedulers.
     """
+    n_nodes, n_middle = terrain.n_nodes, terrain.n_middle
     colours = layer_colours(n_middle)
-    figure, strips, charts = _axes(len(records), n_nodes, n_middle, terrain is not None)
+    figure, strips, charts = _axes(len(records), n_nodes, n_middle)
     end = max(episodes[0]["time_s"] for episodes in records.values()) or SOME_S
     unit, label_of_time = time_axis(end)
-    order = np.arange(n_nodes) if terrain is None else terrain.order()
-    rows = np.argsort(order)
+    rows = np.argsort(terrain.order())
     for ax, (label, episodes) in zip(charts, records.items(), strict=True):
         _draw_hops(ax, episodes[0], rows, colours, unit)
         _draw_end(ax, label, episodes[0], unit)
         ax.set(ylim=(n_nodes - 0.5, -0.5), xlim=(0, end / unit * 1.01))
     for ax in strips:
-        assert terrain is not None
         _draw_strip(ax, terrain, colours)
-    for ax in strips or charts:
-        _name_nodes(ax, order, terrain)
+        _name_nodes(ax, terrain)
     for ax in charts[:-1]:
         ax.tick_params(labelbottom=False)
     charts[-1].set_xlabel(label_of_time)
@@ -121,21 +83,21 @@ def _pale(colour: RGBA) -> RGBA:
     return r, g, b, 1.0
 
 
-def _axes(n: int, n_nodes: int, n_middle: int, with_strips: bool) -> tuple[Figure, list[Axes], list[Axes]]:
-    """A figure with a chart for each of `n` episodes, and on the left of each a strip, if there are any."""
+def _axes(n: int, n_nodes: int, n_middle: int) -> tuple[Figure, list[Axes], list[Axes]]:
+    """A figure with a chart for each of `n` episodes, and on the left of each a strip."""
     legend_height = 0.2 * (min(n_middle, LEGEND) + 7)
     height = min(max(0.7 + 0.2 * n_nodes, legend_height / n), TALLEST / n)
-    figure = Figure(figsize=(11 if with_strips else 10, height * n), layout="constrained")
+    figure = Figure(figsize=(11, height * n), layout="constrained")
     FigureCanvasAgg(figure)
-    widths = [min(0.05 + 0.012 * n_middle, 0.3), 1.0] if with_strips else [1.0]
-    grid = figure.subplots(n, len(widths), squeeze=False, width_ratios=widths, sharey="row")
+    widths = [min(0.05 + 0.012 * n_middle, 0.3), 1.0]
+    grid = figure.subplots(n, 2, squeeze=False, width_ratios=widths, sharey="row")
     charts: list[Axes] = list(grid[:, -1])
     for ax in charts:
         ax.spines[["top", "right"]].set_visible(False)
         ax.grid(True, axis="x", color="#e5e5e5", lw=0.6)
         ax.set_axisbelow(True)
-        ax.tick_params(left=not with_strips, labelleft=not with_strips)
-    return figure, list(grid[:, 0]) if with_strips else [], charts
+        ax.tick_params(left=False, labelleft=False)
+    return figure, list(grid[:, 0]), charts
 
 
 def _draw_hops(
@@ -188,22 +150,22 @@ def _draw_strip(ax: Axes, terrain: Terrain, colours: Sequence[RGBA]) -> None:
     ax.tick_params(left=False, bottom=False, labelbottom=False)
 
 
-def _name_nodes(ax: Axes, order: NDArray[np.int64], terrain: Terrain | None) -> None:
-    n_nodes = len(order)
-    if terrain is None:
-        ax.set_ylabel("Node")
-        ax.yaxis.set_major_locator(MaxNLocator(nbins=10, integer=True))
-        return
+def _name_nodes(ax: Axes, terrain: Terrain) -> None:
+    order, n_nodes = terrain.order(), terrain.n_nodes
     places = np.unique(np.linspace(0, n_nodes - 1, min(n_nodes, NAMED_NODES)).round().astype(int))
-    ax.set_yticks(places, [terrain.name(int(order[place])) for place in places], fontsize=7)
+    ax.set_yticks(places, [_device(terrain, int(order[place])) for place in places], fontsize=7)
 
 
-def _legend(
-    records: Sequence[EpisodeRecord], colours: Sequence[RGBA], terrain: Terrain | None
-) -> list[Artist]:
+def _device(terrain: Terrain, node: int) -> str:
+    """Number and device of a node."""
+    memory, speed = terrain.memory_bytes[node], terrain.peak_flops[node]
+    return f"{node}: {amount(memory, 'B')}, {amount(speed, 'FLOP/s')}"
+
+
+def _legend(records: Sequence[EpisodeRecord], colours: Sequence[RGBA], terrain: Terrain) -> list[Artist]:
     n_middle = len(colours)
     named = sorted({round(i) for i in np.linspace(0, n_middle - 1, min(n_middle, LEGEND))})
-    sizes = ["" if terrain is None else f", {amount(terrain.layer_bytes[i], 'B')}" for i in named]
+    sizes = [f", {amount(terrain.layer_bytes[i], 'B')}" for i in named]
     handles: list[Artist] = [
         Patch(color=colours[i], label=f"trains layer {i}{size}") for i, size in zip(named, sizes, strict=True)
     ]
@@ -213,7 +175,7 @@ def _legend(
         handles.append(Patch(color=SEND, label="sends"))
     if any(hop["interrupted"] for hop in hops):
         handles.append(Line2D([], [], color=MISHAP, marker="x", ls="", label="interrupted"))
-    if terrain is not None and not terrain.fits.all():
+    if not terrain.fits.all():
         handles.append(Line2D([], [], color="#999999", marker="$/$", ls="", label="no memory for it"))
     ended = {record["ended"] == "finish" for record in records}
     if True in ended:

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from snakegym.errors import SnakegymError
 from snakegym.training.analysis.read import merge, read_evaluation
+from snakegym.training.analysis.summary import analyse
 from snakegym.training.evaluate import results
 from snakegym.training.report import page as html
+from snakegym.training.report import pictures
 from snakegym.training.report.config import ReportConfig
 from snakegym.training.report.page import report
 
@@ -128,6 +130,22 @@ def test_one_training_seed_is_said_to_be_one(
     for text in (out, (tmp_path / "report.html").read_text(encoding="utf-8")):
         assert "random: one training seed, intervals are over episodes alone" in " ".join(text.split())
         assert "Student" in text
+
+
+def test_the_chart_says_which_layers_fit_whom(
+    folder: Callable[..., Path], snakegym: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder("one", "random", "serpentine")
+    drawn: dict[str, Any] = {}
+    monkeypatch.setattr(pictures, "drawn", lambda title, *about: drawn.update({title: about[-1]}))
+    evaluation = read_evaluation(Path("one"))
+    analysis = analyse(evaluation.records, evaluation.trained, evaluation.scenario)
+    list(pictures.section_pictures(evaluation, analysis))
+    chart = drawn["Who did what when"]
+    assert [ax.get_title() for ax in chart.axes if ax.get_images()] == ["layers that fit"] * 2
+    named = [text.get_text() for text in chart.legends[0].get_texts()]
+    assert named[0].startswith("trains layer 0, ")
+    assert evaluation.terrain.n_nodes == 3
 
 
 def test_the_same_episodes_are_shown_together(folder: Callable[..., Path], tmp_path: Path) -> None:
@@ -281,6 +299,16 @@ class TestRefused:
             (lambda d: d["scenario"].update(summary="\ud800"), "half of a surrogate pair"),
             (lambda d: d.update(trained={"random": {"seed": 1}}), "'trained.random.settings': field"),
             (lambda d: d.update(weights=3), "field 'weights': found 3"),
+            (
+                lambda d: d["terrain"]["memory_bytes"].pop(),
+                "'terrain': found 2 nodes and 7 layers, but",
+            ),
+            (lambda d: d["terrain"]["peak_flops"].append(-1), "terrain.peak_flops.3': found -1"),
+            (lambda d: d["terrain"].update(fits=[]), "field 'terrain': found 3 nodes"),
+            (
+                lambda d: _first(d)["trace"][0].update(node=3),
+                "trace.0.node': found 3, expected less",
+            ),
             (lambda d: d.clear(), "field required"),
         ],
     )

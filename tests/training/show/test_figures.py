@@ -10,6 +10,8 @@ from matplotlib.text import Text
 
 import snakegym
 from snakegym.control.records import Decision
+from snakegym.envs.serpentine import SerpentineEnv
+from snakegym.training.episodes.terrain import Terrain
 from snakegym.training.show.figures import legend_right, new_figure, save
 from snakegym.training.show.gantt import gantt
 from snakegym.training.show.plots import accuracy_over_time
@@ -53,9 +55,12 @@ def test_an_episode_that_ends_at_once_is_drawn(tmp_path: Path) -> None:
         def schedule(self, view: object) -> Decision:
             return snakegym.FINISH
 
+    env = SerpentineEnv("default")
+    env.reset(seed=0)
+    terrain = Terrain.of(env.view())
     record = snakegym.run_episode("default", Quit())
     assert (record["time_s"], record["trace"], record["ended"]) == (0, [], "finish")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         save(accuracy_over_time({"quit": [record]}), tmp_path / "x.png")
-        save(gantt({"quit": [record]}, 9, 7), tmp_path / "y.png")
+        save(gantt({"quit": [record]}, terrain), tmp_path / "y.png")

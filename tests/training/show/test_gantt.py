@@ -15,8 +15,9 @@ from snakegym.control.view import ProcessView
 from snakegym.envs.info import ENDINGS
 from snakegym.envs.serpentine import SerpentineEnv
 from snakegym.training.episodes.play import EpisodeRecord, play_scheduler
+from snakegym.training.episodes.terrain import Terrain
 from snakegym.training.show.figures import save
-from snakegym.training.show.gantt import ENDS, Terrain, gantt
+from snakegym.training.show.gantt import ENDS, gantt
 
 SMALL, LARGE = 4.5e5, 8.0e6
 """Memory of the default's smallest and largest devices, bytes."""
@@ -47,7 +48,7 @@ def test_rows_go_from_small_to_large_devices_and_are_named_by_them(
     played: tuple[EpisodeRecord, ProcessView], tmp_path: Path
 ) -> None:
     record, view = played
-    figure = gantt({"serpentine": [record]}, view.n_nodes, view.n_middle, Terrain.of(view))
+    figure = gantt({"serpentine": [record]}, Terrain.of(view))
     save(figure, tmp_path / "x.png")
     names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     nodes = [int(name.partition(":")[0]) for name in names]
@@ -76,7 +77,7 @@ def test_the_strip_shows_the_pairs_that_are_legal_for_their_memory(
     reachable = view.nodes.reachable
     assert (terrain.fits[reachable] == view.legal[reachable]).all()
     assert 0 < terrain.fits.sum() < terrain.fits.size
-    figure = gantt({"serpentine": [record]}, view.n_nodes, view.n_middle, terrain)
+    figure = gantt({"serpentine": [record]}, terrain)
     (image,) = [child for child in figure.axes[0].get_children() if isinstance(child, AxesImage)]
     cells = np.asarray(image.get_array())
     assert ((cells > 0) == terrain.fits[terrain.order()]).all()
@@ -86,18 +87,18 @@ def test_the_strip_shows_the_pairs_that_are_legal_for_their_memory(
 
 def test_the_legend_names_the_sizes_of_the_layers(played: tuple[EpisodeRecord, ProcessView]) -> None:
     record, view = played
-    named = legend(gantt({"serpentine": [record]}, view.n_nodes, view.n_middle, Terrain.of(view)))
+    named = legend(gantt({"serpentine": [record]}, Terrain.of(view)))
     assert named[0] == "trains layer 0, 1.39 kB"
     assert named[view.n_middle - 1] == "trains layer 6, 63.1 kB"
 
 
 def test_how_the_process_ended_is_marked(played: tuple[EpisodeRecord, ProcessView]) -> None:
     record, view = played
-    cut = gantt({"serpentine": [record]}, view.n_nodes, view.n_middle)
+    cut = gantt({"serpentine": [record]}, Terrain.of(view))
     assert "3 hops, out of hops after" in title(cut)
     assert legend(cut)[-1] == "over: budget or target"
     by_choice: EpisodeRecord = {**record, "ended": "finish"}
-    done = gantt({"serpentine": [by_choice]}, view.n_nodes, view.n_middle)
+    done = gantt({"serpentine": [by_choice]}, Terrain.of(view))
     assert "3 hops, finished after" in title(done)
     assert legend(done)[-1] == "finished"
     assert set(ENDS) == set(ENDINGS)  # each has its words
