@@ -68,10 +68,10 @@ def load_data(config: DataConfig) -> DataParts:
 
     Images of torchvision's datasets lie in `root`, or where that is null in $SNAKEGYM_DATA.
 
-    The split is stratified by class and fixed: it depends on the fractions alone. The test part is
-    the dataset's own, or `test_fraction` of all samples where it has none; the validation part is
-    `validation_fraction` of what is left. Each channel is normalised to mean 0 and deviation 1 over
-    the train part.
+    The split is stratified by class and fixed: it depends on `samples` and the fractions alone. The test part
+    is the dataset's own, or `test_fraction` of all samples where it has none; of the others `samples` are
+    used, and the validation part is `validation_fraction` of these. Each channel is normalised to mean 0 and
+    deviation 1 over the train part.
 
     Cleaning is for train and validation part, and comes before they are split; anomalies are
     removed from the train part alone, or the validation part would look easier than it is. The
@@ -84,7 +84,14 @@ def load_data(config: DataConfig) -> DataParts:
     root = config.root
     if root is None and not _is_own(config.dataset):
         root = os.environ.get("SNAKEGYM_DATA")
-    return _load(config.dataset, root, config.validation_fraction, config.test_fraction, config.cleaning)
+    return _load(
+        config.dataset,
+        root,
+        config.validation_fraction,
+        config.test_fraction,
+        config.cleaning,
+        config.samples,
+    )
 
 
 def _is_own(name: str) -> bool:
@@ -98,22 +105,25 @@ def _load(
     validation_fraction: float,
     test_fraction: float,
     cleaning: CleaningConfig | None = None,
+    samples: int | None = None,
 ) -> DataParts:
     rng = np.random.default_rng(SPLIT_SEED)
     if name == "digits":
         rest, test = _split(_digits(), test_fraction, rng, "field 'data.test_fraction'")
     elif _is_own(name):
-        samples, own_test = load_own(name, root)
+        own, own_test = load_own(name, root)
         rest, test = (
-            _split(samples, test_fraction, rng, "field 'data.test_fraction'")
+            _split(own, test_fraction, rng, "field 'data.test_fraction'")
             if own_test is None
-            else (samples, own_test)
+            else (own, own_test)
         )
     else:
         rest, test = load_vision(name, root)
     report = None
     if cleaning is not None:
         rest, report = _cleaned(rest, int(test[1].max()) + 1, cleaning)
+    if samples is not None and samples < len(rest[1]):
+        _, rest = _split(rest, samples / len(rest[1]), rng, "field 'data.samples'")
     train, validation = _split(rest, validation_fraction, rng, "field 'data.validation_fraction'")
     if report is not None and cleaning is not None and cleaning.anomalies is not None:
         train, report = _without_anomalies(train, cleaning.anomalies, report)

@@ -37,6 +37,9 @@ class DataConfig(Section):
     """Concentration of the Dirichlet and of the quantity-skewed partition: small is strongly skewed
     (under 0.001: nearly every class on one node), large even (beyond a million: to a thousandth). The
     Snake Learning paper (DOI 10.1109/MCOM.005.2400282) takes 2.0 by default."""
+    samples: Count | None = None
+    """How many of the samples that are not for testing are used, drawn so that every label keeps its share;
+    null: all. Fewer make hops short."""
     validation_fraction: Fraction = 0.2
     """Share of what remains after the test part."""
     test_fraction: Fraction = 0.2

@@ -143,6 +143,8 @@ def fingerprint(scenario: Scenario) -> str:
         },
     )
     del fields["data"]["root"]
+    if fields["data"]["samples"] is None:  # all of them, as ever
+        del fields["data"]["samples"]
     for section, field in (("data", "dataset"), ("model", "name")):
         if is_path(fields[section][field]):  # of a user's own file, wherever it lies
             fields[section][field] = Path(fields[section][field]).name

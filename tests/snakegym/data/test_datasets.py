@@ -59,6 +59,22 @@ def test_fractions_are_of_what_is_left(digits):
     assert len(digits.validation) == pytest.approx(0.2 * 0.8 * 1797, abs=10)
 
 
+def test_fewer_samples_are_a_stratified_draw_of_those_that_are_not_for_testing(digits):
+    few = load_data(DataConfig(samples=500))
+    assert torch.equal(few.test.targets, digits.test.targets)
+    assert len(few.train) + len(few.validation) == pytest.approx(500, abs=5)
+    assert len(few.validation) == pytest.approx(100, abs=5)
+    counts = torch.bincount(few.train.targets, minlength=10)
+    assert counts.max() - counts.min() <= 4
+    everything = load_data(DataConfig(samples=10**6))
+    assert len(everything.train) == len(digits.train)
+
+
+def test_too_few_samples_are_named():
+    with pytest.raises(SnakegymError, match=r"field 'data\.samples'"):
+        load_data(DataConfig(samples=1))
+
+
 def test_cached_and_independent_of_partition_fields():
     assert load_data(DataConfig(alpha=0.1)) is load_data(DataConfig(alpha=2.0, partition="iid"))
 
