@@ -1,17 +1,18 @@
 """What does the reward of a hop depend on, with layers that are alike and with layers that differ?
 
-    python experiments/layers.py --seeds 5 --out experiments/data/layers.json
+    python experiments/layers.py --seeds 4 --out experiments/data/layers.json
 
-Prints markdown, a row a variant of the default scenario: shares of the variance of a hop's reward over all
-legal pairs of node and layer, as `snakegym scenarios check` measures them, and how far round robin and random
-choice come within the budget. Variants that are in the output already are not measured again.
+Prints markdown, a row the default scenario or a change of it: shares of the variance of a hop's reward over
+all legal pairs of node and layer, as `snakegym scenarios check` measures them, and how far round robin and
+random choice come within the budget. What is in the output already is not measured again.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from snakegym.envs.serpentine import SerpentineEnv
 from snakegym.scenario import load_scenario
 from snakegym.training.analysis.variance import Shares, decompose
 from snakegym.training.episodes.play import episode_seed, play_scheduler
+from snakegym.training.runs.changes import changed
 from snakegym.training.runs.folder import read_json
 from snakegym.training.scenarios.probes import probe
 
@@ -30,56 +32,37 @@ RULES = ("serpentine", "random")
 EPISODES = 10
 
 
-@dataclass(frozen=True)
-class Variant:
-    """What is changed in the default scenario."""
-
-    model: dict[str, Any] = field(default_factory=lambda: {"name": "mlp", "options": {"width": 64}})
-    rate: float = 0.002
-    speed: float = 1.0
-    """Factor on the devices' FLOP/s."""
-    memory: tuple[float, ...] = (1e6, 2e6, 8e6)
-    """Bytes of the small, medium and large device."""
-    uplink: float = 0.8
-    """Uplink's share of the downlink's rate."""
-
-    def scenario(self) -> dict[str, Any]:
-        """The fields of the changed scenario."""
-        fields: dict[str, Any] = load_scenario("default").model_dump(mode="json")
-        fields["model"] = self.model
-        fields["learning"]["learning_rate"] = self.rate
-        fields["network"]["traces"]["generator"] = {"uplink_ratio": self.uplink}
-        for device, memory in zip(fields["network"]["devices"], self.memory, strict=True):
-            device["peak_flops"] *= self.speed
-            device["memory_bytes"] = memory
-        return fields
-
-
-def blocks(width: int) -> dict[str, Any]:
-    """The model with hidden sizes 8 to 512 on a trunk of that width."""
-    return {"name": "blocks", "options": {"width": width}}
-
-
-CONVOLUTIONS = {"name": "vgg", "options": {"width": 8}}
-TIGHT = (3.2e5, 4.0e5, 8e6)  # the small device trains the first three blocks, the medium one all but the last
-VARIANTS = {
-    "perceptron, width 64, 7 equal blocks (`default`)": Variant(),
-    "blocks 8 … 512, width 64": Variant(blocks(64)),
-    "blocks 8 … 512, width 16": Variant(blocks(16)),
-    "the same, rate 0.003, devices 3 times as fast": Variant(blocks(16), 0.003, 3),
-    "the same, uplink 0.1 of the downlink": Variant(blocks(16), 0.003, 3, uplink=0.1),
-    "the same, uplink as before, devices 6 times as fast": Variant(blocks(16), 0.003, 6),
-    "the same, memory 320, 400, 8000 kB": Variant(blocks(16), 0.003, 6, TIGHT),
-    "blocks, width 24, rate 0.002, devices 6 times as fast": Variant(blocks(24), 0.002, 6),
-    "the same, width 32": Variant(blocks(32), 0.002, 6),
-    "convolutions, width 8": Variant(CONVOLUTIONS),
-    "the same, rate 0.003, devices 20 times as fast": Variant(CONVOLUTIONS, 0.003, 20),
+FORMER = (
+    "data.alpha=0.5",
+    "model={name: mlp, options: {width: 64, middle: 7}}",
+    "learning={epochs: 2, batch_size: 32, optimizer: adam, learning_rate: 0.002, decay: 0.9, clip_norm: 1.0}",
+    "network.traces.generator={}",
+    *(f"network.devices.{i}.peak_flops={flops}" for i, flops in enumerate((4e6, 1e7, 2.5e7))),
+    *(f"network.devices.{i}.memory_bytes={size}" for i, size in enumerate((1e6, 2e6, 8e6))),
+    "process.budget.time_s=360",
+    "objective.time=0.03",
+    "objective.nominal={time_s: 15, energy_j: 8, n_bytes: 100000}",
+)
+"""What makes the default of before blocks from today's."""
+ROOM = tuple(f"network.devices.{i}.memory_bytes=8e6" for i in range(3))
+VARIANTS: dict[str, tuple[str, ...]] = {
+    "`default`": (),
+    "the default of before: perceptron, width 64, equal blocks": FORMER,
+    "equal blocks of the same width": ("model={name: mlp, options: {width: 20, middle: 7}}",),
+    "blocks 8 … 64 instead of 8 … 384": ("model.options.largest=64",),
+    "every device has the memory": ROOM,
+    "the same, trunk of width 64 instead of 20": ("model.options.width=64", *ROOM),
+    "uplink 0.8 of the downlink instead of 0.4": ("network.traces.generator.uplink_ratio=0.8",),
+    "rate 0.003 instead of 0.0016": ("learning.learning_rate=0.003",),
+    "Dirichlet 0.3 instead of 0.7": ("data.alpha=0.3",),
+    "Dirichlet 2.0 instead of 0.7": ("data.alpha=2.0",),
 }
+"""Changes of the default scenario, as `--set` takes them."""
 
 
-def measure(variant: Variant, seeds: int) -> dict[str, Any]:
+def measure(changes: Sequence[str], seeds: int) -> dict[str, Any]:
     """Shares over all states and of every seed's alone, legal pairs, and the rules' accuracy at the end."""
-    env = SerpentineEnv(variant.scenario())
+    env = SerpentineEnv(changed(load_scenario("default"), changes))
     probes = [probe(env, seed) for seed in range(seeds)]
     tables = [[p.rewards for p in own] for own in probes]
     accuracy = {}
@@ -88,7 +71,7 @@ def measure(variant: Variant, seeds: int) -> dict[str, Any]:
         episodes = [play_scheduler(env, scheduler, i, episode_seed(0, i)) for i in range(EPISODES)]
         accuracy[rule] = [e["validation_accuracy"] for e in episodes]
     return {
-        "variant": asdict(variant),
+        "set": list(changes),
         "hops_before": [[p.hops for p in own] for own in probes],
         "shares": asdict(decompose([table for own in tables for table in own])),
         "by_seed": [asdict(decompose(own)) for own in tables],
@@ -116,7 +99,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     head = (
-        "variant",
+        "scenario",
         "node",
         "layer",
         "node x layer",
@@ -128,12 +111,12 @@ def main() -> None:
     print(f"| {' | '.join(head)} | random |\n|{'---|' * 9}")
     known = read_json(args.out) if args.out is not None and args.out.exists() else {}
     results = {}
-    for name, variant in VARIANTS.items():
-        results[name] = known.get(name) or measure(variant, args.seeds)
+    for name, changes in VARIANTS.items():
+        results[name] = known.get(name) or measure(changes, args.seeds)
         print(row(name, results[name]), flush=True)
         if args.out is not None:
             args.out.parent.mkdir(parents=True, exist_ok=True)
-            args.out.write_text(json.dumps(known | results, indent=1) + "\n")
+            args.out.write_text(json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":
