@@ -14,20 +14,26 @@ MOST_STATES = 10**7
 
 @dataclass(frozen=True)
 class Imitation:
-    """How a policy learns from a planner before it learns by itself; only with --imitate."""
+    """How a policy learns from a planner before it learns by itself; only with --imitate.
+
+    Tried on 20 validation episodes of `default` with 22,571 decisions of lookahead (whose own return there is
+    6.33), one seed: temperatures 0.05, 0.02 and 0 came to 6.11, 6.21 and 6.15 before any reinforcement
+    learning. Half of the decisions, alone or with 4,837 of a second round, came to 6.17 and 6.15: no gain of
+    a second round was seen.
+    """
 
     imitate: Text = None
     """Scheduler to learn from first: lookahead teaches what every hop is worth to it, others (milp) what they
     would do. Then reinforcement learning goes on from there."""
     imitate_states: int = 30_000
     """Decisions to collect, over all scenarios together; rounded up to whole batches of episodes."""
-    imitate_rounds: int = 2
+    imitate_rounds: int = 1
     """Rounds in which they are collected. In the first the teacher plays; in each later one the policy that
     was cloned so far, and the teacher says what it would have done."""
     imitate_noise: float = 0.2
     """Probability of a random hop in the first round, in every second episode: what the teacher does after
     mistakes is learned, too."""
-    imitate_temperature: float = 0.05
+    imitate_temperature: float = 0.02
     """Of the teacher's softmax, in reward units: a hop worth that much less is e times less likely. 0: its
     choice alone is taught."""
     imitate_epochs: int = 20
