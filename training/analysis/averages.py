@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from snakegym.training.analysis.intervals import Band, Estimate, Floats, Kind
+from snakegym.training.analysis.intervals import Band, Estimate, Kind
+from snakegym.training.analysis.spread import Floats
 
 
 def average(estimates: Sequence[Estimate]) -> Estimate:

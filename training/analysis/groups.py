@@ -15,7 +15,7 @@ from typing_extensions import TypedDict
 
 from snakegym.agents.registry import is_privileged, list_schedulers
 from snakegym.errors import SnakegymError
-from snakegym.training.analysis.intervals import Floats
+from snakegym.training.analysis.spread import Floats
 from snakegym.training.episodes.play import EpisodeRecord
 from snakegym.training.runs.folder import read_json
 

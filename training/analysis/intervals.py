@@ -30,7 +30,7 @@ arXiv:2108.13264). The numbers are scipy's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -38,15 +38,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-RESAMPLES = 10_000
+from snakegym.training.analysis.spread import Floats, Indices, binomial, bootstrapped, half_width
+
 LEVEL = 0.95
 ENOUGH = 8
 """Values from which on the bootstrap holds what it says, and a difference is marked as one."""
-BATCH = 2_000_000
-"""Numbers that a batch of resamples may hold at once."""
 
-Floats = NDArray[np.float64]
-Indices = NDArray[np.int64]
 Kind = Literal["bootstrap", "t", "binomial"]
 
 
@@ -169,7 +166,7 @@ def probability_of_improvement(
     own, other = _table(values), _table(baseline)
     wins = (np.sign(own[:, None, :] - other[None, :, :]) + 1) / 2
     units = min(_units(own, trained), _units(other, baseline_trained))
-    return _point(_binomial(wins[None]), units)
+    return _point(Band(*binomial(wins[None], LEVEL)), units)
 
 
 def profile(values: ArrayLike, thresholds: ArrayLike) -> Band:
@@ -182,7 +179,7 @@ def profile(values: ArrayLike, thresholds: ArrayLike) -> Band:
     """
     table = np.atleast_2d(np.asarray(values, dtype=np.float64))
     reached = table >= np.asarray(thresholds, dtype=np.float64)[:, None, None]
-    return _binomial(reached.astype(np.float64))
+    return Band(*binomial(reached.astype(np.float64), LEVEL))
 
 
 def normalised(
@@ -218,7 +215,7 @@ def normalised(
         quotient: Floats = iqm(drawn.reshape(*drawn.shape[:-2], -1)) / np.maximum(below, 1e-9 * scale.value)
         return quotient
 
-    return Estimate(value, *_bootstrap(own.shape, statistic, level), "bootstrap", units)
+    return Estimate(value, *bootstrapped(own.shape, statistic, level), "bootstrap", units)
 
 
 def share(values: ArrayLike, threshold: float, *, trained: bool = False) -> Estimate:
@@ -256,72 +253,13 @@ def _interquartile(table: Floats, units: int, level: float) -> Estimate:
     if min((size for size in table.shape if size > 1), default=0) < ENOUGH:
         return _around(value, table, units, level)
     # A percentile between two equal values is rounded, too.
-    low, high = np.clip(_bootstrap(table.shape, statistic, level), table.min(), table.max())
+    low, high = np.clip(bootstrapped(table.shape, statistic, level), table.min(), table.max())
     return Estimate(value, float(low), float(high), "bootstrap", units)
 
 
 def _around(value: float, table: Floats, units: int, level: float) -> Estimate:
     """A value with the interval by Student's t of a mean of such a table [one axis a factor]."""
-    errors = _errors(table[None])
-    if not errors:
+    half = half_width(table, level)
+    if half is None:
         return Estimate(value, units=units)
-    widened = [stats.t.ppf((1 + level) / 2, size - 1) * error[0] for size, error in errors]
-    half = float(np.hypot.reduce(widened))
     return Estimate(value, value - half, value + half, "t", units)
-
-
-def _errors(table: Floats) -> list[tuple[int, Floats]]:
-    """Of means of tables [points, one axis a factor]: size and standard errors [points] of what varies."""
-    factors = range(1, table.ndim)
-    found = []
-    for axis in factors:
-        size = table.shape[axis]
-        if size > 1:
-            means = table.mean(axis=tuple(other for other in factors if other != axis))
-            found.append((size, means.std(axis=1, ddof=1) / size**0.5))
-    return found
-
-
-def _binomial(table: Floats) -> Band:
-    """Shares of tables of numbers in [0, 1] [points, one axis a factor]."""
-    value: Floats = table.mean(axis=tuple(range(1, table.ndim)))
-    errors = _errors(table)
-    if not errors:
-        return Band(value, None, None)
-    scarcest, total = min(size for size, _ in errors), int(np.prod(table.shape[1:]))
-    variance = np.sum([error**2 for _, error in errors], axis=0)
-    widening = (stats.t.ppf(0.5 + LEVEL / 2, scarcest - 1) / stats.t.ppf(0.5 + LEVEL / 2, total - 1)) ** 2
-    ideal = value * (1 - value)
-    # Where all agree, nothing says how the scarcest would vary: it counts alone.
-    n = np.divide(ideal, variance * widening, out=np.full_like(value, scarcest), where=variance > 0)
-    n = np.clip(n, scarcest, total)
-    hits, tail = value * n, (1 - LEVEL) / 2
-    low = np.where(value > 0, stats.beta.ppf(tail, hits, n - hits + 1), 0.0)
-    high = np.where(value < 1, stats.beta.ppf(1 - tail, hits + 1, n - hits), 1.0)
-    return Band(value, low, high)
-
-
-def _bootstrap(sizes: Sequence[int], statistic: Callable[..., Floats], level: float) -> tuple[float, float]:
-    """Expanded percentiles of a statistic of one array of indices [..., size] a factor; some vary."""
-    everything = [np.arange(size) for size in sizes]
-    varying = [i for i, size in enumerate(sizes) if size > 1]
-    n = min(sizes[i] for i in varying)
-    reach = (n / (n - 1)) ** 0.5 * stats.t.ppf((1 + level) / 2, n - 1)
-
-    def of_drawn(*drawn: Indices, axis: int) -> Floats:
-        indices = list(everything)
-        for i, array in zip(varying, drawn, strict=True):
-            indices[i] = array
-        return statistic(*indices)
-
-    interval = stats.bootstrap(
-        [everything[i] for i in varying],
-        of_drawn,
-        n_resamples=RESAMPLES,
-        batch=max(1, BATCH // int(np.prod(sizes))),
-        confidence_level=1 - 2 * stats.norm.sf(reach),
-        method="percentile",
-        vectorized=True,
-        rng=np.random.default_rng(0),
-    ).confidence_interval
-    return float(interval.low), float(interval.high)

@@ -12,7 +12,6 @@ from snakegym.training.analysis.groups import MARK, Groups, table
 from snakegym.training.analysis.intervals import (
     Band,
     Estimate,
-    Floats,
     estimate,
     iqm,
     normalised,
@@ -20,6 +19,7 @@ from snakegym.training.analysis.intervals import (
     probability_of_improvement,
     profile,
 )
+from snakegym.training.analysis.spread import Floats
 from snakegym.training.analysis.summary import against, every_pair
 
 MEASURE = "total_reward"

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from snakegym.training.analysis.groups import Groups, Runs, table
-from snakegym.training.analysis.intervals import Estimate, Floats, estimate, iqm, share
+from snakegym.training.analysis.intervals import Estimate, estimate, iqm, share
+from snakegym.training.analysis.spread import Floats
 from snakegym.training.episodes.play import EpisodeRecord
 
 

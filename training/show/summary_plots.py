@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from snakegym.training.analysis.groups import Groups, table
-from snakegym.training.analysis.intervals import Band, Estimate, Floats, profile
+from snakegym.training.analysis.intervals import Band, Estimate, profile
+from snakegym.training.analysis.spread import Floats
 from snakegym.training.analysis.statistics import front
 from snakegym.training.analysis.targets import reach_times
 from snakegym.training.show.evaluation import COSTS

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from snakegym.training.analysis import intervals
+from snakegym.training.analysis import intervals, spread
 from snakegym.training.analysis.intervals import (
     ENOUGH,
     LEVEL,
@@ -56,7 +56,7 @@ def middle(values: Floats) -> float:
 @pytest.fixture(autouse=True)
 def fewer_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
     """Coverage does not depend on them beyond this many; time does."""
-    monkeypatch.setattr(intervals, "RESAMPLES", 1000)
+    monkeypatch.setattr(spread, "RESAMPLES", 1000)
 
 
 @pytest.mark.parametrize("kind", SHORT)
