@@ -8,11 +8,10 @@ from snakegym.agents.planning.calibration import CalibratedGain
 from snakegym.agents.planning.gain import GainModel, load_gain
 from snakegym.agents.planning.search import Plan, PlannedHop, Settings, search
 from snakegym.agents.planning.state import PlanState
-from snakegym.agents.yardsticks.truth import TrueOutlook
+from snakegym.agents.yardsticks.truth import TrueOutlook, unwatched
 from snakegym.control.records import FINISH, Assignment, Decision
 from snakegym.control.view import ProcessView
 from snakegym.envs.serpentine import SerpentineEnv
-from snakegym.errors import SnakegymError
 from snakegym.scenario import Scenario
 
 SETTINGS = Settings(width=64, horizon=200, waits=(0, 1, 3))
@@ -83,10 +82,7 @@ class ClairvoyantScheduler:
             SnakegymError: there is no environment to look into.
         """
         if self._outlook is None:
-            raise SnakegymError(
-                "scheduler 'clairvoyant': found no environment to look into, expected one: it knows the "
-                "future of a simulated network, and can neither drive a real process nor decide from a view"
-            )
+            raise unwatched("clairvoyant", "knows the future of a simulated network")
         affordable = max(MIN_WIDTH, MAX_PAIRS // (view.n_nodes * view.n_middle))
         settings = replace(self._settings, width=min(self._settings.width, affordable))
         return search(PlanState.of(_hopeful(view)), self._gains, self._outlook, settings)

@@ -16,14 +16,13 @@ from snakegym.agents.planning.outlook import ForecastOutlook, Outlook
 from snakegym.agents.planning.promise import promise
 from snakegym.agents.planning.search import Settings, over, search
 from snakegym.agents.planning.state import PlanState
-from snakegym.agents.yardsticks.truth import TrueOutlook
+from snakegym.agents.yardsticks.truth import TrueOutlook, unwatched
 from snakegym.control.controller import ProcessController
 from snakegym.control.execution.executor import SimulatedExecutor, run_together
 from snakegym.control.records import Assignment, Decision
 from snakegym.control.view import ProcessView
 from snakegym.envs.reward import reward_terms
 from snakegym.envs.serpentine import SerpentineEnv
-from snakegym.errors import SnakegymError
 from snakegym.network.network import Network, constant_network
 from snakegym.scenario import Scenario
 
@@ -106,11 +105,7 @@ class OracleScheduler:
             SnakegymError: there is no environment to try hops in.
         """
         if self._env is None:
-            name = "oracle" if self._foresight else "oracle-gain"
-            raise SnakegymError(
-                f"scheduler '{name}': found no environment to look into, expected one: it tries hops on "
-                "copies of it, and can neither drive a real process nor decide from a view"
-            )
+            raise unwatched("oracle" if self._foresight else "oracle-gain", "tries hops on copies of it")
         self._gains.observe(view)
         controller = self._env.controller
         network = controller.network if self._foresight else _frozen(controller, self._rates)

@@ -10,6 +10,7 @@ from snakegym.agents.planning.outlook import HopCosts, upload_bytes
 from snakegym.agents.planning.state import PlanState
 from snakegym.control.forecast import HopForecast, companion_rank, hop_flops, together
 from snakegym.control.view import Bools, Floats, Ints, ProcessView
+from snakegym.errors import SnakegymError
 from snakegym.network import costs
 from snakegym.network.curve import Advanced, Curves
 from snakegym.network.network import Network
@@ -149,3 +150,11 @@ class TrueOutlook:
         """[B, n_nodes, n_middle]: of every node's upload or own work."""
         n = self._network.n_nodes
         return self._curves[OWN].advance(start_s, amount, (kind * n + np.arange(n))[:, None])
+
+
+def unwatched(name: str, why: str) -> SnakegymError:
+    """That a yardstick was asked without an environment: `why` it needs one."""
+    return SnakegymError(
+        f"scheduler '{name}': found no environment to look into, expected one: it {why}, and can neither "
+        "drive a real process nor decide from a view"
+    )
