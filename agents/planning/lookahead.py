@@ -14,7 +14,10 @@ from snakegym.control.view import Floats, ProcessView
 from snakegym.scenario import Scenario
 
 SETTINGS = Settings(width=8, horizon=8)
-"""Wide and far enough for a few milliseconds a decision."""
+"""Chosen on 12 validation episodes each of default, flaky, crowd and the three measured networks. Twice as
+wide and far takes twice the time and earned 0.05 more a scenario, 95 % interval -0.02 to 0.12 (default +0.14,
+crowd +0.19, vehicular-5g -0.13): a wider search finds plans that promise more, and hardly bring more.
+"""
 FOLLOWING = 2
 """Plans followed for each first hop, where all of these are to be valued."""
 
