@@ -109,8 +109,9 @@ def make_algorithm(
     seed: int,
     hyperparameters: Mapping[str, Any] | None = None,
     kickstarted: bool = False,
+    device: str = "cpu",
 ) -> BaseAlgorithm:
-    """A fresh algorithm on the CPU, ready for `learn`.
+    """A fresh algorithm, ready for `learn`.
 
     Args:
         name: See `algorithm_class`.
@@ -118,6 +119,7 @@ def make_algorithm(
         seed: Seeds initialisation, sampling and the environments.
         hyperparameters: What shall differ from the defaults; see `Hyperparameters`.
         kickstarted: MaskablePPO that can be pulled towards another policy: see `kickstart`.
+        device: where its networks are, as PyTorch names it.
 
     Raises:
         SnakegymError: unknown name or hyperparameter, or values that are out of bounds or do not go together.
@@ -130,7 +132,7 @@ def make_algorithm(
             POLICIES[settings["policy"], masked],
             env,
             seed=seed,
-            device="cpu",
+            device=device,
             policy_kwargs=policy_arguments(settings),
             **_arguments(settings, n_envs),
         )

@@ -46,8 +46,8 @@ def make_engine(model: LayeredModel, kind: EngineKind = "stacked", device: str =
     raise SnakegymError(f"engine: found '{kind}', expected sequential or stacked")
 
 
-def check_device(device: str, kind: EngineKind) -> None:
-    """Raise SnakegymError unless an engine of that kind can compute there: by PyTorch, on this machine."""
+def check_device(device: str, kind: EngineKind = "stacked", name: str = "device") -> None:
+    """Raise SnakegymError, with that name, unless an engine of that kind can compute there."""
     try:
         torch.ones(1, device=torch.device(device)).item()
     except (
@@ -55,11 +55,11 @@ def check_device(device: str, kind: EngineKind) -> None:
     ) as error:  # unknown, not built in, not plugged in, without numbers: each fails its own way
         reason = str(error).strip().split("\n")[0].rstrip(".")[:120]
         raise SnakegymError(
-            f"device: found {device!r:.80}, expected one that PyTorch can use here, as cpu or cuda ({reason})"
+            f"{name}: found {device!r:.80}, expected one that PyTorch can use here, as cpu or cuda ({reason})"
         ) from None
     if kind == "sequential" and torch.device(device).type != "cpu":
         raise SnakegymError(
-            f"device: found {device!r}, expected cpu: the sequential engine computes there alone"
+            f"{name}: found {device!r}, expected cpu: the sequential engine computes there alone"
         )
 
 

@@ -69,7 +69,9 @@ class TrainConfig:
     workers: int = 1
     """Processes that share them, one a core; with 1 all happens in this one."""
     device: str = "cpu"
-    """Where these networks are trained, as PyTorch names it (cuda): the scheduler learns on the CPU."""
+    """Where these networks are trained, as PyTorch names it (cuda)."""
+    learner_device: str = "cpu"
+    """Where the scheduler itself learns."""
     eval_every: int = 2_000
     """Steps between two evaluations on validation traces."""
     eval_episodes: int = 8

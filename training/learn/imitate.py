@@ -50,6 +50,7 @@ def check_imitation(config: TrainConfig, env: SerpentineEnv, described: Mapping[
             "the only one that can be pulled towards a clone"
         )
     sizes = {(p.scenario.network.nodes, p.service.profile.n_middle) for p in env.problems}
+    sizes.add((described["sizes"]["nodes"], described["sizes"]["layers"]))
     if described["ppo"]["policy"] == "mlp" and len(sizes) > 1:
         raise SnakegymError(
             "--imitate: found the policy 'mlp' for scenarios of different sizes, expected 'pairwise', whose "
@@ -77,8 +78,8 @@ def imitate(
     Args:
         config: the options.
         described: what config.json says.
-        settings: arguments of the environments but the split.
-        env: of all scenarios.
+        settings: arguments of the environments to imitate in but the split.
+        env: one of these.
         model: the learner.
 
     Raises:

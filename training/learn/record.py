@@ -18,7 +18,16 @@ from snakegym.training.learn.config import TrainConfig, spelled
 from snakegym.training.runs import folder as runfolder
 from snakegym.training.runs.versions import versions
 
-FREE_TO_CHANGE = ("timesteps", "eval_every", "checkpoint_every", "track", "wandb", "workers", "device")
+FREE_TO_CHANGE = (
+    "timesteps",
+    "eval_every",
+    "checkpoint_every",
+    "track",
+    "wandb",
+    "workers",
+    "device",
+    "learner_device",
+)
 """Options that may differ when a run is resumed."""
 NOT_RECORDED = ("out", "resume", "skip_bad_traces", "trace_format", "set", "labels")
 """Options that say where a run lies and how its scenario, which is recorded in full, came about."""

@@ -22,6 +22,7 @@ from snakegym.envs.sb3 import SerpentineVecEnv
 from snakegym.envs.vector import make_members
 from snakegym.envs.workers import SerpentineWorkers
 from snakegym.errors import SnakegymError
+from snakegym.learning.stacked import check_device
 from snakegym.training.learn.callbacks import LastMetrics, Listener, RunRecorder, check_finite
 from snakegym.training.learn.checkpoints import Row, TrainingState, load_checkpoint, read_state, restore_scale
 from snakegym.training.learn.config import TrainConfig
@@ -96,22 +97,25 @@ def train(config: TrainConfig, listener: Listener = lambda metrics, timesteps: T
     """
     torch.set_num_threads(1)  # more threads only add jitter to models this small
     config = placed(config)
+    check_device(config.learner_device, name="--learner-device")
     settings = env_settings(config)
     validation = make_members(min(config.eval_episodes, MOST_MEMBERS), split="validation", **settings)
     described = describe(config, validation[0])
-    check_imitation(config, validation[0], described)
-    before = check_folder(config, described)
+    schooling = env_settings(config, config.imitation.imitate_scenario)
     (example,) = make_members(1, split="train", **settings)
+    (school,) = [example] if schooling == settings else make_members(1, split="train", **schooling)
+    check_imitation(config, school, described)
+    before = check_folder(config, described)
     with closing(_collector(config, settings)) as env:
         seen = scaled(env, described["ppo"])
         seed, pulled = derive_seed(config.seed, "learner"), is_pulled(config)
-        model = make_algorithm(config.algo, seen, seed, described["ppo"], pulled)
+        model = make_algorithm(config.algo, seen, seed, described["ppo"], pulled, config.learner_device)
         runfolder.make_folder(config.folder)
         with runfolder.locked(config.folder):
             run = _begin(config, described, before, model, listener)
             write_request(config.folder, config, described["ppo"])
             write_manifest(config.folder, example, validation[0])
-            imitate(config, described, settings, example, model)
+            imitate(config, described, schooling, school, model)
             validator = Validator(validation, config.eval_episodes, config.seed, described["masked"])
             _learn(run, validator)
     _report(run)
@@ -125,9 +129,12 @@ def scaled(env: VecEnv, settings: Mapping[str, Any]) -> VecEnv:
     return VecNormalize(env, norm_obs=False, gamma=settings.get("gamma", 0.99))
 
 
-def env_settings(config: TrainConfig) -> dict[str, Any]:
-    """Arguments of the run's environments but the split. Raises SnakegymError for a bad scenario."""
-    scenarios = scenarios_of(config.scenario)
+def env_settings(config: TrainConfig, scenario: str | None = None) -> dict[str, Any]:
+    """Arguments of the run's environments but the split, or of others with that scenario.
+
+    Raises SnakegymError for a bad scenario.
+    """
+    scenarios = scenarios_of(config.scenario if scenario is None else scenario)
     return {
         "scenario": [
             scenario_of(one, config.skip_bad_traces, config.trace_format, config.set) for one in scenarios

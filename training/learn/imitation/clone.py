@@ -151,15 +151,18 @@ class _Answers:
 
 
 def _answers(lesson: Lesson, which: Array, masked: bool) -> _Answers:
-    states = lesson.states
-    observed = {key: torch.as_tensor(getattr(states, key)[which].astype(np.float32)) for key in OBSERVED}
-    masks = torch.as_tensor(states.mask[which]) if masked else None
-    log_p, value = outputs(lesson.policy, observed, masks)
-    label = torch.as_tensor(states.label[which].astype(np.float32))
+    states, device = lesson.states, lesson.policy.device
+
+    def here(values: Array, kind: torch.dtype = torch.float32) -> Tensor:
+        return torch.as_tensor(values[which], dtype=kind, device=device)
+
+    observed = {key: here(getattr(states, key)) for key in OBSERVED}
+    log_p, value = outputs(lesson.policy, observed, here(states.mask, torch.bool) if masked else None)
+    label = here(states.label)
     label = label / label.sum(dim=1, keepdim=True)  # rounded to half precision it is not quite 1
     away = torch.special.xlogy(label, label) - torch.where(label > 0, label * log_p, 0.0)
-    error = (value - torch.as_tensor(states.returns[which])) ** 2
-    return _Answers(log_p, label, away.sum(dim=1), error, torch.as_tensor(states.valued[which]))
+    error = (value - here(states.returns)) ** 2
+    return _Answers(log_p, label, away.sum(dim=1), error, here(states.valued, torch.bool))
 
 
 @torch.no_grad()

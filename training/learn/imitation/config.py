@@ -25,6 +25,9 @@ class Imitation:
     imitate: Text = None
     """Scheduler to learn from first: lookahead teaches what every hop is worth to it, others (milp) what they
     would do. Then reinforcement learning goes on from there."""
+    imitate_scenario: Text = None
+    """Scenarios to imitate in, parted by commas; default: those of --scenario. More than are trained in
+    afterwards cost little here, and leave the policy something to go by there."""
     imitate_states: int = 30_000
     """Decisions to collect, over all scenarios together; rounded up to whole batches of episodes."""
     imitate_rounds: int = 2

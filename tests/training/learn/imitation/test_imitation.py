@@ -142,6 +142,15 @@ def test_several_scenarios_of_different_sizes_in_two_rounds(
     assert "different sizes" in err
 
 
+def test_more_can_be_imitated_than_is_trained_in(imitate: Run, tmp_path: Path, tiny: str, brief: str) -> None:
+    status, _, err = imitate(scenario=tiny, imitate_scenario=f"{brief},{tiny}")
+    assert status == 0, err
+    run = tmp_path / "run"
+    sizes = {load_states(path).mask.shape[1] for path in (run / "imitation").glob("*.npz")}
+    assert sizes == {3 * 7 + 2, 2 * 4 + 2}
+    assert json.loads((run / "config.json").read_text())["scenario"]["network"]["nodes"] == 3
+
+
 def test_processes_collect_the_same(player: Player, tmp_path: Path) -> None:
     found = []
     for processes in (1, 2):
@@ -195,6 +204,8 @@ def test_a_pilot_plays_and_the_teacher_says_what_it_would_have_done(player: Play
         ({"imitate_states": 0}, "--imitate-states"),
         ({"imitate_noise": 1.5}, "--imitate-noise"),
         ({"imitate_rounds": 0}, "--imitate-rounds"),
+        ({"imitate_scenario": "nowhere"}, "nowhere"),
+        ({"learner_device": "abacus"}, "--learner-device"),
         ({"imitate_temperature": -1}, "--imitate-temperature"),
         ({"pull": float("nan")}, "--pull"),
         ({"algo": "ppo"}, "--pull"),
