@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from snakegym.scenario import Scenario
 
 _SCHEDULERS = {
+    "reference": (
+        "snakegym.agents.reference:make_reference",
+        "the policy that ships: it learned to imitate a planner, then to improve on it by PPO",
+    ),
     "random": ("snakegym.agents.rules:RandomScheduler", "a legal assignment, drawn uniformly"),
     "serpentine": (
         "snakegym.agents.rules:SerpentineScheduler",

@@ -23,7 +23,9 @@ class Run:
 
     spec: str
     scenarios: tuple[str, ...] = ()
-    """Names of those it was trained on; none: it plays in all."""
+    """Names of those it was trained on."""
+    anywhere: bool = True
+    """Whether it plays in others as well: not trained, or on several and with weights for any size."""
     seed: int | None = None
     """Of the training."""
     settings: str = ""
@@ -44,7 +46,7 @@ class Entrant:
 
     def specs(self, scenario: str) -> list[str]:
         """Those of its runs that play in a scenario."""
-        return [run.spec for run in self.runs if not run.scenarios or scenario in run.scenarios]
+        return [run.spec for run in self.runs if run.anywhere or scenario in run.scenarios]
 
 
 def find_entrants(asked: Sequence[str]) -> list[Entrant]:
@@ -117,7 +119,8 @@ def _run(spec: str) -> Run:
     config = read_config(Path(spec))
     settings = digest_of_settings(config_of(spec), but=OF_THE_SCENARIO)
     scenarios = tuple(str(scenario.get("name")) for scenario in scenarios_of(config))
-    return Run(spec, scenarios, config.seed, settings)
+    anywhere = len(scenarios) > 1 and config.ppo.policy == "pairwise"
+    return Run(spec, scenarios, anywhere, config.seed, settings)
 
 
 def _check(entrants: Sequence[Entrant]) -> None:

@@ -57,14 +57,18 @@ def test_runs_that_differ_in_seed_and_scenario_are_one_scheduler(run: Make) -> N
     assert [e.is_trained for e in found] == [True, False, True]
 
 
-def test_a_run_on_several_scenarios_plays_in_each_of_them(run: Make) -> None:
+@pytest.mark.parametrize(("policy", "elsewhere"), [("mlp", []), ("pairwise", ["a"])])
+def test_a_run_on_several_scenarios_plays_wherever_its_weights_fit(
+    run: Make, policy: str, elsewhere: list[str]
+) -> None:
     run("a", 0)
     path = Path("a") / "config.json"
     config = json.loads(path.read_text())
     config["scenario"] = {"name": "x,y", "summary": "", "each_of": [{"name": "x"}, {"name": "y"}]}
+    config["ppo"]["policy"] = policy
     path.write_text(json.dumps(config))
     (found,) = find_entrants(["a"])
-    assert [found.specs(name) for name in ("x", "y", "z")] == [["a"], ["a"], []]
+    assert [found.specs(name) for name in ("x", "y", "z")] == [["a"], ["a"], elsewhere]
 
 
 def test_names_and_patterns(run: Make) -> None:
