@@ -55,7 +55,6 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "uplink 0.8 of the downlink instead of 0.4": ("network.traces.generator.uplink_ratio=0.8",),
     "rate 0.003 instead of 0.0016": ("learning.learning_rate=0.003",),
     "Dirichlet 0.3 instead of 0.7": ("data.alpha=0.3",),
-    "Dirichlet 2.0 instead of 0.7": ("data.alpha=2.0",),
 }
 """Changes of the default scenario, as `--set` takes them."""
 
