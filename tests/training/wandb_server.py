@@ -53,6 +53,8 @@ class WandbServer:
         """Of the sweep that agents ask about: the text of its file."""
         self.mode = "answers"
         """Or "refuses", or "hangs"."""
+        self.refused = 0
+        """Requests."""
         self.then = "answers"
         """The mode when there are no more jobs: agents are told to end, or nothing more."""
         self.runs: dict[str, dict[str, Any]] = {}
@@ -164,6 +166,7 @@ def _handler(server: WandbServer) -> type[BaseHTTPRequestHandler]:
             while server.mode == "hangs":
                 time.sleep(0.1)
             if server.mode == "refuses" and "otel" not in self.path:
+                server.refused += 1
                 return self.reply({"errors": [{"message": "invalid API key"}]}, 401)
             if self.path.startswith("/graphql"):
                 asked = json.loads(body)

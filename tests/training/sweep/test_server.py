@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,23 @@ pytestmark = pytest.mark.slow
 
 Write = Callable[..., str]
 IMPATIENT = """
-import sys
+import sys, threading, time
+from pathlib import Path
 import snakegym.training.tracking.agent as agent
+from wandb.agents.pyagent import Agent
+
+def wait_for_the_word():
+    while not Path("nothing-more").exists():
+        time.sleep(0.1)
+    agent.IDLE_S = 3
+
+Agent.HEARTBEAT_SLEEP_SECONDS = 0.5
 agent.IDLE_S = float(sys.argv[1])
+threading.Thread(target=wait_for_the_word, daemon=True).start()
 from snakegym.training.cli import main
 main(sys.argv[2:])
 """
+"""Waits so long for a trial, and hardly any more once a file says that there will be none."""
 JOBS = [(f"run{i}", {"learning_rate": rate, "gamma": 0.5}) for i, rate in enumerate((1e-4, 2e-4, 5e-4))]
 
 
@@ -30,10 +42,16 @@ JOBS = [(f"run{i}", {"learning_rate": rate, "gamma": 0.5}) for i, rate in enumer
 def sweep(sweep_file: Write, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Sweep in a process of its own, as W&B's settings are global."""
 
-    def run(idle_s: float, *more: object) -> subprocess.CompletedProcess[str]:
+    def run(
+        idle_s: float, *more: object, meanwhile: Callable[[], None] = lambda: None
+    ) -> subprocess.CompletedProcess[str]:
         options = ("sweep", sweep_file(), "--out", "out", "--wandb", "online", "--no-wandb-media", *more)
         command = [sys.executable, "-c", IMPATIENT, str(idle_s), *map(str, options)]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=500)
+        piped = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        with subprocess.Popen(command, cwd=tmp_path, text=True, **piped) as process:  # type: ignore[call-overload]
+            meanwhile()
+            out, err = process.communicate(timeout=500)
+        return subprocess.CompletedProcess(command, process.returncode, out, err)
 
     return run
 
@@ -72,6 +90,42 @@ def test_a_server_that_refuses_and_hangs_costs_a_warning_a_run(
     assert done.stderr.count("so this agent ends") == 1
     for run_id, _ in JOBS:
         assert (tmp_path / "out" / "trials" / run_id / "model_card.md").exists(), "trained to its end"
+
+
+def test_three_runs_then_a_refused_key_then_silence(
+    wandb_server: Any, sweep: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    """The key is refused once the third run has begun, and then nothing is answered any more."""
+    wandb_server.jobs = list(JOBS)
+
+    def fail() -> None:
+        wait_for(lambda: "run2" in wandb_server.runs)
+        wandb_server.mode = "refuses"
+        wait_for(lambda: wandb_server.refused > 0)
+        wandb_server.mode = "hangs"
+        (tmp_path / "nothing-more").touch()
+
+    done = sweep(300, meanwhile=fail)
+    assert done.returncode == 0, done.stderr
+    assert wandb_server.refused > 0
+    assert rates(tmp_path / "out") == {run_id: p["learning_rate"] for run_id, p in JOBS}
+    assert set(wandb_server.runs) == {"run0", "run1", "run2"}
+    for run_id, _ in JOBS:
+        folder = tmp_path / "out" / "trials" / run_id
+        assert (folder / "model_card.md").exists(), "trained to its end"
+        assert [*(folder / "wandb").glob(f"run-*-{run_id}/*.wandb")], "all is kept"
+    for run_id in ("run0", "run1"):
+        assert any("validation/best_return" in row for row in wandb_server.history[run_id])
+    assert done.stderr.count("Weights & Biases failed, training goes on without it") == 1
+    assert done.stderr.count("so this agent ends") == 1
+    assert done.stderr.count("warning:") == 2, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def wait_for(happened: Callable[[], bool]) -> None:
+    until = time.monotonic() + 300
+    while not happened() and time.monotonic() < until:
+        time.sleep(0.02)
 
 
 def test_without_the_server_the_sweep_runs_here(

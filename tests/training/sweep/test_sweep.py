@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import signal
@@ -224,6 +225,16 @@ def test_trials_are_offline_runs_of_one_group(
         found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
         groups.add(found["config"]["group"])
         assert found["config"]["learning_rate"] == rate
-        assert found["summary"]["validation/best_return"] == found["summary"]["best_validation_return"]
+        used = json.loads((run.parents[1] / "config.json").read_text())["ppo"]
+        assert {name: found["config"][name] for name in used} == used
+        value = summary(tmp_path / "out")["trials"][number]["value"]
+        assert found["summary"]["validation/best_return"] == pytest.approx(value)
+        assert found["summary"]["best_validation_return"] == pytest.approx(value)
+        with (run.parents[1] / "progress.csv").open() as file:
+            *_, last = csv.DictReader(file)
+        for column in ("return", "accuracy", "time_s", "energy_j", "n_bytes", "hops"):
+            assert found["summary"][f"validation/{column}"] == pytest.approx(
+                float(last[f"validation_{column}"])
+            )
         assert found["exit_code"] == 0
     assert groups == {summary(tmp_path / "out")["group"]}
