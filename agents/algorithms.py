@@ -12,15 +12,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from gymnasium import Env
-from sb3_contrib import MaskablePPO
+from sb3_contrib import MaskablePPO, RecurrentPPO
 from sb3_contrib.common.maskable.policies import (
     MaskableActorCriticPolicy,
     MaskableMultiInputActorCriticPolicy,
 )
-from stable_baselines3 import PPO
+from sb3_contrib.common.recurrent.policies import RecurrentMultiInputActorCriticPolicy
+from stable_baselines3 import A2C, DQN, PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.policies import ActorCriticPolicy, MultiInputActorCriticPolicy
+from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy, MultiInputActorCriticPolicy
 from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.dqn.policies import MultiInputPolicy
 
 from snakegym.agents.hyperparameters import (
     DEFAULTS,
@@ -33,11 +35,20 @@ from snakegym.agents.hyperparameters import (
     resolve,
 )
 from snakegym.agents.kickstart import KickstartedPPO
+from snakegym.agents.learners.dqn import LegalDQN, PairwiseQPolicy
+from snakegym.agents.learners.legal import LegalPairwisePolicy
+from snakegym.agents.learners.recurrent import RecurrentPairwisePolicy
 from snakegym.agents.policy import MaskablePairwisePolicy, PairwisePolicy
 from snakegym.errors import SnakegymError
 from snakegym.plugins import load_plugin
 
-ALGORITHMS: dict[str, type[BaseAlgorithm]] = {"ppo": PPO, "maskable-ppo": MaskablePPO}
+ALGORITHMS: dict[str, type[BaseAlgorithm]] = {
+    "ppo": PPO,
+    "maskable-ppo": MaskablePPO,
+    "recurrent-ppo": RecurrentPPO,
+    "a2c": A2C,
+    "dqn": LegalDQN,
+}
 """Name to class."""
 
 POLICIES: dict[tuple[str, bool], type[ActorCriticPolicy] | type[MaskableActorCriticPolicy]] = {
@@ -47,6 +58,26 @@ POLICIES: dict[tuple[str, bool], type[ActorCriticPolicy] | type[MaskableActorCri
     ("mlp", True): MaskableMultiInputActorCriticPolicy,
 }
 """Class by the name of a policy and whether it takes action masks."""
+OWN_POLICIES: dict[str, dict[str, type[BasePolicy]]] = {
+    "a2c": {"pairwise": LegalPairwisePolicy, "mlp": MultiInputActorCriticPolicy},
+    "dqn": {"pairwise": PairwiseQPolicy, "mlp": MultiInputPolicy},
+    "recurrent-ppo": {"pairwise": RecurrentPairwisePolicy, "mlp": RecurrentMultiInputActorCriticPolicy},
+}
+"""Class by the names of an algorithm that needs its own, and of a policy. Those called pairwise take the mask
+from the observation; the others may answer with what is not legal."""
+REMEMBERING = ("recurrent-ppo",)
+"""Algorithms whose policies have a memory."""
+
+
+def policy_class(algorithm: str, policy: str, masked: bool) -> Any:
+    """The class of a policy.
+
+    Args:
+        algorithm: its name.
+        policy: its name, as `Hyperparameters` has it.
+        masked: whether the algorithm takes action masks.
+    """
+    return OWN_POLICIES[algorithm][policy] if algorithm in OWN_POLICIES else POLICIES[policy, masked]
 
 
 def algorithm_class(name: str) -> type[BaseAlgorithm]:
@@ -76,6 +107,8 @@ def takes_masks(name: str) -> bool:
         SnakegymError: there is no such algorithm, or its policies are no actor-critics of SB3.
     """
     cls: Any = algorithm_class(name)
+    if name in OWN_POLICIES:
+        return False
     policy = getattr(cls, "policy_aliases", {}).get("MultiInputPolicy")
     if inspect.isclass(policy) and issubclass(policy, MaskableActorCriticPolicy):
         return True
@@ -83,7 +116,7 @@ def takes_masks(name: str) -> bool:
         return False
     raise SnakegymError(
         f"algorithm '{name}': found {cls.__name__}, expected one with actor-critic policies, as PPO, A2C, "
-        "TRPO or MaskablePPO have them"
+        "TRPO or MaskablePPO have them, or one of dqn, recurrent-ppo"
     )
 
 
@@ -129,12 +162,12 @@ def make_algorithm(
     try:
         settings = settings_of(name, n_envs, hyperparameters or {})
         algorithm: BaseAlgorithm = cls(
-            POLICIES[settings["policy"], masked],
+            policy_class(name, settings["policy"], masked),
             env,
             seed=seed,
             device=device,
             policy_kwargs=policy_arguments(settings),
-            **_arguments(settings, n_envs),
+            **_arguments(cls, settings, n_envs),
         )
     except (TypeError, ValueError, AssertionError, MemoryError) as error:
         raise SnakegymError(f"hyperparameters of {name}: {' '.join(str(error).split())}") from error
@@ -148,7 +181,7 @@ def policy_arguments(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {"features_extractor_kwargs": {"width": settings["width"]}}
 
 
-def _arguments(settings: Mapping[str, Any], n_envs: int) -> dict[str, Any]:
+def _arguments(cls: type[Any], settings: Mapping[str, Any], n_envs: int) -> dict[str, Any]:
     """Settings as the class of an algorithm counts them: steps of each environment, None for no limit."""
     of_network = {name for names in NETWORK.values() for name in names}
     schedules = {f"{name}_schedule" for name in SCHEDULED}
@@ -158,7 +191,8 @@ def _arguments(settings: Mapping[str, Any], n_envs: int) -> dict[str, Any]:
         if settings.get(f"{name}_schedule") == "linear":
             arguments[name] = Falling(arguments[name])
     if "n_steps" in arguments:
-        arguments["n_steps"] //= n_envs
+        # DQN has another name for it, and means something else by this one.
+        arguments["train_freq" if issubclass(cls, DQN) else "n_steps"] = arguments.pop("n_steps") // n_envs
     return arguments | {name: None for name in ZERO_FOR_NONE if arguments.get(name) == 0}
 
 

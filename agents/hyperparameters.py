@@ -50,7 +50,41 @@ _PPO: dict[str, Any] = {
     "width": WIDTH,
     "net_arch": (64, 64),
 }
-DEFAULTS: Mapping[str, Mapping[str, Any]] = MappingProxyType({"maskable-ppo": _PPO, "ppo": _PPO})
+_NETWORK: dict[str, Any] = {"policy": "pairwise", "width": WIDTH, "net_arch": (64, 64)}
+_A2C: dict[str, Any] = {
+    "learning_rate": 1e-3,
+    "learning_rate_schedule": "constant",
+    "n_steps": 128,
+    "gamma": 0.99,
+    "gae_lambda": 0.9,
+    "ent_coef": 0.005,
+    "vf_coef": 0.5,
+    "normalize_advantage": False,
+    "normalize_reward": False,
+    "max_grad_norm": 0.5,
+    "stats_window_size": 100,
+    **_NETWORK,
+}
+_DQN: dict[str, Any] = {
+    "learning_rate": 5e-4,
+    "learning_rate_schedule": "constant",
+    "n_steps": 128,
+    "batch_size": 64,
+    "gamma": 0.99,
+    "buffer_size": 20_000,
+    "learning_starts": 1_000,
+    "gradient_steps": 64,
+    "target_update_interval": 500,
+    "exploration_fraction": 0.3,
+    "exploration_final_eps": 0.05,
+    "normalize_reward": False,
+    "max_grad_norm": 10.0,
+    "stats_window_size": 100,
+    **_NETWORK,
+}
+DEFAULTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {"maskable-ppo": _PPO, "ppo": _PPO, "recurrent-ppo": _PPO, "a2c": _A2C, "dqn": _DQN}
+)
 """Settings by the algorithm's name. Of `gamma` and `gae_lambda`, tried on validation episodes of `default`
 (36,000 steps, one seed): 0.99 and 0.9 came to 6.5, 0.9 and 0.8 (learns faster at first) and 0.95 and 0.9 to
 6.3 and 6.2; with 1.0 and 0.9 training is about as good after 12,000 steps as with 0.99."""
@@ -69,6 +103,8 @@ def _option(name: str, metavar: str) -> Any:
     """On the command line: `--gamma` and `--ppo.gamma`, with the defaults of every algorithm in the help."""
     by_value: dict[str, list[str]] = {}
     for algorithm, settings in DEFAULTS.items():
+        if name not in settings:
+            continue
         by_value.setdefault(_brief(settings[name]), []).append(algorithm)
     hint = "; ".join(
         f"{value} of {', '.join(names)}" if len(by_value) > 1 else value for value, names in by_value.items()
@@ -135,6 +171,20 @@ class Hyperparameters:
     """Longer gradients are cut to this length."""
     target_kl: Annotated[float | None, _Limit, _option("target_kl", "FLOAT")] = None
     """An update stops where the policy has moved 1.5 times as far (KL divergence); 0: never."""
+    buffer_size: Annotated[int | None, Field(ge=1, le=10**7), _option("buffer_size", "INT")] = None
+    """Steps that DQN remembers to learn from."""
+    learning_starts: Annotated[int | None, Field(ge=0, le=10**7), _option("learning_starts", "INT")] = None
+    """Steps at random before DQN learns."""
+    gradient_steps: Annotated[int | None, Field(ge=1, le=10**6), _option("gradient_steps", "INT")] = None
+    """Of DQN after each rollout, on a minibatch each."""
+    target_update_interval: Annotated[
+        int | None, Field(ge=1, le=10**7), _option("target_update_interval", "INT")
+    ] = None
+    """Steps after which DQN's goals are set by the values that it has learned by then."""
+    exploration_fraction: Annotated[float | None, _Share, _option("exploration_fraction", "FLOAT")] = None
+    """Share of the training in which DQN acts at random less and less often, from always on."""
+    exploration_final_eps: Annotated[float | None, _Share, _option("exploration_final_eps", "FLOAT")] = None
+    """How often it does after that."""
     stats_window_size: Annotated[int | None, Field(ge=1, le=10**6), _option("stats_window_size", "INT")] = (
         None
     )
@@ -218,5 +268,5 @@ def _check_rollout(settings: dict[str, Any], n_envs: int, spell: Spell) -> None:
             f"({spell('n_steps')}) alone in a minibatch, expected 2 or more in each, or "
             f"{spell('normalize_advantage')} False"
         )
-    if "batch_size" in settings:
+    if "n_epochs" in settings:  # else minibatches are none of a rollout
         settings["batch_size"] = batch

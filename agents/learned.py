@@ -13,7 +13,7 @@ import torch
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from snakegym.agents.algorithms import POLICIES, policy_arguments
+from snakegym.agents.algorithms import REMEMBERING, policy_arguments, policy_class
 from snakegym.agents.trained import (
     Network,
     RunConfig,
@@ -42,8 +42,9 @@ NO_MATTER = ("summary", "network.traces.skip_bad", "network.traces.format")
 class LearnedScheduler:
     """Takes the most likely action of the policy in a run folder, or draws one where `stochastic` is set.
 
-    A policy of an algorithm that knows masks chooses among legal assignments; the others may
-    answer with an illegal one, which is for the environment to penalise.
+    A policy of an algorithm that knows masks, and one that takes them from the observation, chooses among
+    legal assignments; the others may answer with an illegal one, which is for the environment to penalise.
+    A policy with a memory remembers an episode; one that values actions (dqn) always takes the best.
 
     Nothing in the folder is executed: the policy is built from `config.json`, and of a checkpoint only the
     tensors of its weights are read.
@@ -63,7 +64,8 @@ class LearnedScheduler:
         self.folder = folder
         config = read_config(folder)
         n_nodes, n_middle = scenario.network.nodes, load_service(scenario).profile.n_middle
-        self._masked = config.masked
+        self._masked, self._algo = config.masked, config.algo
+        self._state: Any = None
         self._encoder = ViewEncoder(n_nodes, n_middle)
         self._codec = ActionCodec(n_nodes, n_middle, scenario.process.layer_order)
         path = checkpoint_of(folder)
@@ -93,7 +95,15 @@ class LearnedScheduler:
             observations: what `encode` gives of each, stacked: [n, …].
             masks: [n, n_actions]: what is legal; a policy that takes no masks leaves them aside. What is not
                 legal is given hardly any probability, exp(-1e8).
+
+        Raises:
+            SnakegymError: the policy values actions (dqn), or goes by what it remembers (recurrent-ppo).
         """
+        if self._algo in ("dqn", *REMEMBERING):
+            raise SnakegymError(
+                f"{self.folder}: found a policy of '{self._algo}', expected one that gives the probabilities "
+                "of actions in any view, as those of ppo, maskable-ppo and a2c do"
+            )
         given = {"action_masks": masks} if self._masked else {}
         tensors, _ = self._policy.obs_to_tensor(observations)
         with torch.no_grad():
@@ -101,7 +111,8 @@ class LearnedScheduler:
         return np.asarray(logits.numpy(), np.float64)
 
     def reset(self, seed: int) -> None:
-        """Seed the draws; there is nothing to forget, as the policy sees the view alone."""
+        """Seed the draws, and forget the episode before."""
+        self._state = None
         self._seeds = np.random.default_rng(seed)
 
     def schedule(self, view: ProcessView) -> Decision:
@@ -111,7 +122,10 @@ class LearnedScheduler:
             if self.stochastic:
                 torch.manual_seed(int(self._seeds.integers(2**62)))
             encoded = self._encoder.encode(view)
-            action, _ = self._policy.predict(encoded, deterministic=not self.stochastic, **masks)
+            begins = np.array([self._state is None])
+            action, self._state = self._policy.predict(
+                encoded, self._state, begins, deterministic=not self.stochastic, **masks
+            )
         return self._codec.decode(int(action), view)
 
 
@@ -142,7 +156,7 @@ def _warn(message: str) -> None:
 
 def _load_policy(path: Path, config: RunConfig, space: spaces.Dict, n_actions: int) -> Any:
     """The policy alone, with the weights of the checkpoint."""
-    policy = build_policy(config.ppo, config.masked, space, n_actions)
+    policy = build_policy(config.ppo, config.masked, space, n_actions, config.algo)
     expected = policy.state_dict()
     with open_checkpoint(path) as checkpoint:
         check_stamp(checkpoint, config.algo)
@@ -152,8 +166,10 @@ def _load_policy(path: Path, config: RunConfig, space: spaces.Dict, n_actions: i
     return policy
 
 
-def build_policy(network: Network, masked: bool, space: spaces.Dict, n_actions: int) -> Any:
+def build_policy(
+    network: Network, masked: bool, space: spaces.Dict, n_actions: int, algo: str = "maskable-ppo"
+) -> Any:
     """A fresh policy for so many actions and such observations; no generator is left another."""
-    cls: Any = POLICIES[network.policy, masked]
+    cls = policy_class(algo, network.policy, masked)
     with torch.random.fork_rng(devices=[]):  # initial weights are drawn before they are replaced
         return cls(space, spaces.Discrete(n_actions), lambda _: 0.0, **policy_arguments(network.model_dump()))

@@ -152,7 +152,7 @@ class PairwisePolicy(ActorCriticPolicy):
         super().__init__(*args, **kwargs | SETTINGS)
 
     def _build(self, lr_schedule: Schedule) -> None:
-        _build_heads(self, lr_schedule)
+        build_heads(self, lr_schedule)
 
 
 class MaskablePairwisePolicy(MaskableActorCriticPolicy):
@@ -162,14 +162,14 @@ class MaskablePairwisePolicy(MaskableActorCriticPolicy):
         super().__init__(*args, **kwargs | SETTINGS)
 
     def _build(self, lr_schedule: Schedule) -> None:
-        _build_heads(self, lr_schedule)
+        build_heads(self, lr_schedule)
 
 
-def _build_heads(policy: Any, lr_schedule: Schedule) -> None:
+def build_heads(policy: Any, lr_schedule: Schedule, scorer: type[PairScorer] = PairScorer) -> None:
     """What SB3 builds after the extractor, of either kind of policy: both heads, and the optimiser."""
     extractor: PairExtractor = policy.features_extractor
     policy.mlp_extractor = ContextHead(extractor)
-    policy.action_net = PairScorer(extractor, int(policy.action_space.n))
+    policy.action_net = scorer(extractor, int(policy.action_space.n))
     policy.value_net = nn.Linear(extractor.width, 1)
     policy.optimizer = policy.optimizer_class(
         policy.parameters(), lr=lr_schedule(1), **policy.optimizer_kwargs

@@ -78,13 +78,17 @@ def test_decides_as_the_algorithm_that_was_saved(name: str, policy: str, tmp_pat
     scheduler = make_scheduler(str(tmp_path / "a-run"), SCENARIO)
     env = SerpentineEnv(SCENARIO)
     observation, _ = env.reset(seed=1)
+    scheduler.reset(0)
+    state, begins = None, np.array([True])
     for _ in range(4):
         view = env.view()
         masks = {"action_masks": env.action_masks()} if name == "maskable-ppo" else {}
-        action, _ = algorithm.predict(observation, deterministic=True, **masks)
+        action, state = algorithm.predict(observation, state, begins, deterministic=True, **masks)
+        begins = np.array([False])
         choice = scheduler.schedule(view)
         assert choice == env.codec.decode(int(action), view)
-        assert not masks or choice is None or view.legal[choice.node, choice.layer]
+        if name != "ppo" and (masks or policy == "pairwise"):
+            assert env.action_masks()[int(action)]
         observation, *_ = env.step(int(action))
 
 
@@ -356,3 +360,39 @@ def test_a_config_that_says_something_twice_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"algo": "ppo", "algo": "maskable-ppo", "scenario": {}}')
     with pytest.raises(SnakegymError, match=r"config\.json: cannot read the config of the run.*'algo' twice"):
         LearnedScheduler(tmp_path, load_scenario("default"))
+
+
+@pytest.mark.parametrize("name", ["dqn", "recurrent-ppo"])
+def test_what_has_no_probabilities_of_single_views_says_so(name: str, tmp_path: Path) -> None:
+    save_run(tmp_path / "a-run", name)
+    scheduler = LearnedScheduler(tmp_path / "a-run", SCENARIO)
+    env = SerpentineEnv(SCENARIO)
+    env.reset(seed=0)
+    sight = {key: value[None] for key, value in scheduler.encode(env.view()).items()}
+    with pytest.raises(SnakegymError, match=f"found a policy of '{name}', expected one that gives"):
+        scheduler.log_probabilities(sight, scheduler.mask(env.view())[None])
+
+
+def test_a_policy_with_a_memory_remembers_an_episode_and_no_more(tmp_path: Path) -> None:
+    algorithm = save_run(tmp_path / "a-run", "recurrent-ppo")
+    algorithm.policy.lstm_actor.lstm.weight_hh_l0.data.mul_(50.0)
+    algorithm.policy.action_net.score.weight.data.mul_(100.0)
+    algorithm.save(tmp_path / "a-run" / "best.zip")
+    scheduler, fresh = (LearnedScheduler(tmp_path / "a-run", SCENARIO) for _ in range(2))
+
+    def decide(again: bool) -> tuple[list[Any], list[Any]]:
+        """Decisions of an episode, and those of one who forgets all before each of them."""
+        env = SerpentineEnv(SCENARIO)
+        env.reset(seed=0)
+        scheduler.reset(0)
+        decided, forgetful = [], []
+        for _ in range(12):
+            fresh.reset(0)
+            forgetful.append(fresh.schedule(env.view()))
+            decided.append(scheduler.schedule(env.view()))
+            env.step_as(decided[-1])
+        return decided, forgetful
+
+    first, forgetful = decide(False)
+    assert first != forgetful
+    assert decide(True)[0] == first

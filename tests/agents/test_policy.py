@@ -10,6 +10,7 @@ import torch
 from gymnasium import spaces
 
 from snakegym.agents.algorithms import ALGORITHMS, make_algorithm
+from snakegym.agents.hyperparameters import DEFAULTS
 from snakegym.agents.policy import MaskablePairwisePolicy
 from snakegym.envs.encoder import ViewEncoder
 from snakegym.envs.features.layers import LAYER_FEATURES
@@ -139,16 +140,23 @@ def test_begins_with_little_wish_to_finish(pairs: bool, observation: Any) -> Non
 @pytest.mark.parametrize("name", list(ALGORITHMS))
 def test_learns_and_predicts(name: str) -> None:
     env = SerpentineEnv("default")
-    algorithm = make_algorithm(name, env, 0, {"n_steps": 16, "batch_size": 8, "n_epochs": 1}).learn(16)
+    small = {"n_steps": 16, "batch_size": 8, "n_epochs": 1, "learning_starts": 0}
+    own = {setting: value for setting, value in small.items() if setting in DEFAULTS[name]}
+    algorithm = make_algorithm(name, env, 0, own)
+    before = {key: tensor.clone() for key, tensor in algorithm.policy.state_dict().items()}
+    algorithm.learn(16)
     assert algorithm.num_timesteps == 16
     action, _ = algorithm.predict(env.reset(seed=0)[0])
     assert env.action_space.contains(int(action))
+    still = [key for key, tensor in algorithm.policy.state_dict().items() if before[key].equal(tensor)]
+    seldom = ("target", "wait", "finish")  # DQN learns of actions that were taken
+    assert [key for key in still if not any(word in key for word in seldom)] == []
 
 
 @pytest.mark.parametrize(
     ("name", "settings", "message"),
     [
-        ("dqn", {}, "'dqn'.*maskable-ppo"),
+        ("sac", {}, "'sac'.*maskable-ppo"),
         ("ppo", {"policy": "cnn"}, "'cnn'.*pairwise"),
         ("ppo", {"gama": 0.9}, "hyperparameters of ppo.*gama"),
         ("maskable-ppo", {"clip": 1}, "hyperparameters of maskable-ppo.*clip"),

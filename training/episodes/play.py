@@ -20,8 +20,8 @@ from snakegym.training.runs.seeding import derive_seed
 
 Choose = Callable[[Encoded], int]
 """From an observation to an action."""
-ChooseTogether = Callable[[Encoded, NDArray[np.bool_]], NDArray[np.int64]]
-"""From n observations, batched, and action masks [n, n_actions] to n actions."""
+ChooseTogether = Callable[[Encoded, NDArray[np.bool_], NDArray[np.int64]], NDArray[np.int64]]
+"""From n observations, batched, action masks [n, n_actions] and the episodes' numbers [n] to n actions."""
 
 
 LARGEST = 1e18
@@ -141,19 +141,16 @@ def play_together(
     options = [None if scenarios is None else {"scenario": name} for name in scenarios or seeds]
     starts = [m.reset(seed=s, options=o) for m, s, o in zip(members, seeds, options, strict=True)]
     tallies = [_Tally(member, info) for member, (_, info) in zip(members, starts, strict=True)]
-    going = [(member, tally, start[0]) for member, tally, start in zip(members, tallies, starts, strict=True)]
+    going = [(i, start[0]) for i, start in enumerate(starts)]
     while going:
-        observations = [observation for *_, observation in going]
+        observations = [observation for _, observation in going]
         stacked = {key: np.stack([o[key] for o in observations]) for key in observations[0]}
-        masks = np.stack([member.action_masks() for member, *_ in going])
-        actions = choose(stacked, masks)
-        prepare_step([member for member, *_ in going], actions)
-        steps = [member.step(action) for (member, *_), action in zip(going, actions, strict=True)]
-        going = [
-            (member, tally, step[0])
-            for (member, tally, _), step in zip(going, steps, strict=True)
-            if not tally.add(step)
-        ]
+        playing = [members[i] for i, _ in going]
+        masks = np.stack([member.action_masks() for member in playing])
+        actions = choose(stacked, masks, np.array([i for i, _ in going]))
+        prepare_step(playing, actions)
+        steps = [member.step(action) for member, action in zip(playing, actions, strict=True)]
+        going = [(i, step[0]) for (i, _), step in zip(going, steps, strict=True) if not tallies[i].add(step)]
     return [tally.record(i, seed) for i, (tally, seed) in enumerate(zip(tallies, seeds, strict=True))]
 
 

@@ -42,7 +42,8 @@ class TrainConfig:
     """Run folder; new or empty, unless --resume. Default: below runs/, called by WANDB_RUN_ID if that is set,
     and then gone on with; else by scenario, algorithm, seed and time."""
     algo: str = "maskable-ppo"
-    """maskable-ppo never proposes an illegal hop, ppo has to learn that; or your own as module:class."""
+    """maskable-ppo, recurrent-ppo, a2c and dqn never propose an illegal hop (the last three by a mask in the
+    policy pairwise), ppo has to learn that; or your own as module:class."""
     scenario: str = "default"
     """Name of a scenario (see `snakegym scenarios`), or a .yaml file. Several, parted by commas, or `all`
     that need no data: then each episode is of one of them, and the policy learns for every size."""

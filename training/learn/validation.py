@@ -46,19 +46,45 @@ class Validator:
 
     def __call__(self, model: BaseAlgorithm) -> dict[str, float]:
         """Means over the episodes: METRICS."""
-
-        def act(observations: Encoded, masks: NDArray[np.bool_]) -> NDArray[np.int64]:
-            options: dict[str, Any] = {"action_masks": masks} if self._masked else {}
-            return model.predict(observations, deterministic=True, **options)[0]  # type: ignore[arg-type, unused-ignore]
-
         names = [problem.scenario.name for problem in self.members[0].problems]
         episodes = [(seed, names[i % len(names)]) for i, seed in enumerate(self._seeds)]
         records: list[EpisodeRecord] = []
         for start in range(0, len(episodes), len(self.members)):
             batch = episodes[start : start + len(self.members)]
-            records += play_together(self.members[: len(batch)], act, *zip(*batch, strict=True))
+            records += play_together(
+                self.members[: len(batch)], _Player(model, self._masked), *zip(*batch, strict=True)
+            )
         self.records = records
         return means(records)
+
+
+class _Player:
+    """A model that plays several episodes, and remembers for each what its policy does."""
+
+    def __init__(self, model: BaseAlgorithm, masked: bool) -> None:
+        self._model, self._masked = model, masked
+        self._state: tuple[NDArray[np.float32], ...] | None = None
+        self._episodes = np.empty(0, np.int64)
+
+    def __call__(
+        self, observations: Encoded, masks: NDArray[np.bool_], episodes: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        """The most likely actions."""
+        options: dict[str, Any] = {"action_masks": masks} if self._masked else {}
+        state = self._state
+        if state is not None:
+            going = np.isin(self._episodes, episodes)
+            state = tuple(part[:, going] for part in state)
+        begins = np.full(len(episodes), state is None)
+        actions, self._state = self._model.predict(
+            observations,  # type: ignore[arg-type, unused-ignore]
+            state=state,
+            episode_start=begins,
+            deterministic=True,
+            **options,
+        )
+        self._episodes = episodes
+        return actions
 
 
 def means(records: list[EpisodeRecord]) -> dict[str, float]:
