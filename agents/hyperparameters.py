@@ -28,6 +28,7 @@ steps ahead."""
 WIDTH = 64
 """Of the hidden layers of the pairwise network."""
 
+_NETWORK: dict[str, Any] = {"policy": "pairwise", "width": WIDTH, "net_arch": (64, 64)}
 _PPO: dict[str, Any] = {
     "learning_rate": 1e-3,
     "learning_rate_schedule": "constant",
@@ -46,11 +47,8 @@ _PPO: dict[str, Any] = {
     "max_grad_norm": 0.5,
     "target_kl": 0.05,
     "stats_window_size": 100,
-    "policy": "pairwise",
-    "width": WIDTH,
-    "net_arch": (64, 64),
+    **_NETWORK,
 }
-_NETWORK: dict[str, Any] = {"policy": "pairwise", "width": WIDTH, "net_arch": (64, 64)}
 _A2C: dict[str, Any] = {
     "learning_rate": 1e-3,
     "learning_rate_schedule": "constant",
@@ -87,7 +85,8 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 )
 """Settings by the algorithm's name. Of `gamma` and `gae_lambda`, tried on validation episodes of `default`
 (36,000 steps, one seed): 0.99 and 0.9 came to 6.5, 0.9 and 0.8 (learns faster at first) and 0.95 and 0.9 to
-6.3 and 6.2; with 1.0 and 0.9 training is about as good after 12,000 steps as with 0.99."""
+6.3 and 6.2; with 1.0 and 0.9 training is about as good after 12,000 steps as with 0.99. Those of a2c, dqn and
+recurrent-ppo are taken over from PPO and from the libraries, and were not searched for yet."""
 
 NETWORK = {"pairwise": ("policy", "width"), "mlp": ("policy", "net_arch")}
 """Settings that shape the network of a policy, by the policy's name."""

@@ -12,7 +12,7 @@ from gymnasium import spaces
 from sb3_contrib import MaskablePPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from snakegym.agents.algorithms import algorithm_class
+from snakegym.agents.algorithms import OWN_POLICIES, algorithm_class
 from snakegym.agents.kickstart import KickstartedPPO, Pull
 from snakegym.agents.learned import build_policy
 from snakegym.agents.teaching import check_teacher
@@ -42,6 +42,11 @@ def check_imitation(config: TrainConfig, env: SerpentineEnv, described: Mapping[
     options = config.imitation
     if options.teacher is None:
         return
+    if config.algo in OWN_POLICIES:
+        raise SnakegymError(
+            f"--imitate: found algorithm '{config.algo}', expected maskable-ppo or ppo, whose policies can "
+            "be taught by themselves"
+        )
     for problem in env.problems:
         check_teacher(options.teacher, problem.scenario, options.imitate_privileged)
     if is_pulled(config) and algorithm_class(config.algo) is not MaskablePPO:

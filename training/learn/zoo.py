@@ -13,7 +13,7 @@ from typing import Any
 
 from snakegym.errors import SnakegymError
 
-ALGORITHMS = ("ppo", "maskable-ppo")
+ALGORITHMS = ("ppo", "maskable-ppo", "recurrent-ppo", "a2c", "dqn")
 """Names of files that say which algorithm they are for."""
 POLICIES = {"MlpPolicy": "mlp", "MultiInputPolicy": "mlp", "mlp": "mlp", "pairwise": "pairwise"}
 SCHEDULED = ("learning_rate", "clip_range")
@@ -30,7 +30,10 @@ AS_THEY_ARE = (
         "max_grad_norm",
     ),
     *("target_kl", "normalize_advantage", "stats_window_size", "seed", "width"),
+    *("exploration_fraction", "exploration_final_eps"),
 )
+WHOLE = ("buffer_size", "learning_starts", "gradient_steps", "target_update_interval")
+"""Numbers of steps, which may be written as 1e5."""
 
 
 def is_zoo(document: Any, options: Mapping[str, Any]) -> bool:
@@ -69,6 +72,10 @@ def _translated(name: str, value: Any, entry: Mapping[str, Any], place: str) -> 
         return {"n_envs": value}
     if name == "n_steps":
         return {"n_steps": int(_number(value, place)) * int(entry.get("n_envs", 1))}
+    if name == "train_freq":  # DQN's word for it
+        return _translated("n_steps", value, entry, place)
+    if name in WHOLE:
+        return {name: int(_number(value, place))}
     if name == "policy":
         if value not in POLICIES:
             raise SnakegymError(f"{place}: found {value!r:.60}, expected one of {', '.join(POLICIES)}")
@@ -92,6 +99,8 @@ def _translated(name: str, value: Any, entry: Mapping[str, Any], place: str) -> 
         "normalize",
         "policy_kwargs",
         *AS_THEY_ARE,
+        "train_freq",
+        *WHOLE,
     )
     raise SnakegymError(f"{place}: unknown, expected one of {', '.join(expected)}")
 

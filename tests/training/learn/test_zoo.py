@@ -118,3 +118,28 @@ def test_rewards_are_scaled_and_rates_fall_and_both_go_on(
     after = read_state(tmp_path / "run" / "checkpoints" / "latest.zip").return_scale
     assert after[2] == pytest.approx(before[2] + 32)
     assert json.loads((tmp_path / "run" / "config.json").read_text())["ppo"]["normalize_reward"] is True
+
+
+def test_a_file_for_dqn_says_so_in_its_own_words(tmp_path: Path) -> None:
+    text = """
+default:
+  n_envs: 4
+  buffer_size: 1e5
+  learning_starts: 500
+  train_freq: 8
+  gradient_steps: 16
+  target_update_interval: 600
+  exploration_fraction: 0.2
+  exploration_final_eps: 0.07
+"""
+    config = parsed(tmp_path, text, name="dqn.yml")
+    assert (config.algo, config.n_envs) == ("dqn", 4)
+    assert config.ppo.given() == {
+        "n_steps": 32,
+        "buffer_size": 100_000,
+        "learning_starts": 500,
+        "gradient_steps": 16,
+        "target_update_interval": 600,
+        "exploration_fraction": 0.2,
+        "exploration_final_eps": 0.07,
+    }

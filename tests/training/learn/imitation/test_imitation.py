@@ -209,6 +209,10 @@ def test_a_pilot_plays_and_the_teacher_says_what_it_would_have_done(player: Play
         ({"imitate_temperature": -1}, "--imitate-temperature"),
         ({"pull": float("nan")}, "--pull"),
         ({"algo": "ppo"}, "--pull"),
+        (
+            {"algo": "recurrent-ppo"},
+            "--imitate: found algorithm 'recurrent-ppo', expected maskable-ppo or ppo",
+        ),
     ],
 )
 def test_what_is_impossible_is_refused_before_anything_is_written(
