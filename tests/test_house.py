@@ -30,7 +30,7 @@ COMMANDS = (
     "evaluate",
     "learn",
 )
-TOOLS = ("tracking", "runs", "arguments", "options")
+TOOLS = ("pool", "tracking", "runs", "arguments", "options")
 ROOMS = {
     "snakegym": ("testing", "frameworks", "control", "learning", "models", "data", "network", "scenario"),
     "training": ("cli", *COMMANDS, "show", "analysis", "episodes", *TOOLS),
@@ -128,7 +128,7 @@ def test_every_folder_has_its_place_in_the_order(floor: str) -> None:
         ("snakegym/network/costs.py", "def f():\n    from snakegym.envs import encoder"),
         ("snakegym/errors.py", "from snakegym.scenario import Scenario"),
         ("envs/reward.py", "from snakegym.agents.rules import Serpentine"),
-        ("training/runs/pool.py", "from snakegym.training import cli"),
+        ("training/pool/seam.py", "from snakegym.training import cli"),
         ("training/show/plots.py", "from snakegym.training.learn.checkpoints import Row"),
     ],
 )

@@ -24,6 +24,7 @@ def said_default(default: str) -> str:
 
 Int = Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint=said_default)]
 Folder = Annotated[str | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint=said_default)]
+RayAddress = Annotated[str | None, tyro.conf.arg(metavar="ADDRESS", help_behavior_hint=said_default)]
 Text = Annotated[str | None, tyro.conf.arg(metavar="TEXT", help_behavior_hint=said_default)]
 
 

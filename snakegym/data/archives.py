@@ -23,7 +23,7 @@ def unpacked(root: Path, folder: str) -> Path:
     """
     if (root / folder).is_dir():
         return root
-    archive = next((a for s in SUFFIXES if (a := root / f"{folder}{s}").is_file()), None)
+    archive = archive_of(root, folder)
     if archive is None:
         return root
     stat = archive.stat()
@@ -31,6 +31,11 @@ def unpacked(root: Path, folder: str) -> Path:
     if not (cache / folder).is_dir():
         _unpack(archive, cache, folder)
     return cache
+
+
+def archive_of(root: Path, folder: str) -> Path | None:
+    """The archive in `root` that holds `folder`, if there is one."""
+    return next((a for s in SUFFIXES if (a := root / f"{folder}{s}").is_file()), None)
 
 
 def _unpack(archive: Path, target: Path, folder: str) -> None:

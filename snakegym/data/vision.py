@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from snakegym.data.archives import unpacked
+from snakegym.data.archives import archive_of, unpacked
 from snakegym.data.torchvision_shim import import_torchvision
 from snakegym.errors import SnakegymError
 from snakegym.files import is_folder
@@ -52,6 +52,19 @@ def locate_vision(name: str, root: str | None) -> str:
         )
     folder = getattr(kind, "base_folder", "")
     return str(unpacked(Path(root), folder)) if folder else root
+
+
+def dataset_files(name: str, root: Path) -> list[Path]:
+    """Folders or archives in `root` that hold the dataset; `root` itself where nothing tells them.
+
+    Raises:
+        SnakegymError: unknown dataset, or no torchvision.
+    """
+    kind = _dataset_class(name)
+    names = [folder for folder in (getattr(kind, "base_folder", ""), kind.__name__) if folder]
+    folders = [root / folder for folder in names if (root / folder).is_dir()]
+    archives = [archive for folder in names if (archive := archive_of(root, folder))]
+    return folders or archives or [root]
 
 
 def _dataset_class(name: str) -> type[Any]:

@@ -132,6 +132,72 @@ def sessions() -> Sessions:
     return Sessions()
 
 
+class Nodes:
+    """Two Ray nodes on this machine, whose processes see no files of the tests; see `ray_nodes.py`.
+
+    Args:
+        hidden: folder whose files they do not see.
+        cache: folder in it that is theirs.
+    """
+
+    def __init__(self, hidden: Path, cache: Path) -> None:
+        here, self.folder = Path(__file__).parent, cache
+        environment = os.environ | {
+            "PYTHONPATH": os.pathsep.join((str(here / "pool" / "nodes"), str(here / "pool"))),
+            "HIDDEN_FOLDER": str(hidden),
+            "SEEN_FOLDER": str(cache),
+            "SNAKEGYM_CACHE": str(cache),
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_worker_niceness": "0",
+        }
+        self.process = subprocess.Popen(
+            [sys.executable, str(here / "ray_nodes.py")],
+            cwd=cache,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+        )
+        self.address = self._line()
+        assert self.address, "two nodes began"
+
+    def tell(self, command: str) -> None:
+        """`kill` a node or `add` one."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{command}\n")
+        self.process.stdin.flush()
+        assert self._line() == command
+
+    def at_work(self) -> list[int]:
+        """Workers that are at a task."""
+        return [
+            number
+            for number in Sessions().running(self.process.pid)
+            if b"run_task" in Path("/proc", str(number), "cmdline").read_bytes()
+        ]
+
+    def close(self) -> None:
+        """End all their processes."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.communicate(timeout=20)
+        Sessions().kill(self.process.pid)
+
+    def _line(self) -> str:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().strip()
+
+
+@pytest.fixture(scope="session")
+def ray_nodes(cache_of_the_tests: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
+    """Two Ray nodes."""
+    pytest.importorskip("ray")
+    nodes = Nodes(tmp_path_factory.getbasetemp(), tmp_path_factory.mktemp("ray"))
+    yield nodes
+    nodes.close()
+
+
 @pytest.fixture
 def short() -> dict[str, object]:
     """Options of the shortest training: two rollouts, each with an evaluation and a checkpoint."""

@@ -20,12 +20,14 @@ from snakegym.scenario import list_scenarios, load_scenario
 from snakegym.training.analysis.groups import Runs, trainings
 from snakegym.training.analysis.read import Evaluation
 from snakegym.training.benchmark.config import ALL, BenchmarkConfig
-from snakegym.training.benchmark.pieces import Piece, Player, Store, check_store, play_missing
+from snakegym.training.benchmark.pieces import Piece, Player, Store, check_store, play_missing, portable
 from snakegym.training.benchmark.results import FILES, report
 from snakegym.training.benchmark.scenes import BenchmarkResult, Scene, analyse_all
 from snakegym.training.benchmark.schedulers import Entrant, entrant_of, find_entrants
 from snakegym.training.evaluate.config import EvaluateConfig
 from snakegym.training.evaluate.stage import content_of, open_env, terrain_of
+from snakegym.training.pool.opened import opened
+from snakegym.training.pool.seam import Pool
 from snakegym.training.runs import folder as runfolder
 from snakegym.training.runs.conventions import REQUEST_FILES, write_request
 from snakegym.training.runs.versions import code_digest
@@ -72,6 +74,11 @@ def benchmark(config: BenchmarkConfig) -> BenchmarkResult:
         KeyboardInterrupt: with a line that says what is kept.
     """
     config.validate()
+    with opened(config.ray) as pool:
+        return _benchmark(config, pool)
+
+
+def _benchmark(config: BenchmarkConfig, pool: Pool) -> BenchmarkResult:
     entrants, references = _entrants(config)
     grounds = _grounds(config, entrants, references)
     request = _request(config)
@@ -83,7 +90,7 @@ def benchmark(config: BenchmarkConfig) -> BenchmarkResult:
     with runfolder.locked(config.out):
         runfolder.write_json(config.out / IDENTITY, {"request": request})
         write_request(config.out, config)
-        stores = _play(config, grounds)
+        stores = _play(config, grounds, pool)
         scenes = [_scene(config, ground, stores[ground.name]) for ground in grounds]
         result = analyse_all(config.out, scenes, references)
         report(config, request, scenes, result)
@@ -173,7 +180,7 @@ def _request(config: BenchmarkConfig) -> dict[str, Any]:
     }
 
 
-def _play(config: BenchmarkConfig, grounds: Sequence[Ground]) -> Mapping[str, Store]:
+def _play(config: BenchmarkConfig, grounds: Sequence[Ground], pool: Pool) -> Mapping[str, Store]:
     stores = {
         g.name: Store.open(
             config.out, g.name, g.header(), {s: digest for s in g.specs if (digest := content_of(s))}
@@ -181,7 +188,12 @@ def _play(config: BenchmarkConfig, grounds: Sequence[Ground]) -> Mapping[str, St
         for g in grounds
     }
     pieces = [Piece(g.name, s, e) for g in grounds for s in g.specs for e in range(config.episodes)]
-    play_missing(Player({g.name: g.config for g in grounds}), pieces, stores, config.jobs)
+    player = (
+        portable({g.name: (g.config, g.env) for g in grounds})
+        if pool.is_remote
+        else Player({g.name: g.config for g in grounds})
+    )
+    play_missing(pool, player, pieces, stores, config.jobs)
     for ground in grounds:
         stores[ground.name].sort(ground.specs, config.episodes)
     return stores

@@ -9,7 +9,15 @@ import tyro
 
 from snakegym.errors import SnakegymError
 from snakegym.scenario import Split
-from snakegym.training.options import Folder, Int, at_least_one, not_negative, printable, said_once
+from snakegym.training.options import (
+    Folder,
+    Int,
+    RayAddress,
+    at_least_one,
+    not_negative,
+    printable,
+    said_once,
+)
 
 ALL = "all"
 
@@ -50,6 +58,9 @@ class BenchmarkConfig:
     jobs: Int = None
     """Processes that play episodes; results do not depend on it. Default: one a core, at most 4, and no
     more than there are 20 episodes for each."""
+    ray: RayAddress = None
+    """Play on the machines of a Ray cluster instead: host:port, ray://host:port, auto (one that this machine
+    belongs to) or local (one of this machine, started and ended with the command). Results are the same."""
 
     def validate(self) -> None:
         """Raise SnakegymError for the first option whose value is impossible."""

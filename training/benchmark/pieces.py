@@ -15,16 +15,19 @@ from typing_extensions import TypedDict  # pydantic asks for it before Python 3.
 from snakegym.agents.protocol import Scheduler
 from snakegym.control.records import Decision
 from snakegym.control.view import ProcessView
+from snakegym.envs.serpentine import SerpentineEnv
 from snakegym.errors import SnakegymError
 from snakegym.training.episodes.play import EpisodeRecord
 from snakegym.training.evaluate.config import EvaluateConfig
-from snakegym.training.evaluate.stage import Stage
+from snakegym.training.evaluate.stage import Stage, packed
+from snakegym.training.pool.packing import Packer
+from snakegym.training.pool.parcel import Portable
+from snakegym.training.pool.seam import Pool
 from snakegym.training.runs.folder import first_difference
 from snakegym.training.runs.partial import PartialResults, Task, read_header
-from snakegym.training.runs.pool import n_processes, working
 from snakegym.training.runs.progress import progress
 
-EPISODES_WORTH_A_PROCESS = 20
+EPISODES_WORTH_A_WORKER = 20
 """A process takes seconds to start: with fewer episodes each, one does it sooner."""
 
 
@@ -101,6 +104,21 @@ class Player:
         return stage.play_with(watch, piece.episode), watch.read()
 
 
+def portable(grounds: Mapping[str, tuple[EvaluateConfig, SerpentineEnv]]) -> Portable:
+    """A player on other machines, of which none has files of this one.
+
+    Args:
+        grounds: by scenario how it is played in, and the environment.
+    """
+    packer = Packer()
+    schedulers: dict[str, str] = {}
+    configs: dict[str, EvaluateConfig] = {}
+    for name, (config, env) in grounds.items():
+        places, configs[name] = packed(packer, config, env)
+        schedulers |= places
+    return Portable(Player, configs, packer.parcel, schedulers)
+
+
 @dataclass(frozen=True)
 class Store:
     """Finished pieces of a scenario on the disk, in two files: what they brought, and how long they took.
@@ -164,9 +182,20 @@ def check_store(out: Path, scenario: str, header: Mapping[str, Any]) -> None:
 
 
 def play_missing(
-    player: Player, pieces: Sequence[Piece], stores: Mapping[str, Store], jobs: int | None
+    pool: Pool,
+    player: Player | Portable,
+    pieces: Sequence[Piece],
+    stores: Mapping[str, Store],
+    jobs: int | None,
 ) -> None:
     """Play what the stores do not hold yet.
+
+    Args:
+        pool: where to.
+        player: plays a piece.
+        pieces: all that are to be there.
+        stores: by scenario.
+        jobs: how many at a time, as asked.
 
     Raises:
         SnakegymError: a process died, or a file cannot be written.
@@ -177,9 +206,9 @@ def play_missing(
     if done:
         print(f"going on after {done} of {len(pieces)} episodes", file=sys.stderr)
     try:
-        processes = n_processes(jobs, len(missing), EPISODES_WORTH_A_PROCESS)
+        width = pool.width(jobs, len(missing), EPISODES_WORTH_A_WORKER)
         bar = progress(len(pieces), "benchmark", "episode", initial=done)
-        with bar, working(player, missing, processes) as played:
+        with bar, pool.working(player, missing, width) as played:
             for piece, (record, latency) in played:
                 stores[piece.scenario].add(piece, record, latency)
                 done += 1

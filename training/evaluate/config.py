@@ -13,6 +13,7 @@ from snakegym.scenario import LayerOrder, Split
 from snakegym.training.options import (
     Folder,
     Int,
+    RayAddress,
     Text,
     at_least_one,
     not_negative,
@@ -70,6 +71,9 @@ class EvaluateConfig:
     jobs: Int = None
     """Processes that play episodes; results do not depend on it. Default: one a core, at most 4, and no
     more than there are 20 episodes for each."""
+    ray: RayAddress = None
+    """Play on the machines of a Ray cluster instead: host:port, ray://host:port, auto (one that this machine
+    belongs to) or local (one of this machine, started and ended with the command). Results are the same."""
 
     def validate(self) -> None:
         """Raise SnakegymError for the first option whose value is impossible."""

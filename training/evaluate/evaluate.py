@@ -16,13 +16,14 @@ from snakegym.training.analysis.summary import Analysis, analyse
 from snakegym.training.episodes.play import EpisodeRecord
 from snakegym.training.evaluate import results
 from snakegym.training.evaluate.config import EvaluateConfig
-from snakegym.training.evaluate.stage import Stage, content_of, terrain_of
+from snakegym.training.evaluate.stage import Stage, content_of, portable, terrain_of
 from snakegym.training.evaluate.tracked import TRACKED, log_evaluation
+from snakegym.training.pool.opened import opened
+from snakegym.training.pool.seam import Pool
 from snakegym.training.runs import folder as runfolder
 from snakegym.training.runs.conventions import REQUEST_FILES, write_request
 from snakegym.training.runs.manifest import MANIFEST, write_manifest
 from snakegym.training.runs.partial import PartialResults, Task
-from snakegym.training.runs.pool import n_processes, working
 from snakegym.training.runs.progress import progress
 
 FILES = (
@@ -38,7 +39,7 @@ FILES = (
     *TRACKED,
 )
 PARTIAL = "partial.jsonl"
-EPISODES_WORTH_A_PROCESS = 20
+EPISODES_WORTH_A_WORKER = 20
 """A process takes seconds to start: with fewer episodes each, one does it sooner."""
 
 
@@ -64,6 +65,11 @@ def evaluate(config: EvaluateConfig) -> EvaluationResult:
         KeyboardInterrupt: with a line that says what is kept.
     """
     config.validate()
+    with opened(config.ray) as pool:
+        return _evaluate(config, pool)
+
+
+def _evaluate(config: EvaluateConfig, pool: Pool) -> EvaluationResult:
     stage = Stage(config)
     env = stage.env
     header = describe(config, env)
@@ -72,7 +78,7 @@ def evaluate(config: EvaluateConfig) -> EvaluationResult:
     with runfolder.locked(config.out):
         write_manifest(config.out, env)
         write_request(config.out, config)
-        records = _play_all(stage, header)
+        records = _play_all(stage, header, pool)
         analysis = analyse(records, header["trained"], header["scenario"], baseline=config.baseline)
         title = (
             f"{config.episodes} {config.split} episodes of scenario '{env.scenario.name}', seed {config.seed}"
@@ -109,7 +115,7 @@ def describe(config: EvaluateConfig, env: SerpentineEnv) -> dict[str, Any]:
     }
 
 
-def _play_all(stage: Stage, header: dict[str, Any]) -> dict[str, list[EpisodeRecord]]:
+def _play_all(stage: Stage, header: dict[str, Any], pool: Pool) -> dict[str, list[EpisodeRecord]]:
     config = stage.config
     partial = PartialResults(config.out / PARTIAL, header, EpisodeRecord)
     tasks = [Task(spec, episode) for spec in config.scheduler for episode in range(config.episodes)]
@@ -118,8 +124,9 @@ def _play_all(stage: Stage, header: dict[str, Any]) -> dict[str, list[EpisodeRec
         print(f"going on after {len(tasks) - len(missing)} of {len(tasks)} episodes", file=sys.stderr)
     bar = progress(len(tasks), "evaluate", "episode", initial=len(tasks) - len(missing))
     try:
-        processes = n_processes(config.jobs, len(missing), EPISODES_WORTH_A_PROCESS)
-        with bar, working(stage.play, missing, processes) as played:
+        width = pool.width(config.jobs, len(missing), EPISODES_WORTH_A_WORKER)
+        work = portable(config, stage.env) if pool.is_remote else stage.play
+        with bar, pool.working(work, missing, width) as played:
             for task, record in played:
                 partial.add(task, record)
                 bar.set_postfix_str(task.scheduler, refresh=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from snakegym.plugins import is_path
 from snakegym.training.episodes.play import EpisodeRecord, episode_seed, play_scheduler
 from snakegym.training.episodes.terrain import Terrain
 from snakegym.training.evaluate.config import EvaluateConfig
+from snakegym.training.pool.packing import Packer
+from snakegym.training.pool.parcel import Portable
 from snakegym.training.runs.manifest import scenario_of
 from snakegym.training.runs.partial import Task
 
@@ -43,6 +46,40 @@ def terrain_of(env: SerpentineEnv, seed: int) -> Terrain:
     """What the first episode of an evaluation begins with; `env` is left there."""
     env.reset(seed=episode_seed(seed, 0))
     return Terrain.of(env.view())
+
+
+def portable(config: EvaluateConfig, env: SerpentineEnv) -> Portable:
+    """What plays the same episodes on other machines, of which none has files of this one.
+
+    Args:
+        config: of the evaluation.
+        env: that it asks for.
+    """
+    packer = Packer()
+    schedulers, options = packed(packer, config, env)
+    return Portable(_player, options, packer.parcel, schedulers)
+
+
+def packed(
+    packer: Packer, config: EvaluateConfig, env: SerpentineEnv
+) -> tuple[dict[str, str], EvaluateConfig]:
+    """Where the schedulers lie in the parcel, and the options for whoever unpacks it."""
+    schedulers = {spec: packer.scheduler(spec) for spec in config.scheduler}
+    options = replace(
+        config,
+        scheduler=tuple(schedulers.values()),
+        scenario=packer.scenario(config.scenario, env.scenario),
+        traces=packer.traces(config.traces),
+        set=(),
+        skip_bad_traces=False,
+        trace_format=None,
+        layer_order=None,
+    )
+    return schedulers, options
+
+
+def _player(config: EvaluateConfig) -> Any:
+    return Stage(config).play
 
 
 class Stage:

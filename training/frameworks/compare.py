@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ from snakegym.data.vision import locate_vision
 from snakegym.errors import SnakegymError
 from snakegym.frameworks.registry import entry, place
 from snakegym.training.frameworks.config import CompareConfig, Comparison
-from snakegym.training.frameworks.pool import n_jobs, train_pieces
+from snakegym.training.frameworks.pool import train_pieces
 from snakegym.training.frameworks.results import ComparisonResult, report
 from snakegym.training.frameworks.runs import Piece, Runner, use_device
+from snakegym.training.pool.opened import opened
+from snakegym.training.pool.seam import Pool
 from snakegym.training.runs.conventions import write_request
 from snakegym.training.runs.folder import (
     existing_files,
@@ -36,22 +39,28 @@ def compare(config: CompareConfig) -> ComparisonResult:
     Raises:
         SnakegymError: bad option, data, traces or device, or a folder of another comparison.
     """
+    with opened(config.ray) as pool:
+        return _compare(config, pool)
+
+
+def _compare(config: CompareConfig, pool: Pool) -> ComparisonResult:
     comparison = Comparison.of(config)
     pieces = [Piece(f, s) for s in config.seed_list() for f in config.framework_list()]
-    use_device(config.device, comparison.tf32)
+    local = "cpu" if pool.is_remote else config.device  # a machine of a cluster may have what this one lacks
+    use_device(local, comparison.tf32)
     data = comparison.scenario.data
     if data.dataset != "digits":
         locate_vision(data.dataset, data.root)  # unpacks it once, before several processes look for it
     existing_files(config.out)  # raises for what can be no folder
     runner = Runner(comparison, config.out / "runs", config.device)
-    _check(runner, pieces)  # what is wrong is said before anything is written
+    _check(replace(runner, device=local), pieces)  # what is wrong is said before anything is written
     make_folder(config.out)
     with locked(config.out):
         _claim(config.out, comparison)
         write_request(config.out, config)
         make_folder(runner.folder)
         try:
-            _train(runner, pieces, config)
+            _train(runner, pieces, config, pool)
         except KeyboardInterrupt:
             raise KeyboardInterrupt("what was trained is kept: repeat the command to go on") from None
         return report(config.out, comparison, _finished(runner))
@@ -66,7 +75,7 @@ def _check(runner: Runner, pieces: list[Piece]) -> None:
             entry(piece.framework).check(runner.problem(piece.seed))
 
 
-def _train(runner: Runner, pieces: list[Piece], config: CompareConfig) -> None:
+def _train(runner: Runner, pieces: list[Piece], config: CompareConfig, pool: Pool) -> None:
     cycles = runner.comparison.cycles
     done = Counter({piece: runner.rounds_done(piece) for piece in pieces})
     left = [piece for piece in pieces if runner.result(piece) is None]
@@ -74,12 +83,12 @@ def _train(runner: Runner, pieces: list[Piece], config: CompareConfig) -> None:
         return
     with progress(cycles * len(pieces), "comparing", "round", done.total()) as bar:
 
-        def after_round(piece: Piece) -> None:
-            done[piece] += 1
+        def after_round(piece: Piece, rounds: int) -> None:
             bar.set_description(f"{piece.framework}, seed {piece.seed}", refresh=False)
-            bar.update()
+            bar.update(max(0, rounds - done[piece]))  # a round may be trained again, after a death
+            done[piece] = max(rounds, done[piece])
 
-        train_pieces(runner, left, n_jobs(config.jobs, config.device, len(left)), after_round)
+        train_pieces(pool, runner, left, config.jobs, after_round)
 
 
 def _finished(runner: Runner) -> list[Result]:

@@ -15,7 +15,7 @@ import tyro
 
 from snakegym.errors import SnakegymError
 from snakegym.scenario import PoolConfig, Scenario, Split, load_scenario, parse_scenario
-from snakegym.training.options import Folder, Int, Text, at_least_one
+from snakegym.training.options import Folder, Int, RayAddress, Text, at_least_one
 from snakegym.training.runs.changes import changed
 
 PATIENCE_S = 30 * 86400.0
@@ -77,6 +77,9 @@ class CompareConfig:
     """Let a GPU round products to TensorFloat-32: faster, less exact."""
     jobs: Int = None
     """Processes; results do not depend on it. Default: one a core on a CPU, at most 4, and 1 on a GPU."""
+    ray: RayAddress = None
+    """Train on the machines of a Ray cluster instead: host:port, ray://host:port, auto (one that this machine
+    belongs to) or local (one of this machine, started and ended with the command). Results are the same."""
 
     def validate(self) -> None:
         """Raise SnakegymError for the first option whose value is impossible."""

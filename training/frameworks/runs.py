@@ -122,9 +122,13 @@ class Runner:
                 saved = time.monotonic()
             after_round()
         result = self._result(piece, framework, records, wall_s + time.monotonic() - begun).model_dump()
-        write_json(self.result_path(piece), result, indent=None)
-        self._checkpoint(piece).unlink(missing_ok=True)
+        self.keep(piece, result)
         return result
+
+    def keep(self, piece: Piece, result: Result) -> None:
+        """Keep a finished piece. Raises SnakegymError if that is impossible."""
+        write_json(self.result_path(piece), result, indent=None)
+        self.checkpoint_path(piece).unlink(missing_ok=True)
 
     def _take_up(self, piece: Piece, framework: Framework) -> tuple[list[RoundRecord], float]:
         saved = self._saved(piece)
@@ -138,8 +142,9 @@ class Runner:
                 )
             json.dumps(framework.log(), allow_nan=False)  # whatever no result could hold is found out now
         except (SnakegymError, LookupError, ArithmeticError, TypeError, ValueError) as error:
+            reason = error if isinstance(error, SnakegymError) else repr(error)
             raise SnakegymError(
-                f"{self._checkpoint(piece)}: {error if isinstance(error, SnakegymError) else repr(error)}, "
+                f"{self.checkpoint_path(piece)}: {reason}, "
                 "expected a checkpoint of this comparison: delete the file to start over"
             ) from None
         return saved.records, saved.wall_s
@@ -147,13 +152,14 @@ class Runner:
     def _save(self, piece: Piece, framework: Framework, records: list[RoundRecord], wall_s: float) -> None:
         checkpoint = framework.checkpoint()
         layers = [dict(layer) for layer in checkpoint.layers]
-        write_checkpoint(self._checkpoint(piece), Saved(layers, checkpoint.journal, records, wall_s))
+        write_checkpoint(self.checkpoint_path(piece), Saved(layers, checkpoint.journal, records, wall_s))
 
     def _saved(self, piece: Piece) -> Saved | None:
-        path = self._checkpoint(piece)
+        path = self.checkpoint_path(piece)
         return read_checkpoint(path) if path.exists() else None
 
-    def _checkpoint(self, piece: Piece) -> Path:
+    def checkpoint_path(self, piece: Piece) -> Path:
+        """Where the checkpoint of a piece under way lies."""
         return self.folder / f"{piece.name}.pt"
 
     def _result(

@@ -1,1 +1,1 @@
-"""The folder of a run: writing it safely, what is partly done, seeds, progress, processes."""
+"""The folder of a run: writing it safely, what is partly done, seeds, progress."""

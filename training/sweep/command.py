@@ -6,20 +6,24 @@ import os
 import sys
 import uuid
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from snakegym.errors import SnakegymError
+from snakegym.training.pool.opened import opened
+from snakegym.training.pool.seam import Pool
 from snakegym.training.runs import folder as runfolder
 from snakegym.training.runs.conventions import write_request
-from snakegym.training.runs.pool import WorkerDied, n_processes, working
 from snakegym.training.show.tables import console, print_tables
 from snakegym.training.sweep import outcome, server
+from snakegym.training.sweep.away import Away
 from snakegym.training.sweep.config import SweepConfig
+from snakegym.training.sweep.desk import Desk
 from snakegym.training.sweep.live import Board
 from snakegym.training.sweep.outcome import Ended
-from snakegym.training.sweep.plan import check, metric_of
+from snakegym.training.sweep.plan import check, metric_of, training_of
 from snakegym.training.sweep.search import check_installed
 from snakegym.training.sweep.sweepfile import Sweep, load_sweep
 from snakegym.training.sweep.trial import Task, Worker
@@ -27,8 +31,6 @@ from snakegym.training.sweep.trials import Result, Trials
 from snakegym.training.tracking.options import tracker_names
 from snakegym.training.tracking.weights_and_biases import ABSENT, is_installed, is_online
 
-MOST_DEATHS = 3
-"""Of workers, one after the other, in which no trial is finished."""
 MOST_CANDIDATES = 3
 """That are trained anew on fresh seeds, one after the other, until one holds what it promised."""
 
@@ -60,7 +62,17 @@ def sweep(config: SweepConfig) -> SweepResult | None:
     check(asked, config.file)
     if "wandb" not in tracker_names(config.track):
         config = replace(config, wandb="disabled")
+    with opened(config.ray) as pool:
+        return _sweep(config, asked, pool)
+
+
+def _sweep(config: SweepConfig, asked: Sweep, pool: Pool) -> SweepResult | None:
     if is_online(config.wandb):
+        if pool.is_remote:
+            raise SnakegymError(
+                "--ray: found Weights & Biases online, expected --wandb offline or disabled (with its "
+                "server, start `wandb agent` on each machine instead)"
+            )
         if _on_server(config, asked):
             return None
         config = replace(config, wandb="offline")
@@ -78,13 +90,13 @@ def sweep(config: SweepConfig) -> SweepResult | None:
             missing = [Task(n) for n in range(total) if trials.result(n) is None]
             if len(missing) < total:
                 print(f"going on after {total - len(missing)} of {total} trials", file=sys.stderr)
-            _work(worker, missing, config.workers, board)
+            _work(pool, worker, missing, config.workers, board)
             found = [e for e in outcome.ended(trials) if e.proposal.number < total]
             if len(found) < total:
                 left = total - len(found)
                 print(f"{left} trials are run by another command: whoever ends last writes the results")
                 return None
-            found = _proven(worker, found, maximize, config, board)
+            found = _proven(pool, worker, found, maximize, config, board)
     except KeyboardInterrupt:
         done = sum(trials.result(n) is not None for n in range(total))
         raise KeyboardInterrupt(
@@ -155,29 +167,36 @@ def _worker(config: SweepConfig, asked: Sweep) -> Worker:
     )
 
 
-def _work(worker: Worker, tasks: Sequence[Task], workers: int | None, board: Board) -> dict[Task, Result]:
-    """Run tasks until all are done; what a worker that died was at is run again."""
+def _work(
+    pool: Pool, worker: Worker, tasks: Sequence[Task], workers: int | None, board: Board
+) -> dict[Task, Result]:
+    """Run tasks; what came of those that no other command runs."""
     done: dict[Task, Result] = {}
-    tried: set[Task] = set()
-    deaths = 0
-    while left := [task for task in tasks if task not in tried]:
-        try:
-            with working(worker, left, n_processes(workers, len(left)), heard=board.hear) as results:
-                for task, result in results:
-                    tried.add(task)
-                    deaths = 0
-                    if result is not None:
-                        done[task] = result
-        except WorkerDied:
-            deaths += 1
-            if deaths > MOST_DEATHS:
-                raise
-            print("a worker died: what it was at goes on from its checkpoint", file=sys.stderr)
+    work: Any = Away(worker) if pool.is_remote else worker
+    desk = Desk(worker, board.hear)
+    with (
+        closing(desk),
+        pool.working(
+            work,
+            tasks,
+            pool.width(workers, len(tasks)),
+            heard=desk.answer if pool.is_remote else board.hear,
+            device=_device(worker.sweep),
+        ) as results,
+    ):
+        for task, result in results:
+            if result is not None:
+                done[task] = result
     return done
 
 
+def _device(asked: Sweep) -> str:
+    """Where the trainings compute, as their first settings say."""
+    return training_of(asked, {p.name: p.examples()[0] for p in asked.parameters}).device
+
+
 def _proven(
-    worker: Worker, found: list[Ended], maximize: bool, config: SweepConfig, board: Board
+    pool: Pool, worker: Worker, found: list[Ended], maximize: bool, config: SweepConfig, board: Board
 ) -> list[Ended]:
     """The trials, the best of them with what it comes to on fresh seeds: until that is the best so, too."""
     for _ in range(MOST_CANDIDATES):
@@ -186,7 +205,7 @@ def _proven(
             break
         number = order[0].proposal.number
         tasks = [Task(number, i) for i in range(config.fresh_seeds)]
-        results = _work(worker, tasks, config.workers, board)
+        results = _work(pool, worker, tasks, config.workers, board)
         values = tuple(r.value for task in tasks if (r := results.get(task)) and r.value is not None)
         if not values:
             break

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from snakegym.training.options import Int, at_least_one, not_negative
+from snakegym.training.options import Int, RayAddress, at_least_one, not_negative
 from snakegym.training.tracking.options import Labels, WandbMode, tracker_names
 
 
@@ -32,7 +32,8 @@ class SweepConfig:
     trials: Int = None
     """How many; default: the file's run_cap, else all points of a grid. May be raised later."""
     workers: Int = None
-    """Trials trained at a time, each in a process of its own. Default: one a core, at most 4."""
+    """Trials trained at a time, each in a process of its own. Default: one a core, at most 4; with
+    --ray one a processor of the cluster."""
     seed: int = 0
     """Of the choice of settings."""
     seeds_per_trial: int = 1
@@ -45,6 +46,10 @@ class SweepConfig:
     both with a comma between them."""
     wandb: WandbMode = "auto"
     """Weights & Biases; auto: as WANDB_MODE says, else online if you are logged in, else offline."""
+    ray: RayAddress = None
+    """Train on the machines of a Ray cluster instead: host:port, ray://host:port, auto (one that this machine
+    belongs to) or local (one of this machine, started and ended with the command). A trial whose machine dies
+    starts again, with the same numbers."""
     labels: Annotated[Labels, tyro.conf.arg(name="")] = field(
         default_factory=lambda: Labels(wandb_media=False)
     )

@@ -11,8 +11,9 @@ from typing import Any
 from snakegym.agents.trained import CONFIG
 from snakegym.errors import SnakegymError
 from snakegym.training.learn.train import train
+from snakegym.training.pool.processes import Processes
+from snakegym.training.pool.seam import Say
 from snakegym.training.runs.folder import make_folder
-from snakegym.training.runs.pool import Say, working
 from snakegym.training.sweep.plan import training_of
 from snakegym.training.sweep.sweepfile import Sweep
 from snakegym.training.tracking.agent import IDLE_S, create_sweep, run_agent
@@ -106,5 +107,5 @@ def run_trials(
     share = (None,) * workers if trials is None else tuple((trials + i) // workers for i in range(workers))
     agents = [i for i, count in enumerate(share) if count != 0]
     work = Agents(folder, sweep, place, track, labels, share)
-    with working(work, agents, len(agents)) as results:
+    with Processes().working(work, agents, len(agents)) as results:
         return sum(ran for _, ran in results)

@@ -6,7 +6,7 @@ import contextlib
 import math
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,8 +16,9 @@ import numpy as np
 from snakegym.agents.trained import CONFIG
 from snakegym.errors import SnakegymError
 from snakegym.processes import variable_set
+from snakegym.training.learn.config import TrainConfig
 from snakegym.training.learn.train import TrainingResult, train
-from snakegym.training.runs.pool import Say
+from snakegym.training.pool.seam import Say
 from snakegym.training.runs.seeding import derive_seed
 from snakegym.training.sweep.plan import metric_of, training_of
 from snakegym.training.sweep.search import Seen, choose, to_be_stopped
@@ -42,6 +43,8 @@ class News(NamedTuple):
     state: str
     timesteps: int
     value: float | None
+    run: str = ""
+    """Name of the training that has logged the value; none where a trial begins or ends."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +73,8 @@ class Worker:
                 return None
             proposal = self.decide(trials, task.number)
             if task.fresh is not None:
-                return self._run(trials, proposal, task, say)
-            return trials.result(task.number) or self._run(trials, proposal, task, say)
+                return self.run(trials, proposal, task, say)
+            return trials.result(task.number) or self.run(trials, proposal, task, say)
 
     def decide(self, trials: Trials, number: int) -> Proposal:
         """The settings of a trial: as decided on before, else decided on now."""
@@ -98,21 +101,33 @@ class Worker:
             )
         return found
 
-    def _run(self, trials: Trials, proposal: Proposal, task: Task, say: Say) -> Result:
-        """All trainings of the task, one after the other; the result is kept."""
-        names = (
-            [f"run-{i}" for i in range(self.seeds_per_trial)]
-            if task.fresh is None
-            else [f"fresh-{task.fresh}"]
-        )
+    def names(self, task: Task) -> list[str]:
+        """Of the trainings of a task, and their folders."""
+        if task.fresh is not None:
+            return [f"fresh-{task.fresh}"]
+        return [f"run-{i}" for i in range(self.seeds_per_trial)]
+
+    def run(
+        self, trials: Trials, proposal: Proposal, task: Task, say: Say, options: TrainConfig | None = None
+    ) -> Result:
+        """All trainings of the task, one after the other; the result is kept.
+
+        Args:
+            trials: the folder for all of it.
+            proposal: the trial.
+            task: of that trial.
+            say: tells what happens, and may answer a value that was logged with whether to go on.
+            options: of the trainings; None: as the sweep says.
+        """
         say(News(task, "running", 0, None))
         values: dict[str, float] = {}
         measures: dict[str, float] = {}
         state: State = "finished"
         message = ""
         try:
-            for name in names:
-                values[name], trained = self._train(trials, proposal, task, name, say)
+            options = training_of(self.sweep, proposal.parameters) if options is None else options
+            for name in self.names(task):
+                values[name], trained = self._train(trials, options, task, name, say)
                 measures = measures or measured(trained)
                 if trained.stopped:
                     state = "stopped"
@@ -126,39 +141,47 @@ class Worker:
         say(News(task, state, 0, value))
         return result
 
+    def training(self, options: TrainConfig, task: Task, name: str, out: Path) -> TrainConfig:
+        """The options of one of the trainings of a task.
+
+        Args:
+            options: that all of them have.
+            task: of the trial.
+            name: of the training.
+            out: its run folder.
+        """
+        return replace(
+            options,
+            out=out,
+            resume=(out / CONFIG).exists(),
+            seed=options.seed + int(name.removeprefix("run-"))
+            if task.fresh is None
+            else derive_seed(self.seed, "fresh", task.fresh),  # with which no trial was trained
+            track=self.track,
+            wandb=self.wandb,
+            labels=replace(self.labels, wandb_name=f"{self.sweep.name}-{task.number:04d}-{name}"),
+        )
+
     def _train(
-        self, trials: Trials, proposal: Proposal, task: Task, name: str, say: Say
+        self, trials: Trials, options: TrainConfig, task: Task, name: str, say: Say
     ) -> tuple[float, TrainingResult]:
         """One training; the metric at its end, and what came out."""
-        metric, maximize = metric_of(self.sweep)
-        config = training_of(self.sweep, proposal.parameters)
+        metric, _ = metric_of(self.sweep)
         place = trials.place(task.number)
-        seed = config.seed + int(name.removeprefix("run-")) if task.fresh is None else self._fresh(task.fresh)
-        out = place / name
         reports = trials.reports(task.number, name)
 
         def listen(metrics: Mapping[str, float], timesteps: int) -> bool:
             value = metrics.get(metric)
             if value is None or not math.isfinite(value):
                 return True
-            reports[:] = [r for r in reports if r.timesteps < timesteps]  # resumed: some come again
-            reports.append(Report(timesteps=timesteps, value=value))
+            reports[:] = noted(reports, timesteps, value)
             trials.report(task.number, name, reports)
-            say(News(task, "running", timesteps, value))
-            if self.sweep.stopping is None or name != "run-0":
-                return True
-            own = [r.value for r in reports]
-            return not to_be_stopped(self.sweep.stopping, maximize, own, self.seen(trials, task.number))
+            answer = say(News(task, "running", timesteps, value, name))
+            if answer is not None:
+                return bool(answer)
+            return self.goes_on(trials, task, name, reports)
 
-        config = replace(
-            config,
-            out=out,
-            resume=(out / CONFIG).exists(),
-            seed=seed,
-            track=self.track,
-            wandb=self.wandb,
-            labels=replace(self.labels, wandb_name=f"{self.sweep.name}-{task.number:04d}-{name}"),
-        )
+        config = self.training(options, task, name, place / name)
         run_id = f"{self.sweep_id}-{task.number:04d}-{name}"
         with _logged_to(place / f"{name}.log"), variable_set("WANDB_RUN_ID", run_id):
             result = train(config, listen)
@@ -168,9 +191,18 @@ class Worker:
             raise SnakegymError(f"the metric '{metric}' was never logged")
         return reports[-1].value, result
 
-    def _fresh(self, index: int) -> int:
-        """A seed that no trial was trained with."""
-        return derive_seed(self.seed, "fresh", index)
+    def goes_on(self, trials: Trials, task: Task, name: str, reports: Sequence[Report]) -> bool:
+        """Whether a training is not to be stopped early, after these values that it has logged."""
+        if self.sweep.stopping is None or name != "run-0":
+            return True
+        own, others = [r.value for r in reports], self.seen(trials, task.number)
+        return not to_be_stopped(self.sweep.stopping, metric_of(self.sweep)[1], own, others)
+
+
+def noted(reports: Sequence[Report], timesteps: int, value: float) -> list[Report]:
+    """With one more; of a training that is resumed, some come again."""
+    earlier = [report for report in reports if report.timesteps < timesteps]
+    return [*earlier, Report(timesteps=timesteps, value=value)]
 
 
 def measured(result: TrainingResult) -> dict[str, float]:

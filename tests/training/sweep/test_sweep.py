@@ -205,7 +205,7 @@ def test_what_a_dead_worker_was_at_is_run_again(
     os.kill(workers[0], signal.SIGKILL)
     _, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
-    assert err.count("a worker died: what it was at goes on from its checkpoint") == 1
+    assert err.count("a worker died: what it was at is done again") == 1
     assert [t["state"] for t in summary(tmp_path / "out")["trials"]] == ["finished"] * 4
     assert not sessions.wait_for_end(process.pid, 20)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from snakegym.training.learn.imitation.play import Batch, Player
 from snakegym.training.learn.imitation.states import States, joined, load_states, save_states
-from snakegym.training.runs.pool import working
+from snakegym.training.pool.processes import Processes
 from snakegym.training.runs.progress import progress
 
 CAUTION = 8
@@ -48,7 +48,7 @@ def collect(player: Player, n_states: int, processes: int, folder: Path) -> list
     try:
         while wanted := [b for i, kept in enumerate(found) for b in _missing(i, kept, share)]:
             done: dict[Batch, States] = {}
-            with working(player, wanted, min(processes, len(wanted)), heard=more) as results:
+            with Processes().working(player, wanted, min(processes, len(wanted)), heard=more) as results:
                 for batch, states in results:
                     save_states(_file(folder, player.turn, batch), states)
                     done[batch] = states

@@ -27,7 +27,7 @@ from snakegym.envs.encoder import ViewEncoder
 from snakegym.envs.problems import common_codec
 from snakegym.envs.vector import Member, make_members, prepare_step
 from snakegym.training.learn.imitation.states import OBSERVED, States, joined
-from snakegym.training.runs.pool import Say
+from snakegym.training.pool.seam import Say
 from snakegym.training.runs.seeding import derive_seed
 
 EPISODES = 16

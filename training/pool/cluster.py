@@ -1,0 +1,314 @@
+"""Tasks worked through on the machines of a Ray cluster: the one module that imports Ray.
+
+Workers have none of our files and keep none for us: work, tasks, messages and results travel through Ray.
+Ray itself repeats nothing here; a task whose worker or machine died is given out anew by the command, a few
+times.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import os
+import pickle
+import sys
+import time
+import warnings
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import ray
+from ray import exceptions
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from snakegym.errors import SnakegymError, SnakegymWarning
+from snakegym.processes import deaf_to_ctrl_c
+from snakegym.training.pool.address import check_address
+from snakegym.training.pool.seam import (
+    GRACE_S,
+    MOST_DEATHS,
+    Heard,
+    Result,
+    Say,
+    Stopped,
+    Task,
+    WorkerDied,
+)
+from snakegym.training.runs.versions import code_digest, versions
+
+LOOK_S = 2.0
+"""Between two looks at how many processors the cluster has: machines come and go."""
+AHEAD = 2
+"""Tasks given out for each processor, so that none waits for us."""
+DEATHS = (
+    exceptions.WorkerCrashedError,
+    exceptions.NodeDiedError,
+    exceptions.LocalRayletDiedError,
+    exceptions.OutOfMemoryError,
+    exceptions.ObjectLostError,
+)
+
+
+@contextmanager
+def connected(address: str) -> Iterator[Cluster]:
+    """The cluster at an address as `ray.init` takes it; `local`: one of this machine, for this block alone.
+
+    A program that uses Ray already stays with the cluster that it has.
+
+    Raises:
+        SnakegymError: there is no Ray, another version of it, or one without processors.
+    """
+    if ray.is_initialized():
+        yield Cluster()
+        return
+    check_address(address)
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_worker_niceness", "0")  # of `local`: it is this command that works
+    # Not told by `log_to_driver`, Ray prints of each dead worker a paragraph into the tables.
+    ray._private.worker._worker_logs_enabled = False
+    options: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
+    try:
+        with deaf_to_ctrl_c(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **options)
+    except Exception as error:  # Ray raises many
+        raise SnakegymError(_why_not(address, error)) from None
+    try:
+        if n_processors() < 1:
+            raise SnakegymError(f"--ray: found no processor at '{address}', expected a machine with one")
+        yield Cluster()
+    finally:
+        with deaf_to_ctrl_c():
+            ray.shutdown()
+
+
+def n_processors() -> int:
+    """Of all machines that are there now."""
+    return int(ray.cluster_resources().get("CPU", 0))  # type: ignore[no-untyped-call, unused-ignore]
+
+
+def _why_not(address: str, error: Exception) -> str:
+    said = " ".join(str(error).split())
+    if "ersion mismatch" in said:
+        return (
+            f"--ray: found another version at '{address}', expected Ray {ray.__version__} and Python "
+            f"{sys.version.split()[0]} on all machines (pip install ray==VERSION): {said[:300]}"
+        )
+    return f"--ray: found no Ray at '{address}' that can be used, expected one: {said[:300]}"
+
+
+class Cluster:
+    """The pool of a Ray cluster; each task has one processor, and a GPU where it computes on one."""
+
+    is_remote = True
+
+    def width(self, jobs: int | None, tasks: int, worth_a_worker: int = 1) -> int:
+        """As asked, else as many as there are tasks: Ray keeps them waiting; see `Pool`."""
+        return max(1, min(jobs or tasks, tasks))
+
+    @contextmanager
+    def working(
+        self,
+        work: Callable[[Task, Say], Result],
+        tasks: Sequence[Task],
+        width: int,
+        *,
+        heard: Heard | None = None,
+        threads: int | None = 1,
+        device: str = "cpu",
+    ) -> Iterator[Iterator[tuple[Task, Result]]]:
+        """Work through tasks; see `Pool`."""
+        crew = _Crew(pickle.dumps(work), tasks, width, heard, threads, device)
+        try:
+            crew.give_out()
+            yield crew.results()
+        finally:
+            crew.end()
+
+
+class _Crew:
+    """Tasks under way in a cluster."""
+
+    def __init__(
+        self,
+        work: bytes,
+        tasks: Sequence[Any],
+        width: int,
+        heard: Heard | None,
+        threads: int | None,
+        device: str,
+    ) -> None:
+        self._width, self._heard = width, heard
+        self._mailbox = None
+        if heard is not None:  # beside us, so that it dies with no other machine
+            here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+            self._mailbox = Mailbox.options(num_cpus=0, scheduling_strategy=here).remote()  # type: ignore[attr-defined, unused-ignore]
+        # In a list, so that Ray does not fetch it for each task anew.
+        self._settings = [ray.put(work)], self._mailbox, threads, ours()
+        self._run = run_task.options(num_cpus=1, num_gpus=int(device.startswith("cuda")), max_retries=0)
+        self._waiting, self._running = deque(tasks), dict[Any, Any]()
+        self._tries: Counter[Any] = Counter()
+        self._looked = 0.0
+        self._room = width
+
+    def give_out(self) -> None:
+        """Give out as many tasks as there is room for."""
+        while self._waiting and len(self._running) < self._most():
+            task = self._waiting.popleft()
+            self._running[self._run.remote(*self._settings, task)] = task
+
+    def results(self) -> Iterator[tuple[Any, Any]]:
+        """Each task with its result."""
+        told: set[str] = set()
+        letters = None if self._mailbox is None else self._mailbox.take.remote()
+        while self._waiting or self._running:
+            self.give_out()
+            listened = [] if letters is None else [letters]
+            (ready,), _ = ray.wait([*listened, *self._running], num_returns=1)
+            if ready is letters:
+                self._answer(ray.get(letters))
+                letters = self._mailbox.take.remote()  # type: ignore[union-attr, unused-ignore]
+                continue
+            task = self._running.pop(ready)
+            try:
+                result, fault, strange = ray.get(ready)
+            except DEATHS:
+                self._count_death(task)
+                self._waiting.appendleft(task)
+                continue
+            except exceptions.RayTaskError as error:
+                if "No module named 'snakegym" not in str(error):
+                    raise  # an error of ours, or of another's part
+                raise SnakegymError(
+                    "--ray: found a machine without snakegym, expected the same version on all machines (pip "
+                    "install snakegym there)"
+                ) from None
+            if fault is not None:
+                raise SnakegymError(fault)
+            if strange and strange not in told:
+                told.add(strange)
+                warnings.warn(strange, SnakegymWarning, stacklevel=2)
+            yield task, result
+
+    def end(self) -> None:
+        """No task is under way when this returns; those that listen have their grace."""
+        if self._running and self._mailbox is not None:
+            with contextlib.suppress(exceptions.RayError):
+                ray.get(self._mailbox.close.remote())
+                ray.wait([*self._running], num_returns=len(self._running), timeout=GRACE_S)
+        for left in self._running:
+            ray.cancel(left, force=True)
+        if self._mailbox is not None:
+            ray.kill(self._mailbox)
+
+    def _most(self) -> int:
+        """Tasks to have given out, as the cluster is now."""
+        if time.monotonic() - self._looked > LOOK_S:
+            self._looked = time.monotonic()
+            self._room = min(self._width, AHEAD * max(1, n_processors()))
+        return self._room
+
+    def _answer(self, letters: Sequence[tuple[int, Any]]) -> None:
+        assert self._mailbox is not None
+        assert self._heard is not None
+        for number, message in letters:
+            self._mailbox.answer.remote(number, self._heard(message))
+
+    def _count_death(self, task: Any) -> None:
+        self._tries[task] += 1
+        if self._tries[task] > MOST_DEATHS:
+            raise WorkerDied(
+                f"{self._tries[task]} times the worker of a task died, {task} (out of memory?): what is "
+                "finished is kept, the same command goes on from there"
+            ) from None
+        print("a worker died: what it was at is done again", file=sys.stderr)
+
+
+@ray.remote
+class Mailbox:
+    """Where messages of tasks wait until the command hears them, and tasks until it answers."""
+
+    def __init__(self) -> None:
+        self._letters: asyncio.Queue[tuple[int, Any]] = asyncio.Queue()
+        self._answers: dict[int, asyncio.Future[tuple[bool, Any]]] = {}
+        self._numbers = itertools.count()
+        self._closed = False
+
+    async def say(self, message: Any) -> tuple[bool, Any]:
+        """Whether anybody hears it, and the answer."""
+        if self._closed:
+            return False, None
+        number = next(self._numbers)
+        answer = self._answers[number] = asyncio.get_running_loop().create_future()
+        await self._letters.put((number, message))
+        heard: tuple[bool, Any] = await answer
+        return heard
+
+    async def take(self) -> list[tuple[int, Any]]:
+        """All messages since the last time, one at least."""
+        letters = [await self._letters.get()]
+        while not self._letters.empty():
+            letters.append(self._letters.get_nowait())
+        return letters
+
+    async def answer(self, number: int, content: Any) -> None:
+        """Answer a message."""
+        if number in self._answers:
+            self._answers.pop(number).set_result((True, content))
+
+    async def close(self) -> None:
+        """Nobody hears any more."""
+        self._closed = True
+        while self._answers:
+            self._answers.popitem()[1].set_result((False, None))
+
+
+def ours() -> dict[str, str]:
+    """With what the command computes, which decides on its numbers."""
+    return {name: v for name, v in versions().items() if name != "commit"} | {"code": code_digest()}
+
+
+@ray.remote
+def run_task(
+    work: Sequence[Any], mailbox: Any, threads: int | None, expected: dict[str, str], task: Any
+) -> tuple[Any, str | None, str | None]:
+    """In a worker: the result of a task, what is wrong with it, and what is strange about this machine."""
+    address = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call, unused-ignore]
+    here = f"--ray: the machine {address}"
+    found = ours()
+    if found["code"] != expected["code"]:
+        return None, f"{here} has another snakegym than this one, expected the same on all machines", None
+    other = [name for name, version in expected.items() if found.get(name) != version]
+    strange = f"{here} has other versions than this one ({', '.join(other)}): numbers may differ a little"
+    warnings.simplefilter("ignore", SnakegymWarning)  # the command has said it
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
+
+    def say(message: Any) -> Any:
+        if mailbox is None:
+            return None
+        heard, answer = ray.get(mailbox.say.remote(message))
+        if not heard:
+            raise Stopped
+        return answer
+
+    try:
+        return _unpickled(work[0])(task, say), None, strange if other else None
+    except SnakegymError as error:
+        return None, str(error), None
+    except Stopped:
+        return None, None, None
+
+
+@cache
+def _unpickled(work: Any) -> Callable[[Any, Say], Any]:
+    """Once in a worker, which Ray uses for many tasks."""
+    made: Callable[[Any, Say], Any] = pickle.loads(ray.get(work))
+    return made
