@@ -135,7 +135,7 @@ def measure_model(
     engine, costs = SequentialEngine(model), profile_model(model, shape)
     full = tuple(range(model.n_layers))
     middles = sorted({0, model.n_middle // 2, model.n_middle - 1})
-    jobs = {m: make_job(model, shape, batches, costs.trained(m)) for m in middles}
+    jobs = {m: make_job(model, shape, batches, costs.trained().of(m)) for m in middles}
     jobs[-1] = make_job(model, shape, batches, full)
     times: dict[int, list[float]] = {m: [] for m in jobs}
     for i in range(repeats + 1):
@@ -151,9 +151,9 @@ def measure_model(
     rows = []
     for m in middles:
         measured = statistics.median(a / b for a, b in zip(times[m], times[-1], strict=True))
-        predicted = training_flops(forward, costs.trained(m)) / training_flops(forward, full)
-        formula = above_weights(costs, costs.trained(m))
-        peak = peak_bytes(engine, pairs[m], costs.n_bytes[list(costs.trained(m))].sum())
+        predicted = training_flops(forward, costs.trained().of(m)) / training_flops(forward, full)
+        formula = above_weights(costs, costs.trained().of(m))
+        peak = peak_bytes(engine, pairs[m], costs.n_bytes[list(costs.trained().of(m))].sum())
         rows.append(
             {
                 "middle": m,

@@ -37,6 +37,7 @@ from snakegym.learning.stacked import make_engine
 from snakegym.models.layered import LayeredModel
 from snakegym.models.profile import profile_model
 from snakegym.models.state import ModelState
+from snakegym.models.trained import TrainedSet
 from snakegym.scenario import LearningConfig, Scenario, load_scenario
 
 Process = tuple[ProcessController, Executor]
@@ -190,13 +191,13 @@ def _check_hop(model: LayeredModel, state: ModelState, data: Dataset, middle: in
     assert _alike(state, ModelState(tuple(kept))), "training wrote into the model as it was received"
     assert _alike(one.state, again.state), "the same job gives another result"
     assert math.isfinite(one.loss), f"the loss is {one.loss}"
-    trained = {0, middle + 1, model.n_layers - 1}
+    trained = TrainedSet(model.n_layers, config.trains, model.tied).of(middle)
     for i, (before, after) in enumerate(zip(state.layers, one.state.layers, strict=True)):
         changed = any(not torch.equal(before[name], after[name]) for name in before)
         assert changed or i not in trained, (
             f"layer {i} was trained on layer {middle}'s hop but did not change"
         )
-        assert not changed or i in trained, f"layer {i} changed although the hop trains {sorted(trained)}"
+        assert not changed or i in trained, f"layer {i} changed although the hop trains {trained}"
         for name in before:
             assert torch.allclose(after[name], other.state.layers[i][name], rtol=1e-3, atol=CLOSE), (
                 f"layer {i}, {name}: the engines that train one by one and together differ"
@@ -232,7 +233,7 @@ def check_executor(start: Callable[[], Process], hops: int = 4, repeatable: bool
         kept = [{name: t.clone() for name, t in tensors.items()} for tensors in job.training.state.layers]
         outcome = executor.run(job)
         assert _alike(job.training.state, ModelState(tuple(kept))), "run() wrote into the job's model"
-        _check_outcome(job, outcome)
+        _check_outcome(job, outcome, controller.view().trained)
         if repeatable:
             again = executor.run(job)
             same = _alike(again.state, outcome.state) and astuple(again.phases) == astuple(outcome.phases)
@@ -243,7 +244,7 @@ def check_executor(start: Callable[[], Process], hops: int = 4, repeatable: bool
         assert controller.clock_s >= clock + hop.costs.time_s - CLOSE, "the clock did not advance by the hop"
 
 
-def _check_outcome(job: Job, outcome: Outcome) -> None:
+def _check_outcome(job: Job, outcome: Outcome, rule: TrainedSet) -> None:
     training, own = job.training, job.training.state
     assert len(outcome.state) == len(own), f"{len(outcome.state)} layers, the job has {len(own)}"
     assert 0 <= outcome.metric <= 1, f"the metric is {outcome.metric}, expected a share"
@@ -253,7 +254,7 @@ def _check_outcome(job: Job, outcome: Outcome) -> None:
     )
     if not (outcome.delivered or any(part.delivered for part in outcome.companions)):
         assert _alike(outcome.state, own), "no update was delivered, but the model changed"
-    trained = {0, len(own) - 1, *(member.assignment.layer + 1 for member in job.members)}
+    trained = {layer for member in job.members for layer in rule.of(member.assignment.layer)}
     for i, (before, after) in enumerate(zip(own.layers, outcome.state.layers, strict=True)):
         shapes = {name: t.shape for name, t in before.items()}, {name: t.shape for name, t in after.items()}
         assert shapes[0] == shapes[1], f"layer {i} has other names or shapes than the job's"

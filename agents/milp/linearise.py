@@ -88,7 +88,7 @@ def _neutral(reference: Sequence[PlanState]) -> PlanState:
     for t, (one, after) in enumerate(pairwise(reference)):
         layer = int((after.times_trained - one.times_trained)[0].argmax())
         changed[t + 1] = changed[t]
-        changed[t + 1, [0, layer + 1, -1]] = True
+        changed[t + 1, list(view.trained.of(layer))] = True
     same = {
         name: np.repeat(getattr(now, name), len(reference), axis=0)
         for name in ("battery_j", "visits", "node_gain", "pair_gain", "last_hop")

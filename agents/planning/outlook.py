@@ -16,6 +16,7 @@ from snakegym.control.forecast import (
     hop_flops,
     price,
     together,
+    upload_bytes,
 )
 from snakegym.control.view import Floats
 from snakegym.network import costs
@@ -75,17 +76,6 @@ class ForecastOutlook:
         return HopCosts(hop.time_s, hop.energy_j, hop.n_bytes, hop.node_energy_j, delivered=np.exp(-drops))
 
 
-def upload_bytes(state: PlanState) -> Floats:
-    """[B, n_middle]: as `control.forecast.upload_bytes`, of each plan."""
-    view = state.view
-    if view.mode == "p2p" and view.evaluation != "pce":
-        return np.zeros((len(state), view.n_middle))
-    size, stale = view.layer_bytes, view.layer_bytes * ~state.held_by_pce
-    others = stale[:, 1:-1].sum(axis=1, keepdims=True) - stale[:, 1:-1]
-    upload: Floats = size[0] + size[1:-1] + size[-1] + others
-    return upload
-
-
 def _alone(state: PlanState, rates: Rates) -> tuple[HopForecast, Floats, Floats]:
     """Each [B, n_nodes, n_middle], of the node by itself, and seconds on the air and of computing.
 
@@ -104,7 +94,7 @@ def _alone(state: PlanState, rates: Rates) -> tuple[HopForecast, Floats, Floats]
     link_s = receive_s[:, :, None]
     time_s = link_s + compute_s
     own_j = costs.radio_energy(nodes.radio_power_w, air_s)[:, :, None] + compute_j
-    upload = upload_bytes(state)[:, None, :]
+    upload = upload_bytes(view, state.held_by_pce)[:, None, :]
     if upload.any():
         sent_s = costs.air_time(upload, rates.uplink_bps[:, :, None])
         send_s = sent_s + costs.round_trip_time(upload, nodes.rtt_s[:, None])

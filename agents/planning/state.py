@@ -200,14 +200,16 @@ class PlanState:
 
     def _held_after(self, node: Ints, layer: Ints) -> Bools:
         """[B, N, K]: the node has everything (what it trained, where it keeps no more); others lack that."""
-        b, held = np.arange(len(self)), self.held.copy()
-        held[:, :, [0, -1]] = False
+        b, held, ends = np.arange(len(self)), self.held.copy(), list(self.view.trained.ends)
+        held[:, :, ends] = False
         held[b, :, layer + 1] = False
         if self.view.keeps_frozen:
             held[b, node] = True
         else:
             held[b, node] = False
-            held[b, node, 0] = held[b, node, -1] = held[b, node, layer + 1] = True
+            held[b, node, layer + 1] = True
+            for end in ends:
+                held[b, node, end] = True
         return held
 
     def _held_by_pce_after(self, layer: Ints) -> Bools:
@@ -215,6 +217,6 @@ class PlanState:
         if self.view.mode == "cs" or self.view.evaluation == "pce":
             return np.ones_like(self.held_by_pce)
         held, b = self.held_by_pce.copy(), np.arange(len(self))
-        held[:, [0, -1]] = False
+        held[:, list(self.view.trained.ends)] = False
         held[b, layer + 1] = False
         return held

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from snakegym.agents.planning.outlook import HopCosts, upload_bytes
+from snakegym.agents.planning.outlook import HopCosts
 from snakegym.agents.planning.state import PlanState
-from snakegym.control.forecast import HopForecast, companion_rank, hop_flops, together
+from snakegym.control.forecast import HopForecast, companion_rank, hop_flops, together, upload_bytes
 from snakegym.control.view import Bools, Floats, Ints, ProcessView
 from snakegym.errors import SnakegymError
 from snakegym.network import costs
@@ -78,7 +78,7 @@ class TrueOutlook:
         sender_w: Floats,
     ) -> HopCosts:
         view, network = state.view, self._network
-        flops, upload = hop_flops(view), upload_bytes(state)
+        flops, upload = hop_flops(view), upload_bytes(view, state.held_by_pce)
         train = self._each_node(COMPUTE, trains_at, flops[None])
         came = receive.complete[:, :, None]
         power, radio = network.compute_power_w[:, None], network.radio_power_w

@@ -85,7 +85,8 @@ class ProcessController:
         self.managers = LocalManagers(scenario, profile, network.memory_bytes, data)
         # In CS mode a node has room for quantised frozen layers, but not for the originals beside them.
         keeps_frozen = self._peer_to_peer or not scenario.learning.quantise_frozen
-        self.caches = LayerCaches(network.n_nodes, profile.n_bytes, keeps_frozen=keeps_frozen)
+        trained = profile.trained(scenario.learning.trains)
+        self.caches = LayerCaches(network.n_nodes, profile.n_bytes, trained, keeps_frozen=keeps_frozen)
         smallest = float(self.managers.layer_memory.min())
         self.pool = NodePool(network, scenario.pool, smallest, scenario.learning.epochs, rng)
         cycle = CycleProgress.start(profile.n_middle, scenario.process, rng)

@@ -35,7 +35,7 @@ def team_of(view: ProcessView, assignment: Assignment) -> tuple[int, ...]:
 def make_job(view: ProcessView, assignment: Assignment, training: LocalTraining) -> Job:
     """What the assigned node has to receive, train, evaluate and send, companions left out."""
     node, layer, holder = assignment.node, assignment.layer, view.holder
-    nodes, upload = view.nodes, int(upload_bytes(view)[layer])
+    nodes, upload = view.nodes, int(upload_bytes(view, view.held_by_pce)[layer])
     teacher_flops = float(nodes.teacher_flops[node])
     return Job(
         assignment=assignment,

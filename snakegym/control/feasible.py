@@ -56,7 +56,8 @@ def _device_faults(scenario: Scenario, n_samples: int, profile: ModelProfile) ->
             "network.devices",
             f"the largest memory_bytes is {largest:g}, but the smallest hop needs {memory:g}",
         )
-    flops = profile.training_flops() * learning.epochs + profile.teacher_flops(learning.teacher_passes)
+    per_sample = profile.training_flops(learning.trains)
+    flops = per_sample * learning.epochs + profile.teacher_flops(learning.teacher_passes)
     slowest = min(device.peak_flops for device in devices)
     longest = float(flops.max()) * n_samples / slowest
     if longest > LONGEST_HOP_S:
@@ -66,7 +67,7 @@ def _device_faults(scenario: Scenario, n_samples: int, profile: ModelProfile) ->
             f"expected at most {LONGEST_HOP_S:g}",
         )
     average = n_samples / scenario.network.nodes * learning.epochs
-    shortest = float(profile.training_flops().min()) * average / max(d.peak_flops for d in devices)
+    shortest = float(per_sample.min()) * average / max(d.peak_flops for d in devices)
     if scenario.process.budget.time_s < shortest:
         yield (
             "process.budget.time_s",

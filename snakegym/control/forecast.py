@@ -76,16 +76,20 @@ def hop_flops(view: ProcessView, layers: slice = ALL) -> Floats:
     return flops
 
 
-def upload_bytes(view: ProcessView) -> Floats:
-    """[n_middle]: bytes that a hop uploads to the PCE: what it changes, and whatever else the PCE lacks.
+def upload_bytes(view: ProcessView, held_by_pce: Bools) -> Floats:
+    """[..., n_middle]: bytes that a hop uploads to the PCE: what it changes, and whatever else the PCE lacks.
 
     0 in P2P mode unless it is the PCE that evaluates.
+
+    Args:
+        view: of the process.
+        held_by_pce: [..., n_middle + 2]: whether the PCE has the current version, now or in plans.
     """
     if view.mode == "p2p" and view.evaluation != "pce":
-        return np.zeros(view.n_middle)
-    size, stale = view.layer_bytes, view.layer_bytes * ~view.held_by_pce
-    others = stale[1:-1].sum() - stale[1:-1]
-    upload: Floats = size[0] + size[1:-1] + size[-1] + others
+        return np.zeros((*held_by_pce.shape[:-1], view.n_middle))
+    size, held = view.layer_bytes, view.layer_bytes * held_by_pce
+    always = size.sum() - held.sum(axis=-1) + held[..., list(view.trained.ends)].sum(axis=-1)
+    upload: Floats = always[..., None] + held[..., 1:-1]
     return upload
 
 
@@ -196,7 +200,7 @@ def _single(view: ProcessView, layers: slice) -> HopForecast:
     compute_s = costs.compute_time(flops, peak, rates.availability[:, None])
     compute_energy = costs.compute_energy(nodes.compute_power_w[:, None], costs.busy_time(flops, peak))
     time_s, energy_j = receive_s[:, None] + compute_s, receive_energy[:, None] + compute_energy
-    upload = upload_bytes(view)[layers]
+    upload = upload_bytes(view, view.held_by_pce)[layers]
     if upload.any():
         up = rates.uplink_bps[:, None]
         time_s = time_s + costs.transfer_time(upload, up, nodes.rtt_s[:, None])

@@ -88,6 +88,7 @@ def fixed_part(scenario: Scenario, caches: LayerCaches, evaluation_flops: float)
     on_node = scenario.network.mode == "p2p" and process.evaluation == "node"
     return {
         "layer_bytes": caches.layer_bytes,
+        "trained": caches.trained,
         "keeps_frozen": caches.keeps_frozen,
         "mode": scenario.network.mode,
         "evaluation": process.evaluation,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from snakegym.models.trained import TrainedSet
 from snakegym.network.records import Costs
 from snakegym.scenario import BudgetConfig, CompanionRule, Evaluation, LayerOrder, Mode, Objective
 
@@ -129,6 +130,8 @@ class ProcessView:
     """[n_nodes, n_middle + 2]."""
     held_by_pce: Bools
     """[n_middle + 2]: whether the PCE was sent the current version; in CS mode it has every one."""
+    trained: TrainedSet
+    """Which layers a hop changes."""
     keeps_frozen: bool
     """Whether a node still holds the layers that it did not train; not where it keeps them as int8 alone."""
     layer_bytes: Floats

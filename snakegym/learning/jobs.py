@@ -15,7 +15,7 @@ from snakegym.scenario import LearningConfig
 
 @dataclass(frozen=True)
 class LocalTraining:
-    """One node's serpentine training: first, one middle and last layer on the node's own samples."""
+    """One node's serpentine training: a middle layer, with whatever the settings say, on its own samples."""
 
     state: ModelState
     """The model as received; never changed."""
@@ -33,7 +33,7 @@ class LocalTraining:
     max_batches: int | None = None
     """Stop after that many batches (an interrupted hop); None: all of them."""
     layers: tuple[int, ...] | None = None
-    """Layers of the whole model to train instead of first, `middle` and last (other frameworks do)."""
+    """Layers of the whole model to train, whatever `middle` and settings say (other frameworks do)."""
 
     distil: bool = False
     """Whether the divergence of the node's labels switched distillation on."""

@@ -9,7 +9,7 @@ times slower on a CPU. Nothing of this ever leaves the node, which hands on trai
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -20,7 +20,6 @@ from torch.nn import functional
 from torch.nn.grad import conv2d_input
 
 from snakegym.models.layered import LayeredModel
-from snakegym.models.quantisable import quantisable_weights
 from snakegym.models.state import LayerState, ModelState
 from snakegym.network.costs import CAST_BYTES
 
@@ -53,7 +52,7 @@ def quantise_state(model: LayeredModel, state: ModelState, layers: Collection[in
 
     Each weight that can be is int8 under its own name, with its scales beside it.
     """
-    return state.replace({i: _quantise_layer(model.layers[i], state.layers[i]) for i in layers})
+    return state.replace({i: _quantised(model.quantisable_of(i), state.layers[i]) for i in layers})
 
 
 @contextmanager
@@ -66,7 +65,7 @@ def loaded(model: LayeredModel, state: ModelState, int8_layers: Collection[int])
     products = {}
     rest = {i: dict(stored.layers[i]) for i in int8_layers}
     for i in int8_layers:
-        for name, module in quantisable_weights(model.layers[i]).items():
+        for name, module in model.quantisable_of(i).items():
             values, scale = rest[i][name], rest[i].pop(name + SCALE)
             rest[i][name] = scale.new_empty(()).expand(values.shape)  # the right shape, and no memory
             products[module] = partial(_forward, module, values, scale)
@@ -80,9 +79,9 @@ def loaded(model: LayeredModel, state: ModelState, int8_layers: Collection[int])
             del module.forward  # the class has its own
 
 
-def _quantise_layer(layer: nn.Module, tensors: LayerState) -> LayerState:
+def _quantised(names: Iterable[str], tensors: LayerState) -> LayerState:
     stored = dict(tensors)
-    for name in quantisable_weights(layer):
+    for name in names:
         if name + SCALE not in stored:
             stored[name], stored[name + SCALE] = quantise(stored[name])
     return stored

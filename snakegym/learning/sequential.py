@@ -19,13 +19,14 @@ from snakegym.learning.jobs import Evaluation, LocalTraining, TrainingResult
 from snakegym.learning.quantisation import loaded
 from snakegym.models.layered import LayeredModel
 from snakegym.models.state import ModelState
+from snakegym.models.trained import TrainedSet
 from snakegym.scenario import EarlyExitConfig, LearningConfig
 
 EVALUATION_CHUNK = 2048
 
 
 class SequentialEngine:
-    """Trains first, one middle and last layer of a model, job by job, where data and states lie.
+    """Trains a middle layer of a model, and what else hops train, job by job, where data and states lie.
 
     Between calls the module is in eval mode and wants no gradients, and no result depends on what
     it has loaded, so deep copies of an engine share it. Two threads must not.
@@ -135,7 +136,7 @@ class EarlyExit:
 
 
 def trained_layers(model: LayeredModel, job: LocalTraining) -> tuple[int, ...]:
-    """Indices of the layers that the job trains: its `layers`, else first, assigned middle, last.
+    """Indices of the layers that the job trains: its `layers`, else those of a hop on its middle layer.
 
     Raises:
         SnakegymError: the middle layer does not exist, or the job has no samples.
@@ -146,7 +147,7 @@ def trained_layers(model: LayeredModel, job: LocalTraining) -> tuple[int, ...]:
         raise SnakegymError("job: found no samples, expected at least one")
     if job.layers is not None:
         return job.layers
-    return (0, job.middle + 1, model.n_layers - 1)
+    return TrainedSet(model.n_layers, job.config.trains, model.tied).of(job.middle)
 
 
 def epoch_order(job: LocalTraining, generator: torch.Generator) -> Tensor:

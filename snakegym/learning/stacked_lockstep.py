@@ -100,7 +100,8 @@ class Lockstep:
                 bound, flat, clip = self.model.bind(weights), self.gradients[:n], clip[:n]
                 self.plan.narrow(n)
                 optimizer.narrow(n)
-            outputs, tape = self.model.forward(self.model.gather(inputs, schedule.indices(step)), bound)
+            samples = self.model.gather(inputs, schedule.indices(step))
+            outputs, tape = self.model.forward(samples, bound, self.plan.lowest)
             self.model.backward(schedule.gradient(step, outputs), tape, bound, self.plan)
             norms = torch.linalg.vector_norm(flat, dim=1, keepdim=True)
             flat.mul_(clip.div(norms.add_(CLIP_EPSILON)).clamp_(max=1))

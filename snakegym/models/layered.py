@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from snakegym.errors import SnakegymError
+from snakegym.models.quantisable import quantisable_weights
 from snakegym.models.state import LayerState, ModelState
 
 
@@ -17,7 +18,14 @@ class LayeredModel(nn.Module):
 
     Layer 0 is the first, layer n_layers - 1 the last, middle layer m of the API is layer m + 1.
     Activation, pooling and normalisation belong to the layer they follow or precede, buffers
-    (running statistics) to the layer they live in.
+    (running statistics) to the layer they live in. The last layer may compute with parameters of the
+    first (a head tied to the embedding): they are the first layer's, and not the last one's as well.
+
+    Attributes:
+        tied: whether it does; see `snakegym.models.trained.TrainedSet`.
+
+    Raises:
+        SnakegymError: fewer than three layers, or others that share a parameter.
     """
 
     def __init__(self, layers: Sequence[nn.Module]) -> None:
@@ -27,9 +35,12 @@ class LayeredModel(nn.Module):
                 f"model: found {len(layers)} layers, expected a first, at least one middle and a last"
             )
         self.layers = nn.ModuleList(layers)
-        self._parameters_of = [dict(layer.named_parameters()) for layer in layers]
+        self._parameters_of = _own_parameters(layers)
+        last = {*layers[-1].parameters()}
+        self._shared = last - {*self._parameters_of[-1].values()}
+        self.tied = bool(self._shared)
         self._buffers_of = [_buffer_slots(layer) for layer in layers]
-        self._made = [_as_made(layer) for layer in layers]
+        self._made = [_as_made(layer, own) for layer, own in zip(layers, self._parameters_of, strict=True)]
 
     @property
     def n_layers(self) -> int:
@@ -56,6 +67,11 @@ class LayeredModel(nn.Module):
         """Name to parameter of one layer."""
         return self._parameters_of[layer]
 
+    def quantisable_of(self, layer: int) -> dict[str, nn.Linear | nn.Conv2d]:
+        """Names of the layer's own weights that can be kept as int8, and the modules that use them."""
+        weights = quantisable_weights(self.layers[layer])  # what two layers share is not one's to change
+        return {name: module for name, module in weights.items() if module.weight not in self._shared}
+
     def initial_state(self, seed: int) -> ModelState:
         """Fresh parameters: Kaiming-normal weights, zero biases (He et al. 2015, arXiv:1502.01852).
 
@@ -75,6 +91,11 @@ class LayeredModel(nn.Module):
                 for layer in self.layers:
                     _poison(layer)
                     _initialise(layer)
+                    if self.tied and layer is self.layers[0]:
+                        first = {name: tensor.clone() for name, tensor in self.layer_state(0).items()}
+                if self.tied:  # the last layer has started them anew
+                    for name, tensor in self.layer_state(0).items():
+                        tensor.copy_(first[name])
                 for i, made in enumerate(self._made):
                     _start_rest(self.layer_state(i), made)
             return self.state()
@@ -133,10 +154,29 @@ def _buffer_slots(layer: nn.Module) -> dict[str, tuple[nn.Module, str]]:
     return slots
 
 
-def _as_made(layer: nn.Module) -> LayerState:
+def _own_parameters(layers: Sequence[nn.Module]) -> list[dict[str, nn.Parameter]]:
+    """Name to parameter of every layer; those that the last shares with the first are the first's alone."""
+    owner: dict[nn.Parameter, int] = {}
+    found = []
+    for i, layer in enumerate(layers):
+        own = {}
+        for name, parameter in layer.named_parameters():
+            other = owner.setdefault(parameter, i)
+            if other == i:
+                own[name] = parameter
+            elif other != 0 or i != len(layers) - 1:
+                raise SnakegymError(
+                    f"model: layer {i} shares its parameter '{name}' with layer {other}, expected layers "
+                    "with parameters of their own (the last may share the first's)"
+                )
+        found.append(own)
+    return found
+
+
+def _as_made(layer: nn.Module, parameters: Mapping[str, nn.Parameter]) -> LayerState:
     """What the layer holds now; drawn parameters, of which the shape alone matters, take no memory."""
     made = {name: tensor.detach().clone() for name, tensor in layer.named_buffers()}
-    for name, parameter in layer.named_parameters():
+    for name, parameter in parameters.items():
         value = parameter.detach().flatten()[:1]
         if parameter.is_meta or not _drawable(parameter) or not parameter.numel():
             made[name] = parameter.detach().clone()

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from snakegym.models.layered import LayeredModel
-from snakegym.models.quantisable import quantisable_weights
+from snakegym.models.trained import TrainedSet
 from snakegym.network.costs import (
     CAST_BYTES,
     hop_memory,
@@ -22,7 +22,7 @@ from snakegym.network.costs import (
     training_flops,
     weight_bytes,
 )
-from snakegym.scenario import LearningConfig
+from snakegym.scenario import LearningConfig, Trains
 
 Floats = npt.NDArray[np.float64]
 
@@ -37,10 +37,17 @@ class ModelProfile:
     """Parameters and buffers of the layer: what a hop moves."""
     forward_flops: Floats
     """Of one sample; products and convolutions, a multiply-add counts as two."""
+    frozen_backward_flops: Floats
+    """Of one sample, of the way back through the layer when it only passes gradients on; nobody asks for
+    those of the model's inputs, so that the first layer has none."""
+    first_backward_flops: Floats
+    """The same when it is the first layer that is trained, and no gradient of its inputs is needed."""
     activation_bytes: Floats
     """What the layer keeps of one sample for the backward pass when it is trained."""
     frozen_activation_bytes: Floats
     """The same when it only passes gradients on."""
+    first_activation_bytes: Floats
+    """The same when it is the first layer that is trained: what comes into it is its own to keep."""
     n_parameters: Floats
     """Parameters of the layer, without buffers."""
     int8_bytes: Floats
@@ -49,53 +56,52 @@ class ModelProfile:
     """What the layer takes for a moment while it is computed: the largest of its convolutions'
     weights twice more, with channels last in memory (torch) and as the library that computes them
     wants them (oneDNN); on the way back their gradients in the same way."""
+    tied: bool = False
+    """Whether the last layer computes with parameters of the first: see `TrainedSet`."""
 
     @property
     def n_middle(self) -> int:
         """Middle layers."""
         return len(self.n_bytes) - 2
 
-    def trained(self, middle: int) -> tuple[int, int, int]:
-        """Indices of the layers that a hop with this middle layer trains."""
-        return (0, middle + 1, len(self.n_bytes) - 1)
+    def trained(self, trains: Trains = "both-ends") -> TrainedSet:
+        """What hops train of this model."""
+        return TrainedSet(len(self.n_bytes), trains, self.tied)
 
-    def training_flops(self) -> Floats:
-        """FLOPs per sample and epoch of a hop, per middle layer trained, [n_middle]."""
-        forward = self.forward_flops.tolist()
-        return np.array([training_flops(forward, self.trained(m)) for m in range(self.n_middle)])
-
-    def backward_flops(self) -> tuple[Floats, Floats]:
-        """Of one sample, [n_layers] each: for the gradient of the layer's weights, and of its inputs.
-
-        Nobody asks for the gradient of the model's inputs, so the first layer has none. What passes
-        between the products of one layer (a residual block has two) counts with the gradient of its inputs.
-        """
-        forward = self.forward_flops.tolist()
-        return self.forward_flops, np.array([0.0, *forward[1:]])
+    def training_flops(self, trains: Trains = "both-ends") -> Floats:
+        """FLOPs per sample and epoch of a hop, per middle layer assigned, [n_middle]."""
+        forward, trained = self.forward_flops.tolist(), self.trained(trains)
+        back = {
+            "frozen_flops": self.frozen_backward_flops.tolist(),
+            "first_flops": self.first_backward_flops.tolist(),
+        }
+        return np.array([training_flops(forward, trained.of(m), **back) for m in range(self.n_middle)])
 
     def teacher_flops(self, passes: int) -> float:
         """FLOPs per sample of that many forward passes."""
         return teacher_flops(self.forward_flops.tolist(), passes)
 
     def weight_bytes(self, learning: LearningConfig) -> Floats:
-        """Bytes of the model that a node stores during a hop, per middle layer trained, [n_middle]."""
-        frozen = self._frozen_bytes(learning)
+        """Bytes of the model that a node stores during a hop, per middle layer assigned, [n_middle]."""
+        frozen, trained = self._frozen_bytes(learning), self.trained(learning.trains)
         sizes = self.n_bytes.tolist()
-        return np.array([weight_bytes(sizes, self.trained(m), frozen) for m in range(self.n_middle)])
+        return np.array([weight_bytes(sizes, trained.of(m), frozen) for m in range(self.n_middle)])
 
     def hop_memory(self, learning: LearningConfig, *, originals: bool = False) -> Floats:
-        """Bytes of memory that a hop needs, per middle layer trained, [n_middle].
+        """Bytes of memory that a hop needs, per middle layer assigned, [n_middle].
 
         Args:
             learning: the rules of local training.
             originals: whether the node keeps quantised layers as they were beside them, as it has to where
                 it hands the model on.
         """
-        return np.array([self._memory(self.trained(m), learning, originals) for m in range(self.n_middle)])
+        trained = self.trained(learning.trains)
+        return np.array([self._memory(trained.of(m), learning, originals) for m in range(self.n_middle)])
 
     def _memory(self, trained: Collection[int], learning: LearningConfig, originals: bool) -> float:
         activations = self.frozen_activation_bytes.copy()
         activations[list(trained)] = self.activation_bytes[list(trained)]
+        activations[min(trained)] = self.first_activation_bytes[min(trained)]
         scratch = self.scratch_bytes
         if learning.quantise_frozen:  # frozen weights are computed with in blocks
             scratch = np.minimum(scratch, CAST_BYTES)
@@ -126,21 +132,27 @@ def profile_model(model: LayeredModel, input_shape: tuple[int, ...]) -> ModelPro
     model = copy.deepcopy(model).eval()  # running statistics stay out of the graph
     inputs = torch.zeros(_SAMPLES, *input_shape)
     n_bytes = [sum(t.numel() * t.element_size() for t in layer.values()) for layer in model.state().layers]
-    rows = (
-        n_bytes,
-        _flops(model, inputs),
-        _kept(model, inputs, True),
-        _kept(model, inputs, False),
-        [sum(p.numel() for p in layer.parameters()) for layer in model.layers],
-        [size - _saved_by_int8(layer) for size, layer in zip(n_bytes, model.layers, strict=True)],
-        [_scratch(layer) for layer in model.layers],
-    )
-    return ModelProfile(*(np.array(row, dtype=np.float64) for row in rows))
+    rows = {
+        "n_bytes": n_bytes,
+        "forward_flops": _flops(model, inputs),
+        "frozen_backward_flops": _flops_back(model, inputs, first=False),
+        "first_backward_flops": _flops_back(model, inputs, first=True),
+        "activation_bytes": _kept(model, inputs, True),
+        "frozen_activation_bytes": _kept(model, inputs, False),
+        "first_activation_bytes": _kept_first(model, inputs),
+        "n_parameters": [
+            sum(p.numel() for p in model.parameters_of(i).values()) for i in range(model.n_layers)
+        ],
+        "int8_bytes": [size - _saved_by_int8(model, i) for i, size in enumerate(n_bytes)],
+        "scratch_bytes": [_scratch(layer) for layer in model.layers],
+    }
+    arrays = {name: np.array(row, dtype=np.float64) for name, row in rows.items()}
+    return ModelProfile(**arrays, tied=model.tied)
 
 
-def _saved_by_int8(layer: nn.Module) -> float:
+def _saved_by_int8(model: LayeredModel, layer: int) -> float:
     """Bytes by which the layer shrinks when its products' weights are kept as int8."""
-    weights = [module.weight for module in quantisable_weights(layer).values()]
+    weights = [module.weight for module in model.quantisable_of(layer).values()]
     return sum(w.numel() * w.element_size() - int8_bytes(w.numel(), len(w)) for w in weights)
 
 
@@ -160,27 +172,65 @@ def _flops(model: LayeredModel, inputs: Tensor) -> list[float]:
     return flops
 
 
+def _flops_back(model: LayeredModel, inputs: Tensor, *, first: bool) -> list[float]:
+    """Of the way back through every layer, per sample: as the first that is trained, or as a frozen one."""
+    model.requires_grad_(first)
+    flops = []
+    x = inputs
+    for i, layer in enumerate(model.layers):
+        x = x.detach()
+        wanted = [*layer.parameters()] if first else [x.requires_grad_()] if i else []
+        with torch.enable_grad():
+            x = layer(x)
+        with FlopCounterMode(display=False) as counter:
+            if wanted and x.requires_grad:
+                torch.autograd.grad(x.sum(), wanted, allow_unused=True)
+        flops.append(counter.get_total_flops() / _SAMPLES)
+    return flops
+
+
 def _kept(model: LayeredModel, inputs: Tensor, trained: bool) -> list[float]:
     """Bytes per sample of the activations that autograd keeps for the backward pass of every layer."""
     model.requires_grad_(trained)
-    seen = {t.untyped_storage().data_ptr() for t in (*model.parameters(), *model.buffers())}
-    alive = []  # so that the allocator cannot hand out an address again
-    kept = 0
-
-    def keep(tensor: Tensor) -> Tensor:
-        nonlocal kept
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in seen:
-            seen.add(storage.data_ptr())
-            alive.append(tensor)
-            kept += storage.nbytes()
-        return tensor
-
+    keeper = _Keeper(model)
     per_layer = []
     x = inputs.clone().requires_grad_(True)
-    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        for layer in model.layers:
-            kept = 0
-            x = layer(x)
-            per_layer.append(kept / _SAMPLES)
+    for layer in model.layers:
+        x, kept = keeper.run(layer, x)
+        per_layer.append(kept / _SAMPLES)
     return per_layer
+
+
+def _kept_first(model: LayeredModel, inputs: Tensor) -> list[float]:
+    """The same for every layer as the first that is trained: nothing below it is differentiated."""
+    model.requires_grad_(True)
+    per_layer = []
+    x = inputs.clone()
+    for layer in model.layers:
+        x, kept = _Keeper(model).run(layer, x.detach())
+        per_layer.append(kept / _SAMPLES)
+    return per_layer
+
+
+class _Keeper:
+    """Counts what autograd keeps, each storage once, parameters and buffers of the model left out."""
+
+    def __init__(self, model: LayeredModel) -> None:
+        self._seen = {t.untyped_storage().data_ptr() for t in (*model.parameters(), *model.buffers())}
+        self._alive: list[Tensor] = []  # so that the allocator cannot hand out an address again
+        self._kept = 0
+
+    def run(self, layer: nn.Module, x: Tensor) -> tuple[Tensor, int]:
+        """The layer's outputs, and the bytes that it keeps and that no layer before it kept."""
+        self._kept = 0
+        with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(self._keep, lambda tensor: tensor):
+            x = layer(x)
+        return x, self._kept
+
+    def _keep(self, tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in self._seen:
+            self._seen.add(storage.data_ptr())
+            self._alive.append(tensor)
+            self._kept += storage.nbytes()
+        return tensor

@@ -97,12 +97,12 @@ class StackedModel:
             start, used[layer] = used[layer], used[layer] + len(op.names)
             yield weights[layer][start : used[layer]]
 
-    def forward(self, x: Tensor, bound: Sequence[ops.Bound]) -> tuple[Tensor, list[Any]]:
-        """Outputs [K, n, n_classes], and what every operation saved for `backward`."""
+    def forward(self, x: Tensor, bound: Sequence[ops.Bound], lowest: int = 0) -> tuple[Tensor, list[Any]]:
+        """Outputs [K, n, n_classes], and what every operation from `lowest` on saved for `backward`."""
         tape = []
-        for op, own in zip(self.operations, bound, strict=True):
+        for i, (op, own) in enumerate(zip(self.operations, bound, strict=True)):
             x, saved = op.forward(x, own)
-            tape.append(saved)
+            tape.append(saved if i >= lowest else None)
         return x, tape
 
     def predict(self, x: Tensor, bound: Sequence[ops.Bound]) -> Tensor:

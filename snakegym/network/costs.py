@@ -31,14 +31,20 @@ square, Adam both moments (Kingma & Ba, arXiv:1412.6980)."""
 
 
 def training_flops(
-    forward_flops: Sequence[float], trained: Collection[int], *, pass_on: bool = False
+    forward_flops: Sequence[float],
+    trained: Collection[int],
+    *,
+    pass_on: bool = False,
+    frozen_flops: Sequence[float] | None = None,
+    first_flops: Sequence[float] | None = None,
 ) -> float:
     """FLOPs to train on one sample when only the layers `trained` (at least one) are updated.
 
     Forward through all layers; gradients with respect to activations from the last layer down to,
     but not into, the first trained layer; gradients with respect to weights for the trained layers.
     Either gradient of a layer costs as much as its forward pass: each is a product of the same three
-    sizes (Kaplan et al., arXiv:2001.08361, section 2.1: backward is twice forward).
+    sizes (Kaplan et al., arXiv:2001.08361, section 2.1: backward is twice forward). In a layer of several
+    products the two do not split so evenly; then `frozen_flops` and `first_flops` say how.
 
     Args:
         forward_flops: of one sample, per layer of the whole model (or of the part of it that a
@@ -46,11 +52,21 @@ def training_flops(
         trained: indices of the trained layers.
         pass_on: whether the gradient with respect to the inputs is needed too, because somebody
             else goes on with it (split learning).
+        frozen_flops: of the way back through a layer that passes gradients on alone, per layer; None: as
+            much as forward.
+        first_flops: of the way back through a layer that needs no gradient of its inputs, per layer, which
+            the first trained layer does not unless they are passed on; None: as much as forward.
     """
-    forward = sum(forward_flops)
-    activation_gradients = sum(forward_flops if pass_on else forward_flops[min(trained) + 1 :])
-    weight_gradients = sum(forward_flops[i] for i in sorted(trained))
-    return float(forward + activation_gradients + weight_gradients)
+    first = min(trained)
+    frozen = forward_flops if frozen_flops is None else frozen_flops
+    backward = sum(
+        2 * flops if i in trained else frozen[i] for i, flops in enumerate(forward_flops) if i > first
+    )
+    if pass_on:
+        backward += sum(frozen[:first]) + 2 * forward_flops[first]
+    else:
+        backward += (forward_flops if first_flops is None else first_flops)[first]
+    return float(sum(forward_flops) + backward)
 
 
 def weight_bytes(

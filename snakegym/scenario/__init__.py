@@ -35,6 +35,7 @@ from snakegym.scenario.section import (
     Section,
     Share,
     Split,
+    Trains,
     Weight,
 )
 from snakegym.scenario.whole import (
@@ -77,6 +78,7 @@ __all__ = [
     "Share",
     "Split",
     "TraceConfig",
+    "Trains",
     "Weight",
     "describe_faults",
     "fitted_beside",

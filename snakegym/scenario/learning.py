@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from snakegym.scenario.section import Count, Fraction, Line, PathText, Positive, Section, Setting
+from snakegym.scenario.section import Count, Fraction, Line, PathText, Positive, Section, Setting, Trains
 
 
 class CleaningConfig(Section):
@@ -92,6 +92,10 @@ class EarlyExitConfig(Section):
 class LearningConfig(Section):
     """Local training of one hop."""
 
+    trains: Trains = "both-ends"
+    """What a hop trains beside the middle layer that is assigned: first and last layer (`both-ends`), the
+    `last` one, or nothing (`middle`). Where the first layer is frozen, gradients stop at the first layer that
+    is trained: a hop on an early layer then costs more time and memory than one on a late layer."""
     epochs: Annotated[int, Field(ge=1, le=1000)] = 2
     """Passes of a node over its own samples."""
     batch_size: Annotated[int, Field(ge=1, le=10**6)] = 32

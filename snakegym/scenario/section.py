@@ -17,6 +17,7 @@ LayerOrder = Literal["free", "serpentine", "reverse", "random"]
 Mode = Literal["cs", "p2p"]
 Evaluation = Literal["node", "pce", "observer"]
 CompanionRule = Literal["shortest", "divergent"]
+Trains = Literal["both-ends", "last", "middle"]
 
 Positive = Annotated[float, Field(ge=1e-9, le=1e9)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]

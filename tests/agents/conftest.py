@@ -19,14 +19,20 @@ Process = tuple[ProcessController, SimulatedExecutor]
 
 
 def small_scenario(
-    nodes: int, middle: int, mode: str, layer_order: str, parallel: int = 1, like: str | Path = "default"
+    nodes: int,
+    middle: int,
+    mode: str,
+    layer_order: str,
+    parallel: int = 1,
+    like: str | Path = "default",
+    trains: str = "both-ends",
 ) -> Scenario:
     """A scenario with another number of nodes and layers, and a budget out of reach."""
     default = load_scenario(like).model_dump()
     default["network"].update(nodes=nodes, mode=mode)
     default["model"] = {"name": "mlp", "options": {"width": 16, "middle": middle}}
     default["process"].update(layer_order=layer_order, budget={"time_s": 1e6}, parallel=parallel)
-    default["learning"]["epochs"] = 1
+    default["learning"].update(epochs=1, trains=trains)
     return Scenario.model_validate(default)
 
 
@@ -57,9 +63,10 @@ def frozen_process() -> Callable[..., Process]:
         seed: int = 0,
         parallel: int = 1,
         like: str | Path = "default",
+        trains: str = "both-ends",
     ) -> Process:
         rng = np.random.default_rng(seed)
-        scenario = small_scenario(nodes, middle, mode, layer_order, parallel, like)
+        scenario = small_scenario(nodes, middle, mode, layer_order, parallel, like, trains)
         service, network = load_service(scenario), random_network(nodes, rng)
         train = service.data.train
         indices = partition(scenario.data, train.targets.numpy(), nodes, train.n_classes, rng)

@@ -143,8 +143,9 @@ def fingerprint(scenario: Scenario) -> str:
         },
     )
     del fields["data"]["root"]
-    if fields["data"]["samples"] is None:  # all of them, as ever
-        del fields["data"]["samples"]
+    for section, field, value in (("data", "samples", None), ("learning", "trains", "both-ends")):
+        if fields[section][field] == value:  # as it was before there was a word for it
+            del fields[section][field]
     for section, field in (("data", "dataset"), ("model", "name")):
         if is_path(fields[section][field]):  # of a user's own file, wherever it lies
             fields[section][field] = Path(fields[section][field]).name

@@ -45,7 +45,7 @@ class LocalManagers:
         self.layer_memory = read_only(
             profile.hop_memory(scenario.learning, originals=scenario.network.mode == "p2p")
         )
-        self.layer_flops = read_only(profile.training_flops())
+        self.layer_flops = read_only(profile.training_flops(scenario.learning.trains))
         self._learning = scenario.learning
         self._memory_bytes = memory_bytes
         self.go_on_from(self.labels.mean)

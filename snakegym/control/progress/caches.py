@@ -10,6 +10,7 @@ from snakegym.arrays import read_only
 from snakegym.control.progress.plain import Plain, keep, put_back
 from snakegym.control.records import Part
 from snakegym.control.view import Bools, Floats, Ints
+from snakegym.models.trained import TrainedSet
 from snakegym.network.records import PCE
 
 NOTHING = -1
@@ -25,19 +26,22 @@ class LayerCaches:
     Args:
         n_nodes: number of nodes; they begin with nothing.
         layer_bytes: [n_layers], first and last included.
+        trained: which layers a hop changes.
         keeps_frozen: whether nodes keep the layers that they do not train as they received them.
 
     Attributes:
         current: [n_layers]: the versions of the model that the process goes on with.
-        keeps_frozen: as given.
+        trained, keeps_frozen: as given.
     """
 
-    def __init__(self, n_nodes: int, layer_bytes: Floats, *, keeps_frozen: bool = True) -> None:
+    def __init__(
+        self, n_nodes: int, layer_bytes: Floats, trained: TrainedSet, *, keeps_frozen: bool = True
+    ) -> None:
         self.layer_bytes = read_only(np.array(layer_bytes, dtype=np.float64))
         self.current: Ints = read_only(np.zeros(len(layer_bytes), dtype=np.int64))
         self._versions = np.full((n_nodes + 1, len(layer_bytes)), NOTHING, dtype=np.int64)
         self._versions[PCE] = self.current
-        self.keeps_frozen = keeps_frozen
+        self.trained, self.keeps_frozen = trained, keeps_frozen
         self._latest = 0
 
     def held(self) -> Bools:
@@ -62,7 +66,7 @@ class LayerCaches:
         A node trains in place, so an update that is lost, or that the PCE averaged with others, also
         costs it the versions it had.
         """
-        changed = (0, middle + 1, -1)
+        changed = self.trained.of(middle)
         delivered = [part.node for part in parts if part.delivered]
         for part in parts:
             if part.phases.interrupted != "receive":
@@ -92,5 +96,5 @@ class LayerCaches:
 
 
 def _set(versions: Ints, layers: Sequence[int], value: int) -> None:
-    for layer in layers:  # for three of them faster than one indexed assignment
+    for layer in layers:  # for up to three of them faster than one indexed assignment
         versions[layer] = value

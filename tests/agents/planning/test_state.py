@@ -31,9 +31,14 @@ FOLLOWED = (
 
 
 @pytest.mark.parametrize("mode", ["p2p", "cs"])
-@pytest.mark.parametrize("layer_order", ["free", "reverse"])
-def test_follows_the_process(frozen_process: Callable[..., tuple], mode: str, layer_order: str) -> None:
-    controller, executor = frozen_process(nodes=4, middle=3, mode=mode, layer_order=layer_order)
+@pytest.mark.parametrize(
+    ("layer_order", "trains"),
+    [("free", "both-ends"), ("reverse", "both-ends"), ("free", "last"), ("free", "middle")],
+)
+def test_follows_the_process(
+    frozen_process: Callable[..., tuple], mode: str, layer_order: str, trains: str
+) -> None:
+    controller, executor = frozen_process(4, 3, mode, layer_order, trains=trains)
     rng = np.random.default_rng(1)
     plan = PlanState.of(controller.view())
     for _ in range(8):

@@ -28,10 +28,12 @@ def scenario(mode: str, **process) -> Scenario:
 
 
 def start(
-    mode: str, *, memory=8e6, battery=float("inf"), uplink=1e6, **process
+    mode: str, *, memory=8e6, battery=float("inf"), uplink=1e6, learning=None, **process
 ) -> tuple[ProcessController, SimulatedExecutor]:
     """A process on a network whose rates never change."""
     config = scenario(mode, **process)
+    if learning is not None:
+        config = config.model_copy(update={"learning": learning})
     service = load_service(config)
     drawn, executor = service.start(np.random.default_rng(0))
     profiles = [NodeProfile(f"n{i}", 1e7 * (i + 1), memory, 0.3, 0.5, battery_j=battery) for i in range(N)]
@@ -88,6 +90,37 @@ def test_client_server_uploads_what_was_trained():
     assert hop(controller, executor, 0, 1).costs.n_bytes == ends + size[2], "it has what it uploaded"
     assert hop(controller, executor, 1, 2).sender == PCE
     assert controller.view().holder == PCE
+
+
+@pytest.mark.parametrize(("trains", "ends"), [("last", [-1]), ("middle", [])])
+def test_only_what_a_hop_trains_travels(trains, ends):
+    learning = load_scenario("default").learning.model_copy(update={"trains": trains})
+    controller, executor = start("p2p", learning=learning)
+    size = controller.view().layer_bytes
+    changed = size[ends].sum()
+    assert hop(controller, executor, 0, 0).costs.n_bytes == size.sum()
+    assert hop(controller, executor, 1, 2).costs.n_bytes == size.sum()
+    before = controller.state
+    assert hop(controller, executor, 0, 4).costs.n_bytes == changed + size[3]
+    same = [a is b for a, b in zip(before.layers, controller.state.layers, strict=True)]
+    assert [i for i, kept in enumerate(same) if not kept] == sorted({5, *(i % 9 for i in ends)})
+    controller, executor = start("cs", learning=learning)
+    assert hop(controller, executor, 0, 0).costs.n_bytes == size.sum() + changed + size[1]
+    assert hop(controller, executor, 0, 1).costs.n_bytes == changed + size[2]
+    expected = forecast(controller.view())
+    done = hop(controller, executor, 2, 3)
+    assert done.costs.n_bytes == expected.n_bytes[2, 3] == size.sum() + changed + size[4]
+    assert done.costs.time_s == pytest.approx(expected.time_s[2, 3], rel=1e-9)
+
+
+def test_where_the_middle_layer_alone_is_trained_late_layers_take_less_time_and_memory():
+    learning = load_scenario("default").learning.model_copy(update={"trains": "middle"})
+    base = load_scenario("default").model_dump() | {"model": {"name": "mlp"}}
+    config = Scenario.model_validate(base).model_copy(update={"learning": learning})
+    controller, _ = load_service(config).start(np.random.default_rng(0))
+    layers = controller.view().layers
+    assert (np.diff(layers.flops) < 0).all()
+    assert (np.diff(layers.memory_bytes) < 0).all()
 
 
 def test_a_lost_upload_changes_no_parameter_and_leaves_the_layer_open():

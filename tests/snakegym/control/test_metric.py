@@ -80,8 +80,9 @@ def test_the_pce_is_sent_what_it_lacks(start, hop):
     view = controller.view()
     assert view.holder == 0
     assert view.held_by_pce.tolist() == [False, True, False, True, False]
-    assert upload_bytes(view)[2] == ends + size[2] + size[3], "the next upload brings what this one did not"
-    assert upload_bytes(view)[1] == ends + size[2]
+    upload = upload_bytes(view, view.held_by_pce)
+    assert upload[2] == ends + size[2] + size[3], "the next upload brings what this one did not"
+    assert upload[1] == ends + size[2]
 
 
 def test_what_the_pce_was_sent_is_not_lost(start, hop):

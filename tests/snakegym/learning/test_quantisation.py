@@ -168,7 +168,7 @@ def test_stored_bytes_are_those_of_the_formula(model):
     learning = LearningConfig(quantise_frozen=True)
     profile = profile_model(model, (1, 8, 8))
     for middle in range(model.n_middle):
-        frozen = set(range(model.n_layers)) - set(profile.trained(middle))
+        frozen = set(range(model.n_layers)) - set(profile.trained().of(middle))
         stored = quantise_state(model, model.initial_state(0), frozen)
         n_bytes = sum(t.nbytes for layer in stored.layers for t in layer.values())
         assert profile.weight_bytes(learning)[middle] == n_bytes
@@ -180,7 +180,7 @@ def test_memory_falls_by_what_int8_saves_less_what_is_cast_up(model):
     plain, int8 = LearningConfig(), LearningConfig(quantise_frozen=True)
     saved = profile.hop_memory(plain) - profile.hop_memory(int8)
     for middle in range(model.n_middle):
-        frozen = [i for i in range(model.n_layers) if i not in profile.trained(middle)]
+        frozen = [i for i in range(model.n_layers) if i not in profile.trained().of(middle)]
         expected = (profile.n_bytes - profile.int8_bytes)[frozen].sum() - profile.n_bytes[frozen].max()
         assert saved[middle] == expected
 

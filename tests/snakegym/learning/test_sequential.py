@@ -64,18 +64,47 @@ def same(a, b):
     return all(torch.equal(x, y) for x, y in zip(flat(a), flat(b), strict=True))
 
 
+@pytest.mark.parametrize(
+    ("trains", "ends"), [("both-ends", (0, MIDDLE + 1)), ("last", (MIDDLE + 1,)), ("middle", ())]
+)
 @pytest.mark.parametrize("middle", range(MIDDLE))
-def test_only_first_assigned_and_last_change(model, middle):
+def test_only_the_assigned_layer_and_the_trained_ends_change(model, middle, trains, ends):
     state = model.initial_state(0)
     values = [t.clone() for t in flat(state)]
-    (result,) = SequentialEngine(model).train([job(state, middle)])
+    config = LearningConfig(batch_size=8, trains=trains)
+    (result,) = SequentialEngine(model).train([job(state, middle, config=config)])
     for i in range(model.n_layers):
-        if i in (0, middle + 1, model.n_layers - 1):
+        if i in (middle + 1, *ends):
             for name in dict(model.layers[i].named_parameters()):
                 assert not torch.equal(result.state.layers[i][name], state.layers[i][name])
         else:
             assert result.state.layers[i] is state.layers[i]
     assert all(torch.equal(a, b) for a, b in zip(flat(state), values, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("trains", "expected"), [("both-ends", [0, 2, 3]), ("last", [0, 2, 3]), ("middle", [2])]
+)
+def test_a_head_tied_to_the_first_layer_is_trained_with_it(trains, expected):
+    first = nn.Linear(6, 6)
+    last = nn.Linear(6, 6)
+    last.weight = first.weight
+    model = LayeredModel([first, nn.Linear(6, 6), nn.Linear(6, 6), last])
+    state = model.initial_state(0)
+    data = Dataset(torch.randn(12, 6, generator=torch.Generator().manual_seed(0)), torch.arange(12) % 6, 6)
+    config = LearningConfig(trains=trains, batch_size=4)
+    for quantise in (False, True):
+        config = config.model_copy(update={"quantise_frozen": quantise})
+        (result,) = SequentialEngine(model).train(
+            [job(state, data=data, indices=torch.arange(12), config=config)]
+        )
+        changed = [i for i in range(4) if result.state.layers[i] is not state.layers[i]]
+        assert changed == expected
+        assert all(
+            not torch.equal(result.state.layers[i][name], state.layers[i][name])
+            for i in changed
+            for name in state.layers[i]
+        )
 
 
 def test_every_layer_learns_when_its_turn_comes(model):

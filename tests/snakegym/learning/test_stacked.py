@@ -120,6 +120,20 @@ def test_every_model_of_the_zoo_as_by_the_sequential_engine(name, options, shape
 
 
 @pytest.mark.parametrize(("name", "options", "shape"), ZOO)
+def test_whatever_hops_train(name, options, shape):
+    """All alike, and jobs of all three kinds in one stack."""
+    data = samples(40, shape)
+    model = build_model(ModelConfig(name=name, options=options), shape, 4)
+    rules = ("last", "middle", "both-ends", "middle", "last")
+    for kinds in (["last"] * 5, ["middle"] * 5, rules):
+        jobs = [
+            replace(job, config=job.config.model_copy(update={"trains": trains}))
+            for job, trains in zip(mixed_jobs(model, data), kinds, strict=True)
+        ]
+        assert_same_as_sequential(model, jobs)
+
+
+@pytest.mark.parametrize(("name", "options", "shape"), ZOO)
 def test_single_precision(name, options, shape):
     data = samples(40, shape)
     data = Dataset(data.inputs.float(), data.targets, data.n_classes)

@@ -227,3 +227,53 @@ def test_state_of_another_model_is_refused(model):
     ]:
         with pytest.raises(SnakegymError, match=message):
             model.load(bad)
+
+
+class Head(nn.Module):
+    """Scores features against the embedding that they began with."""
+
+    def __init__(self, embedding):
+        super().__init__()
+        self.product = nn.Linear(6, 9)
+        self.product.weight = embedding.weight
+
+    def forward(self, inputs):
+        return self.product(inputs)
+
+
+def tied():
+    embedding = nn.Embedding(9, 6)
+    return LayeredModel([embedding, nn.Linear(6, 6), nn.Linear(6, 6), Head(embedding)])
+
+
+def test_parameters_of_the_first_layer_that_the_last_computes_with_are_the_first_ones():
+    model = tied()
+    assert model.tied
+    state = model.initial_state(0)
+    assert [sorted(layer) for layer in state.layers] == [
+        ["weight"],
+        *[["bias", "weight"]] * 2,
+        ["product.bias"],
+    ]
+    assert same(model.initial_state(0), state)
+    plain = LayeredModel([nn.Embedding(9, 6), nn.Linear(6, 6), nn.Linear(6, 6), nn.Linear(6, 9)])
+    assert not plain.tied
+    assert torch.equal(state.layers[0]["weight"], plain.initial_state(0).layers[0]["weight"])
+    model.load(state)
+    tokens = torch.arange(9)
+    last = state.layers[0]["weight"].T
+    features = tokens
+    for layer in model.layers[:-1]:
+        features = layer(features)
+    torch.testing.assert_close(model(tokens), features @ last)
+    twin = copy.deepcopy(model)
+    assert twin.tied
+    assert same(twin.initial_state(3), model.initial_state(3))
+
+
+def test_other_layers_share_nothing():
+    one = nn.Linear(4, 4)
+    two = nn.Linear(4, 4)
+    two.bias = one.bias
+    with pytest.raises(SnakegymError, match=r"layer 2 shares its parameter '0\.bias' with layer 1"):
+        LayeredModel([nn.Linear(4, 4), one, nn.Sequential(two), nn.Linear(4, 4)])

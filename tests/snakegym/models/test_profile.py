@@ -74,37 +74,57 @@ def test_bytes_are_those_of_the_state(case):
     assert profile.n_bytes.tolist() == [sum(t.nbytes for t in s.values()) for s in state.layers]
 
 
-def test_training_flops_are_what_autograd_does(case):
+@pytest.mark.parametrize("trains", ["both-ends", "last", "middle"])
+def test_training_flops_are_what_autograd_does(case, trains):
     model, shape, profile = case
     for middle in range(model.n_middle):
         model.requires_grad_(False)
-        for i in profile.trained(middle):
+        for i in profile.trained(trains).of(middle):
             model.layers[i].requires_grad_(True)
         with FlopCounterMode(display=False) as counter:
             model(torch.zeros(4, *shape)).sum().backward()
-        assert profile.training_flops()[middle] == pytest.approx(counter.get_total_flops() / 4)
+        assert profile.training_flops(trains)[middle] == pytest.approx(counter.get_total_flops() / 4)
 
 
-def test_backward_flops_are_those_of_each_layer_alone(case):
+@pytest.mark.parametrize("trains", ["both-ends", "last", "middle"])
+def test_activations_are_those_that_a_hop_keeps(case, trains):
+    """Of a whole hop in one go, from which the optimiser and all weights are taken off."""
     model, shape, profile = case
-    weights, inputs = profile.backward_flops()
-    x = torch.zeros(4, *shape)
-    for i, layer in enumerate(model.layers):
-        cases = [(0, 1), (1, 1)]
-        if sum(isinstance(m, nn.Linear | nn.Conv2d) for m in layer.modules()) == 1:
-            cases.append((1, 0))  # else on their way through the layer they need more
-        for by_weights, by_inputs in cases:
-            if by_inputs and i == 0:
-                assert inputs[0] == 0
-                continue
-            layer.requires_grad_(bool(by_weights))
-            x = x.detach().requires_grad_(bool(by_inputs))
-            y = layer(x)
-            with FlopCounterMode(display=False) as counter:
-                torch.autograd.grad(y.sum(), [*([x] * by_inputs), *(by_weights * [*layer.parameters()])])
-            expected = by_weights * weights[i] + by_inputs * inputs[i]
-            assert counter.get_total_flops() / 4 == pytest.approx(expected)
-        x = y.detach()
+    learning = LearningConfig(trains=trains, batch_size=4, optimizer="sgd")
+    for middle in range(model.n_middle):
+        model.requires_grad_(False)
+        trained = profile.trained(trains).of(middle)
+        for i in trained:
+            model.layers[i].requires_grad_(True)
+        kept = kept_bytes(model, torch.zeros(4, *shape))
+        weights = profile.n_bytes.sum() + profile.n_bytes[list(trained)].sum()
+        assert profile.hop_memory(learning)[middle] - weights - profile.scratch_bytes.max() == kept
+
+
+def kept_bytes(model, inputs):
+    """What autograd keeps, each storage once, without the model's own tensors."""
+    own = {t.untyped_storage().data_ptr() for t in (*model.parameters(), *model.buffers())}
+    kept = {}
+
+    def keep(tensor):
+        kept[tensor.untyped_storage().data_ptr()] = tensor
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        x = inputs
+        for layer in model.layers:
+            x = layer(x)
+    return sum(t.untyped_storage().nbytes() for at, t in kept.items() if at not in own)
+
+
+def test_where_the_first_layer_is_frozen_a_hop_costs_the_less_the_later_its_layer():
+    profile = profile_model(build_model(ModelConfig(), (1, 8, 8), 10), (1, 8, 8))
+    for trains in ("last", "middle"):
+        flops = profile.training_flops(trains)
+        assert np.diff(flops).tolist() == [-2 * 64 * 64] * 6, "one gradient of activations less"
+        memory = profile.hop_memory(LearningConfig(trains=trains, batch_size=8))
+        assert np.diff(memory).tolist() == [-8 * 256.0] * 6, "one layer's activations less"
+    assert np.ptp(profile.training_flops("both-ends")) == 0
 
 
 def test_parameters_are_counted(case):
