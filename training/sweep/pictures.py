@@ -72,6 +72,8 @@ def parallel(
     return figure
 
 
+MOST_NAMED = 3
+"""Trials beside one mark."""
 COSTS = {"time_s": "Simulated seconds", "energy_j": "Joules", "n_bytes": "Bytes"}
 
 
@@ -85,13 +87,20 @@ def front(measures: Mapping[int, Mapping[str, float]]) -> Figure:
     for ax, (cost, label) in zip(axes, COSTS.items(), strict=True):
         points = {n: (m[cost], m["accuracy"]) for n, m in measures.items() if {cost, "accuracy"} <= m.keys()}
         best = [n for n in points if not any(_beats(other, points[n]) for other in points.values())]
-        line = sorted(points[n] for n in best)
+        line = sorted({points[n] for n in best})
         ax.plot(*zip(*line, strict=True) if line else ([], []), color=PALETTE[7], lw=1)
-        for number, (x, y) in points.items():
-            ax.plot(x, y, "o", color=PALETTE[0], mfc=PALETTE[0] if number in best else "white", ms=5)
-            ax.annotate(str(number), (x, y), xytext=(3, 3), textcoords="offset points", fontsize=7)
+        for x, y in dict.fromkeys(points.values()):
+            there = [n for n, point in points.items() if point == (x, y)]
+            ax.plot(x, y, "o", color=PALETTE[0], mfc=PALETTE[0] if there[0] in best else "white", ms=5)
+            ax.annotate(_listed(there), (x, y), xytext=(3, 3), textcoords="offset points", fontsize=7)
         ax.set(xlabel=f"{label} an episode", ylabel="Validation accuracy" if ax is axes[0] else "")
     return figure
+
+
+def _listed(trials: Sequence[int]) -> str:
+    """Names of the trials at one place: policies that choose alike come to the very same."""
+    more = len(trials) - MOST_NAMED
+    return ", ".join(map(str, trials[:MOST_NAMED])) + (f" and {more} more" if more > 0 else "")
 
 
 def _beats(one: tuple[float, float], other: tuple[float, float]) -> bool:
