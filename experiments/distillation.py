@@ -72,7 +72,7 @@ def run(model_name: str, alpha: float, seed: int, config: LearningConfig) -> dic
         if absent.any():
             forgotten.append(float((before - after)[absent].mean()))
         learned.append(float((after - before)[~absent].mean()))
-        path.append(engine.evaluate([state], data.test)[0].accuracy)
+        path.append(engine.evaluate([state], data.test)[0].score)
         before = after
     return {
         "final": path[-1],

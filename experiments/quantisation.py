@@ -144,7 +144,7 @@ def accuracy(seeds: int) -> list[dict[str, object]]:
                 )
                 state = engine.train([job])[0].state
                 if hop >= HOPS - NODES:
-                    path.append(engine.evaluate([state], data.test)[0].accuracy)
+                    path.append(engine.evaluate([state], data.test)[0].score)
             found[int8].append(float(np.mean(path)))
         paired = np.subtract(found[True], found[False])
         rows.append({"model": name, "alpha": alpha, "float32": found[False], "int8": found[True]})

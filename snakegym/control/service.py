@@ -55,13 +55,13 @@ class Service:
         train = self.data.train
         indices = partition(
             self.scenario.data,
-            train.targets.numpy(),
+            train.labels.numpy(),
             config.nodes,
             train.n_classes,
             np.random.default_rng(data_seed),
         )
         state = self.model.initial_state(int(model_seed))
-        metric = self.engine.evaluate([state], self.data.validation)[0].accuracy
+        metric = self.engine.evaluate([state], self.data.validation)[0].score
         controller = ProcessController(
             self.scenario,
             self.profile,

@@ -150,7 +150,8 @@ class ProcessView:
     """Hops done (interrupted ones too)."""
     cycle: int
     metric: float
-    """Validation accuracy of the model as measured last, in [0, 1]."""
+    """Validation score of the model as measured last, in [0, 1]; of a classification it is the accuracy
+    (`snakegym.data.tasks`)."""
     recent_gains: tuple[float, ...]
     """Gains of the latest hops, newest last, at most 8."""
     spent: Costs

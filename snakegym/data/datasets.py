@@ -14,6 +14,7 @@ from torch import Tensor
 
 from snakegym.data.cleaning import CleaningReport, anomalies, clean
 from snakegym.data.own import load_own
+from snakegym.data.tasks import CLASSIFICATION, Task
 from snakegym.data.vision import load_vision
 from snakegym.errors import SnakegymError
 from snakegym.plugins import list_plugins
@@ -28,16 +29,31 @@ Raw = tuple[Images, Labels]
 
 @dataclass(frozen=True)
 class Dataset:
-    """Samples and labels of one part. Immutable: copies share it."""
+    """Samples and targets of one part. Immutable: copies share it."""
 
     inputs: Tensor
-    """float32 [n, *shape], normalised."""
+    """float32 [n, *shape], normalised; or int64 [n, length], tokens."""
     targets: Tensor
-    """int64 [n], in [0, n_classes)."""
+    """int64 [n], in [0, n_classes); or as another task says."""
     n_classes: int
+    """How many labels there are."""
+    task: Task = CLASSIFICATION
+    """What targets mean."""
+    topics: Tensor | None = None
+    """int64 [n], in [0, n_classes): what the samples are about, where targets are no labels."""
 
     def __len__(self) -> int:
         return len(self.targets)
+
+    @property
+    def labels(self) -> Tensor:
+        """int64 [n], in [0, n_classes): by which samples are spread over nodes, and nodes compared."""
+        return self.targets if self.topics is None else self.topics
+
+    def to(self, device: str | torch.device) -> Dataset:
+        """The same samples on that device."""
+        topics = None if self.topics is None else self.topics.to(device)
+        return replace(self, inputs=self.inputs.to(device), targets=self.targets.to(device), topics=topics)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Dataset:
         return self

@@ -102,7 +102,7 @@ class Framework(ABC):
     def _record(self, ledger: Ledger, loss: float) -> RoundRecord:
         problem = self.problem
         validation, test = (
-            problem.engine.evaluate([self.model_state], part)[0].accuracy
+            problem.engine.evaluate([self.model_state], part)[0].score
             for part in (problem.data.validation, problem.data.test)
         )
         return RoundRecord(

@@ -10,7 +10,7 @@ import torch
 
 from snakegym.control.nodes.holdings import NodeData, node_data
 from snakegym.control.service import load_service
-from snakegym.data.datasets import DataParts, Dataset
+from snakegym.data.datasets import DataParts
 from snakegym.data.partition import partition
 from snakegym.learning.jobs import Engine, LocalTraining
 from snakegym.learning.sequential import SequentialEngine
@@ -87,7 +87,7 @@ def load_problem(
     network_rng, data_rng, model_rng = (np.random.default_rng([seed, part]) for part in range(3))
     train = service.data.train
     indices = partition(
-        scenario.data, train.targets.numpy(), scenario.network.nodes, train.n_classes, data_rng
+        scenario.data, train.labels.numpy(), scenario.network.nodes, train.n_classes, data_rng
     )
     nodes, data = node_data(train, indices, len(service.data.validation)), _data_on(device, service.data)
     return Problem(
@@ -109,12 +109,10 @@ def state_on(device: str, state: ModelState) -> ModelState:
 
 
 def _data_on(device: str, data: DataParts) -> DataParts:
-    def moved(part: Dataset) -> Dataset:
-        return replace(part, inputs=part.inputs.to(device), targets=part.targets.to(device))
-
     if device == "cpu":
         return data
-    return replace(data, train=moved(data.train), validation=moved(data.validation), test=moved(data.test))
+    parts = {name: getattr(data, name).to(device) for name in ("train", "validation", "test")}
+    return replace(data, **parts)
 
 
 def output_bytes(problem: Problem) -> list[float]:

@@ -133,7 +133,7 @@ class SnakeLearning(Framework):
 
     def _start(self) -> ProcessController:
         problem = self.problem
-        metric = problem.engine.evaluate([problem.initial], problem.data.validation)[0].accuracy
+        metric = problem.engine.evaluate([problem.initial], problem.data.validation)[0].score
         return ProcessController(
             self._scenario,
             problem.profile,

@@ -14,33 +14,24 @@ from torch import Tensor
 from torch.nn import functional
 
 from snakegym.data.augmentation import batch_inputs
+from snakegym.data.tasks import Task
 from snakegym.learning.jobs import LocalTraining
 from snakegym.models.layered import LayeredModel
 from snakegym.scenario import DistillationConfig
 
 
-def distillation_loss(logits: Tensor, soft_targets: Tensor, temperature: float) -> Tensor:
-    """T² times the mean cross entropy between the teacher's and the student's softened outputs.
-
-    The gradient of the cross entropy falls with 1 / T²; the factor keeps its share in the sum with
-    the labels' loss (arXiv:1503.02531, section 2).
-
-    Args:
-        logits: [n, n_classes], the student's.
-        soft_targets: [n, n_classes], softmax of the teacher's logits / T; rows sum to 1.
-        temperature: T > 0; larger is softer.
-    """
-    return functional.cross_entropy(logits / temperature, soft_targets) * temperature**2
-
-
 def training_loss(
-    logits: Tensor, targets: Tensor, soft_targets: Tensor | None, config: DistillationConfig | None
+    task: Task,
+    outputs: Tensor,
+    targets: Tensor,
+    soft_targets: Tensor | None,
+    config: DistillationConfig | None,
 ) -> Tensor:
-    """Mean cross entropy with the labels, int64 [n]; plus the weighted distillation loss, if there is one."""
-    loss = functional.cross_entropy(logits, targets)
+    """The task's mean loss; plus the weighted distillation loss, if there are soft targets."""
+    loss = task.loss(outputs, targets)
     if soft_targets is None or config is None:
         return loss
-    return loss + config.weight * distillation_loss(logits, soft_targets, config.temperature)
+    return loss + config.weight * task.distillation_loss(outputs, targets, soft_targets, config.temperature)
 
 
 def soft_targets(
@@ -63,7 +54,7 @@ def soft_targets(
     def outputs(batches: Sequence[Tensor]) -> list[Tensor]:
         views = batch_inputs(job.data.inputs, batches, job.config.augmentation, job.seed)
         with torch.no_grad():
-            return [functional.softmax(model(x) / distillation.temperature, 1) for x in views]
+            return [functional.softmax(model(x) / distillation.temperature, -1) for x in views]
 
     if job.config.augmentation is not None:
         return iter(outputs(order))

@@ -95,8 +95,9 @@ class Evaluation:
     """Quality of a model on a data part."""
 
     loss: float
-    accuracy: float
-    """Share of samples classified right, in [0, 1]."""
+    """Mean over all targets that count."""
+    score: float
+    """The task's metric as a number in [0, 1]; of a classification it is the accuracy."""
 
 
 class Engine(Protocol):

@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from snakegym.data.augmentation import batch_inputs
 from snakegym.data.datasets import Dataset
+from snakegym.data.tasks import Tally
 from snakegym.errors import SnakegymError
 from snakegym.learning.distillation import soft_targets, training_loss
 from snakegym.learning.jobs import Evaluation, LocalTraining, TrainingResult
@@ -21,8 +21,6 @@ from snakegym.models.layered import LayeredModel
 from snakegym.models.state import ModelState
 from snakegym.models.trained import TrainedSet
 from snakegym.scenario import EarlyExitConfig, LearningConfig
-
-EVALUATION_CHUNK = 2048
 
 
 class SequentialEngine:
@@ -47,7 +45,7 @@ class SequentialEngine:
         return [self._train(job) for job in jobs]
 
     def evaluate(self, states: Sequence[ModelState], data: Dataset) -> list[Evaluation]:
-        """Accuracy and mean cross entropy of every state over all samples of `data`, in order."""
+        """Mean loss and score of every state over all samples of `data`, in order."""
         return [self._evaluate(state, data) for state in states]
 
     def _train(self, job: LocalTraining) -> TrainingResult:
@@ -87,7 +85,7 @@ class SequentialEngine:
             optimizer.zero_grad()  # frees the last gradients before activations take their place
             logits = self.model(inputs)
             targets = data.targets.index_select(0, batch)
-            loss = training_loss(logits, targets, next(soft), config.distillation)
+            loss = training_loss(data.task, logits, targets, next(soft), config.distillation)
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(parameters, config.clip_norm)
             optimizer.step()
@@ -99,14 +97,13 @@ class SequentialEngine:
 
     def _evaluate(self, state: ModelState, data: Dataset) -> Evaluation:
         self.model.load(state)
-        loss, right = 0.0, 0
+        task, chunk = data.task, data.task.chunk(data.targets)
+        tally = Tally(0.0, 0, 0)
         with torch.no_grad():
-            for start in range(0, len(data), EVALUATION_CHUNK):
-                targets = data.targets[start : start + EVALUATION_CHUNK]
-                logits = self.model(data.inputs[start : start + EVALUATION_CHUNK])
-                loss += functional.cross_entropy(logits, targets, reduction="sum").item()
-                right += int((logits.argmax(1) == targets).sum())
-        return Evaluation(loss / len(data), right / len(data))
+            for start in range(0, len(data), chunk):
+                outputs = self.model(data.inputs[start : start + chunk])
+                tally += task.tally(outputs, data.targets[start : start + chunk])
+        return Evaluation(tally.loss / max(1, tally.n), task.score(tally))
 
 
 class EarlyExit:

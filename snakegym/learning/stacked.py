@@ -12,10 +12,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from snakegym.data.datasets import Dataset
+from snakegym.data.tasks import Classification
 from snakegym.errors import SnakegymError
 from snakegym.learning.jobs import Engine, Evaluation, LocalTraining, TrainingResult
-from snakegym.learning.sequential import EVALUATION_CHUNK, SequentialEngine, trained_layers
-from snakegym.learning.stacked_lockstep import Lockstep, ParameterStack, Task
+from snakegym.learning.sequential import SequentialEngine, trained_layers
+from snakegym.learning.stacked_lockstep import Lockstep, ParameterStack, Stint
 from snakegym.models.layered import LayeredModel
 from snakegym.models.stacked import StackedModel
 from snakegym.models.state import ModelState
@@ -100,32 +101,37 @@ class StackedEngine:
         Raises:
             SnakegymError: a job whose middle layer, samples or state do not fit.
         """
-        groups: dict[Hashable, list[tuple[int, Task]]] = {}
+        groups: dict[Hashable, list[tuple[int, Stint]]] = {}
         results: dict[int, TrainingResult] = {}
         for i, job in enumerate(jobs):
-            task = self._task(job)
-            if isinstance(task, str):
+            stint = self._stint(job)
+            if isinstance(stint, str):
                 results[i] = self._sequential.train([job])[0]
-                if task and len(jobs) > 1:
-                    self._say(task)
+                if stint and len(jobs) > 1:
+                    self._say(stint)
             else:
-                groups.setdefault((id(job.data), job.config.optimizer), []).append((i, task))
+                groups.setdefault((id(job.data), job.config.optimizer), []).append((i, stint))
         for group in groups.values():
             group.sort(key=lambda entry: -entry[1].budget)  # stacks of jobs of like length
-            width = self._width(group[0][1].job.data, max(task.job.config.batch_size for _, task in group))
+            width = self._width(group[0][1].job.data, max(stint.job.config.batch_size for _, stint in group))
             for start in range(0, len(group), width):
-                places, tasks = zip(*group[start : start + width], strict=True)
-                results.update(zip(places, self._train(tasks), strict=True))
+                places, stints = zip(*group[start : start + width], strict=True)
+                results.update(zip(places, self._train(stints), strict=True))
         return [results[i] for i in range(len(jobs))]
 
     def evaluate(self, states: Sequence[ModelState], data: Dataset) -> list[Evaluation]:
-        """Accuracy and mean cross entropy of every state over all samples of `data`, in order."""
+        """Mean loss and score of every state over all samples of `data`, in order."""
         model = self._stacked
-        if model is None or not model.accepts(data.inputs) or not all([self._check(s, data) for s in states]):
+        if (
+            not isinstance(data.task, Classification)
+            or model is None
+            or not model.accepts(data.inputs)
+            or not all([self._check(s, data) for s in states])
+        ):
             return self._sequential.evaluate(states, data)
         if self.device.type == "cpu" and model.images:
             return self._sequential.evaluate(states, data)  # 0.6 to 0.9 of its speed if stacked
-        batch = min(len(data), EVALUATION_CHUNK)
+        batch = min(len(data), data.task.chunk(data.targets))
         width = self._width(data, batch)
         if self.device.type == "cpu":
             width = max(1, min(width, CPU_EVALUATION_ROWS // batch))
@@ -141,30 +147,29 @@ class StackedEngine:
         bound = model.bind(ParameterStack(model, states, set(), self.device).weights)
         loss = torch.zeros(len(states), device=self.device, dtype=inputs.dtype)
         right = torch.zeros(len(states), device=self.device, dtype=torch.int64)
-        for start in range(0, len(data), EVALUATION_CHUNK):
-            labels = targets[start : start + EVALUATION_CHUNK].expand(len(states), -1)
-            outputs = model.predict(
-                model.broadcast(inputs[start : start + EVALUATION_CHUNK], len(states)), bound
-            )
+        chunk = data.task.chunk(targets)
+        for start in range(0, len(data), chunk):
+            labels = targets[start : start + chunk].expand(len(states), -1)
+            outputs = model.predict(model.broadcast(inputs[start : start + chunk], len(states)), bound)
             losses = functional.cross_entropy(outputs.flatten(0, 1), labels.flatten(), reduction="none")
             loss += losses.view(labels.shape).sum(1)
             right += (outputs.argmax(2) == labels).sum(1)
         n = len(data)
         return [Evaluation(a / n, b / n) for a, b in zip(loss.tolist(), right.tolist(), strict=True)]
 
-    def _train(self, tasks: Sequence[Task]) -> list[TrainingResult]:
+    def _train(self, stints: Sequence[Stint]) -> list[TrainingResult]:
         assert self._stacked is not None
-        if self.device.type == "cpu" and self._stacked.images and len(tasks) == 1:
-            return self._sequential.train([tasks[0].job])  # 0.9 to 1.0 of its speed if stacked
-        inputs, targets = self._here(tasks[0].job.data)
+        if self.device.type == "cpu" and self._stacked.images and len(stints) == 1:
+            return self._sequential.train([stints[0].job])  # 0.9 to 1.0 of its speed if stacked
+        inputs, targets = self._here(stints[0].job.data)
         with torch.inference_mode():  # spares a fifth of the time of a call that does little
-            lockstep = Lockstep(self._stacked, tasks, self.device)
+            lockstep = Lockstep(self._stacked, stints, self.device)
             losses = lockstep.run(inputs, targets)
         results = lockstep.results(losses)
         self._types.update((result.state, inputs.dtype) for result in results)
         return results
 
-    def _task(self, job: LocalTraining) -> Task | str:
+    def _stint(self, job: LocalTraining) -> Stint | str:
         """The job made ready for a stack, or why it cannot be (empty if it has nothing to train)."""
         trained = tuple(sorted(set(trained_layers(self._sequential.model, job))))
         budget = job.n_batches if job.max_batches is None else min(job.max_batches, job.n_batches)
@@ -173,13 +178,15 @@ class StackedEngine:
             return self._unstackable
         if budget <= 0 or not any(model.names[i] for i in trained):
             return ""
+        if not isinstance(job.data.task, Classification):
+            return "other tasks than classification have no stacked form"
         if not job.plain:
             return "distillation, augmentation, early exit and quantisation have no stacked form"
         if not model.accepts(job.data.inputs):
             return f"inputs of {job.data.inputs.ndim} dimensions have no stacked form"
         if not self._check(job.state, job.data):
             return "states of another type than the samples have no stacked form"
-        return Task(job, trained, budget)
+        return Stint(job, trained, budget)
 
     def _check(self, state: ModelState, data: Dataset) -> bool:
         """Whether state and samples are of one type; raises SnakegymError if the state is not the model's."""

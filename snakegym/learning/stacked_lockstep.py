@@ -20,7 +20,7 @@ CLIP_EPSILON = 1e-6
 
 
 @dataclass(frozen=True)
-class Task:
+class Stint:
     """A job, and what has been settled about it."""
 
     job: LocalTraining
@@ -69,26 +69,28 @@ class Lockstep:
 
     Args:
         model: their common architecture.
-        tasks: the one with most batches first, so that those still in training are the first n.
+        stints: the one with most batches first, so that those still in training are the first n.
         device: where to train.
     """
 
-    def __init__(self, model: StackedModel, tasks: Sequence[Task], device: torch.device) -> None:
-        self.model, self.tasks, self.device = model, tasks, device
-        trained = {i for task in tasks for i in task.trained}
-        self.stack = ParameterStack(model, [t.job.state for t in tasks], trained, device)
+    def __init__(self, model: StackedModel, stints: Sequence[Stint], device: torch.device) -> None:
+        self.model, self.stints, self.device = model, stints, device
+        trained = {i for stint in stints for i in stint.trained}
+        self.stack = ParameterStack(model, [t.job.state for t in stints], trained, device)
         self.columns = self._columns()
         width = max((c.stop for c in self.columns.values()), default=0)
-        self.gradients = torch.zeros(len(tasks), width, device=device, dtype=self.stack.dtype)
-        members = [[k for k, task in enumerate(tasks) if i in task.trained] for i in range(len(model.names))]
+        self.gradients = torch.zeros(len(stints), width, device=device, dtype=self.stack.dtype)
+        members = [
+            [k for k, stint in enumerate(stints) if i in stint.trained] for i in range(len(model.names))
+        ]
         weights = list(model.split(self.stack.weights))
         self.plan = GradientPlan(
             model.operations, model.layer_of, weights, members, self.columns, self.gradients
         )
 
     def run(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        """Trains all batches; the sum of the losses of the batches of each task."""
-        jobs, budgets = [t.job for t in self.tasks], [t.budget for t in self.tasks]
+        """Trains all batches; the sum of the losses of the batches of each stint."""
+        jobs, budgets = [t.job for t in self.stints], [t.budget for t in self.stints]
         schedule = Schedule(jobs, budgets, targets, self.stack.dtype)
         optimizer = self._optimizer()
         clip = torch.tensor([[job.config.clip_norm] for job in jobs]).to(self.gradients)
@@ -111,12 +113,12 @@ class Lockstep:
     def _optimizer(self) -> StackedOptimizer:
         rows = {i: self.stack.rows[i].unbind(0) for i in self.columns}
         parameters = [
-            [(self.columns[i], rows[i][k]) for i in task.trained if i in rows]
-            for k, task in enumerate(self.tasks)
+            [(self.columns[i], rows[i][k]) for i in stint.trained if i in rows]
+            for k, stint in enumerate(self.stints)
         ]
-        job = self.tasks[0].job
+        job = self.stints[0].job
         return StackedOptimizer(
-            job.config.optimizer, parameters, self.gradients, [t.job.learning_rate for t in self.tasks]
+            job.config.optimizer, parameters, self.gradients, [t.job.learning_rate for t in self.stints]
         )
 
     def _columns(self) -> dict[int, slice]:
@@ -125,10 +127,10 @@ class Lockstep:
         Layers that only some members train share columns where no member trains two of them; what
         a member leaves unused stays zero.
         """
-        everybodys = set.intersection(*(set(task.trained) for task in self.tasks))
-        exclusive = all(len(set(task.trained) - everybodys) <= 1 for task in self.tasks)
+        everybodys = set.intersection(*(set(stint.trained) for stint in self.stints))
+        exclusive = all(len(set(stint.trained) - everybodys) <= 1 for stint in self.stints)
         columns, start = {}, 0
-        trained = {i for task in self.tasks for i in task.trained if self.model.names[i]}
+        trained = {i for stint in self.stints for i in stint.trained if self.model.names[i]}
         for i in sorted(trained, key=lambda i: (i not in everybodys, i)):
             columns[i] = slice(start, start + self.stack.rows[i].shape[1])
             if i in everybodys or not exclusive:
@@ -136,17 +138,17 @@ class Lockstep:
         return columns
 
     def results(self, losses: Tensor) -> list[TrainingResult]:
-        """What the training has led to, one result a task, in order; nobody else keeps its tensors."""
+        """What the training has led to, one result a stint, in order; nobody else keeps its tensors."""
         results = []
         rows = {i: self.stack.rows[i].unbind(0) for i in self.columns}
-        for k, (task, loss) in enumerate(zip(self.tasks, losses.tolist(), strict=True)):
-            state = task.job.state
+        for k, (stint, loss) in enumerate(zip(self.stints, losses.tolist(), strict=True)):
+            state = stint.job.state
             new = {
                 i: layer_of(rows[i][k], state.layers[i], self.model.names[i])
-                for i in task.trained
+                for i in stint.trained
                 if i in rows
             }
-            results.append(TrainingResult(state.replace(new), task.budget, loss / task.budget))
+            results.append(TrainingResult(state.replace(new), stint.budget, loss / stint.budget))
         return results
 
 

@@ -197,7 +197,7 @@ class _Tally:
 def accuracy_on_test(env: SerpentineEnv) -> float:
     """Accuracy of the present model on the test part of the data, which no reward ever sees."""
     service = env.service
-    return float(service.engine.evaluate([env.controller.state], service.data.test)[0].accuracy)
+    return float(service.engine.evaluate([env.controller.state], service.data.test)[0].score)
 
 
 def _record(hop: Hop) -> HopRecord:

@@ -167,7 +167,7 @@ class Runner:
     ) -> PieceResult:
         problem = framework.problem
         validation, test = (
-            problem.engine.evaluate([problem.initial], part)[0].accuracy
+            problem.engine.evaluate([problem.initial], part)[0].score
             for part in (problem.data.validation, problem.data.test)
         )
         return PieceResult(

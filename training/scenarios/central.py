@@ -49,7 +49,7 @@ def _best(problem: Problem) -> float:
     while since < PATIENCE and rounds < MOST and best < 1:
         job = dataclasses.replace(problem.pooled_job(state, rounds), learning_rate=rate)
         state = engine.train([job])[0].state
-        accuracy = float(engine.evaluate([state], problem.data.validation)[0].accuracy)
+        accuracy = float(engine.evaluate([state], problem.data.validation)[0].score)
         since = 0 if accuracy > best else since + 1
         best, rounds = max(best, accuracy), rounds + 1
     return best

@@ -85,8 +85,8 @@ class ProcessComputationEngine:
         return average(states, used)
 
     def evaluate(self, states: Sequence[ModelState]) -> list[float]:
-        """Validation accuracy of each model, in [0, 1]."""
-        return [found.accuracy for found in self.engine.evaluate(states, self.validation)]
+        """Validation score of each model, in [0, 1] (of a classification: accuracy)."""
+        return [found.score for found in self.engine.evaluate(states, self.validation)]
 
 
 def _batches(job: Job, phases: Phases) -> int:

@@ -47,7 +47,7 @@ class NodeData:
 
 def node_data(train: Dataset, indices: list[NDArray[np.int64]], n_validation: int) -> NodeData:
     """The nodes' data from a partition of `train` (every node at least one sample)."""
-    labels = train.targets.numpy()
+    labels = train.labels.numpy()
     counts = np.stack([np.bincount(labels[i], minlength=train.n_classes) for i in indices])
     shares = read_only(counts / counts.sum(axis=1, keepdims=True))
     return NodeData(train, tuple(torch.from_numpy(i) for i in indices), shares, n_validation)

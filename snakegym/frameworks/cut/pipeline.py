@@ -11,9 +11,9 @@ from contextlib import ExitStack, contextmanager
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from snakegym.data.augmentation import batch_inputs
+from snakegym.data.tasks import CLASSIFICATION, Task
 from snakegym.learning.jobs import LocalTraining, TrainingResult
 from snakegym.learning.sequential import batches, make_optimizer, private_randomness, unfrozen
 from snakegym.models.layered import LayeredModel
@@ -36,7 +36,7 @@ def train_pipeline(model: LayeredModel, job: LocalTraining, parts: Sequence[rang
         modules = [[model.layers[i] for i in part] for part in parts]
         total = torch.zeros((), device=job.data.targets.device)
         for inputs, targets in _samples(job, generator):
-            total += forward_backward(modules, inputs, targets)
+            total += forward_backward(modules, inputs, targets, job.data.task)
             for held, optimizer in zip(parameters, optimizers, strict=True):
                 step(held, optimizer, job.config.clip_norm)
         return TrainingResult(model.state(), job.n_batches, total.item() / job.n_batches)
@@ -56,7 +56,7 @@ def train_with_local_loss(
     Returns:
         The result, with the loss of the server's part, and the mean loss of the client's head.
     """
-    client, server = range(cut), range(cut, model.n_layers)
+    client, server, task = range(cut), range(cut, model.n_layers), job.data.task
     with _loaded(model, job) as generator, unfrozen(model, client) as own, unfrozen(model, server) as others:
         own = [*own, *head.requires_grad_(True).parameters()]
         optimizers = [make_optimizer(job.config, p, job.learning_rate) for p in (own, others)]
@@ -64,8 +64,8 @@ def train_with_local_loss(
         losses = torch.zeros(2, device=job.data.targets.device)
         for inputs, targets in _samples(job, generator):
             smashed = _forward(near, inputs)
-            local = functional.cross_entropy(head(smashed), targets)
-            final = functional.cross_entropy(_forward(far, smashed.detach()), targets)
+            local = task.loss(head(smashed), targets)
+            final = task.loss(_forward(far, smashed.detach()), targets)
             local.backward()  # type: ignore[no-untyped-call]
             final.backward()  # type: ignore[no-untyped-call]
             for held, optimizer in zip((own, others), optimizers, strict=True):
@@ -76,13 +76,16 @@ def train_with_local_loss(
         return TrainingResult(model.state(), job.n_batches, final_loss), local_loss
 
 
-def forward_backward(parts: Sequence[Part], inputs: Tensor, targets: Tensor) -> Tensor:
+def forward_backward(
+    parts: Sequence[Part], inputs: Tensor, targets: Tensor, task: Task = CLASSIFICATION
+) -> Tensor:
     """Loss of a batch; leaves gradients in the parameters of all parts, as if there were no cuts.
 
     Args:
         parts: modules in a row each, the last of which gives logits.
         inputs: [n, *shape].
         targets: int64 [n].
+        task: what they mean.
     """
     received, sent = [], []
     x = inputs
@@ -91,7 +94,7 @@ def forward_backward(parts: Sequence[Part], inputs: Tensor, targets: Tensor) -> 
         received.append(x)
         x = _forward(part, x)
         sent.append(x)
-    loss = functional.cross_entropy(x, targets)
+    loss = task.loss(x, targets)
     loss.backward()  # type: ignore[no-untyped-call]
     for output, following in zip(sent[-2::-1], received[:0:-1], strict=True):
         output.backward(following.grad)  # type: ignore[no-untyped-call]

@@ -169,7 +169,7 @@ def test_copies_after_going_on_are_the_models_that_their_metrics_say(make_proble
     for copy in (c["progress"] for c in copies):
         state = ModelState(tuple(checkpoint.layers[place] for place in copy["state"]))
         (found,) = problem.engine.evaluate([state], problem.data.validation)
-        assert found.accuracy == copy["metric"]
+        assert found.score == copy["metric"]
 
 
 def test_several_nodes_in_a_hop_are_all_booked(make_problem):

@@ -380,7 +380,7 @@ def test_evaluation_equals_the_definition(n):
         logits = model.eval()(data.inputs)
         expected = functional.cross_entropy(logits, data.targets)
         assert found.loss == pytest.approx(float(expected), rel=1e-4)
-        assert found.accuracy == int((logits.argmax(1) == data.targets).sum()) / n
+        assert found.score == int((logits.argmax(1) == data.targets).sum()) / n
 
 
 def test_copies_share_the_engine():
@@ -392,10 +392,10 @@ def test_digits_are_learned_layer_by_layer():
     data = load_data(DataConfig())
     model = build_model(ModelConfig(), data.input_shape, data.n_classes)
     engine, state = SequentialEngine(model), model.initial_state(0)
-    start = engine.evaluate([state], data.validation)[0].accuracy
+    start = engine.evaluate([state], data.validation)[0].score
     nodes = torch.arange(len(data.train)).chunk(9)
     for hop in range(14):
         task = LocalTraining(state, hop % 7, data.train, nodes[hop % 9], LearningConfig(), 2e-3, hop)
         state = engine.train([task])[0].state
     assert start < 0.25
-    assert engine.evaluate([state], data.validation)[0].accuracy > 0.8
+    assert engine.evaluate([state], data.validation)[0].score > 0.8

@@ -151,7 +151,7 @@ def test_evaluation_as_by_the_sequential_engine(name, options, shape):
     states = [fresh(model, seed) for seed in range(3)]
     ours = StackedEngine(model).evaluate(states, data)
     reference = SequentialEngine(copy.deepcopy(model)).evaluate(states, data)
-    assert [e.accuracy for e in ours] == [e.accuracy for e in reference]
+    assert [e.score for e in ours] == [e.score for e in reference]
     assert [e.loss for e in ours] == pytest.approx([e.loss for e in reference], rel=1e-5)
 
 
@@ -339,7 +339,7 @@ def test_on_a_gpu_states_come_back_to_where_they_were(name, options, shape):
     assert_close(results, SequentialEngine(copy.deepcopy(model)).train(jobs))
     states = [r.state for r in results]
     ours, reference = engine.evaluate(states, data), SequentialEngine(model).evaluate(states, data)
-    assert [e.accuracy for e in ours] == [e.accuracy for e in reference]
+    assert [e.score for e in ours] == [e.score for e in reference]
 
 
 def test_engines_by_name():
