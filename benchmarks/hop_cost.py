@@ -132,7 +132,7 @@ def measure_model(
     model: LayeredModel, shape: tuple[int, ...], batches: int, repeats: int
 ) -> list[dict[str, float]]:
     """A row for the first, the central and the last middle layer."""
-    engine, costs = SequentialEngine(model), profile_model(model, shape)
+    engine, costs = SequentialEngine(model), profile_model(model, torch.zeros(shape))
     full = tuple(range(model.n_layers))
     middles = sorted({0, model.n_middle // 2, model.n_middle - 1})
     jobs = {m: make_job(model, shape, batches, costs.trained().of(m)) for m in middles}

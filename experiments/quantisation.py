@@ -95,7 +95,7 @@ def memory() -> list[dict[str, object]]:
     environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536", "OMP_NUM_THREADS": "1"}
     for name, options, batch_size in CASES:
         model = build_model(ModelConfig(name=name, options=options), (3, 32, 32), 10)
-        profile = profile_model(model, (3, 32, 32))
+        profile = profile_model(model, torch.zeros((3, 32, 32)))
         del model
         for int8 in (False, True):
             arguments = json.dumps([name, options, batch_size, int8])

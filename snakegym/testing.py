@@ -143,7 +143,9 @@ def check_model(model: LayeredModel, input_shape: tuple[int, ...], n_classes: in
         _check_outputs(model, state, data, n_classes)
         for middle in {0, model.n_middle - 1}:
             _check_hop(model, state, data, middle)
-    assert (profile_model(model, input_shape).training_flops() > 0).all(), "a layer costs no FLOPs to train"
+    assert (profile_model(model, data.inputs[0]).training_flops() > 0).all(), (
+        "a layer costs no FLOPs to train"
+    )
     twin = pickle.loads(pickle.dumps(model))
     assert _alike(twin.initial_state(0), state), "a pickled model gives another initial state"
 

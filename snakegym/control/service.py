@@ -131,7 +131,7 @@ def _load(scenario_json: str, split: Split, traces: str | None, engine: EngineKi
     model, trainer = _trainer(
         scenario.model.model_dump_json(), data.input_shape, data.n_classes, engine, device
     )
-    profile = profile_model(model, data.input_shape)
+    profile = profile_model(model, data.train.inputs[0])
     check_feasible(scenario, len(data.train), profile)
     library = load_library(scenario.network.traces, traces, split)
     origin = scenario_json, split, traces, engine, device

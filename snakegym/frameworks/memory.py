@@ -23,7 +23,7 @@ def check_hop_memory(problem: Problem, *, originals: bool = True) -> None:
     learning, distillation = scenario.learning, scenario.learning.distillation
     needed = np.tile(problem.profile.hop_memory(learning, originals=originals), (network.n_nodes, 1))
     if distillation is not None and distillation.weight > 0:
-        each = soft_target_bytes(nodes.labels.shape[1], learning.teacher_passes)
+        each = soft_target_bytes(float(problem.profile.output_bytes[-1]), learning.teacher_passes)
         needed = needed + each * nodes.samples[:, None]
     lacking = np.argwhere(network.memory_bytes[:, None] < needed)
     if len(lacking):

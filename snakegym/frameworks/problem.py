@@ -115,18 +115,6 @@ def _data_on(device: str, data: DataParts) -> DataParts:
     return replace(data, **parts)
 
 
-def output_bytes(problem: Problem) -> list[float]:
-    """Bytes of one sample's activations after every layer: what a cut there sends."""
-    model, x = problem.model, problem.data.validation.inputs[:1]
-    model.load(problem.initial)
-    sizes = []
-    with torch.no_grad():
-        for layer in model.layers:
-            x = layer(x)
-            sizes.append(float(x.numel() * x.element_size()))
-    return sizes
-
-
 def balanced_cuts(forward_flops: list[float], parts: int) -> tuple[int, ...]:
     """Bounds of `parts` runs of layers, each with at least one, whose largest share of work is smallest.
 

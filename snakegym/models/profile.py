@@ -48,6 +48,8 @@ class ModelProfile:
     """The same when it only passes gradients on."""
     first_activation_bytes: Floats
     """The same when it is the first layer that is trained: what comes into it is its own to keep."""
+    output_bytes: Floats
+    """Of what one sample is after the layer: what a cut there sends; of the last layer, the outputs."""
     n_parameters: Floats
     """Parameters of the layer, without buffers."""
     int8_bytes: Floats
@@ -123,14 +125,14 @@ class ModelProfile:
         return [quantised + full for quantised, full in zip(self.int8_bytes.tolist(), kept, strict=True)]
 
 
-def profile_model(model: LayeredModel, input_shape: tuple[int, ...]) -> ModelProfile:
-    """Measures a copy of the model on a few zeros.
+def profile_model(model: LayeredModel, sample: Tensor) -> ModelProfile:
+    """Measures a copy of the model on a sample, [*input_shape]; what it holds does not matter, its type does.
 
     FLOPs are those that `torch.utils.flop_counter` sees, so element-wise work is not counted. An
     activation that two layers keep is charged to the first of them.
     """
     model = copy.deepcopy(model).eval()  # running statistics stay out of the graph
-    inputs = torch.zeros(_SAMPLES, *input_shape)
+    inputs = torch.stack([sample] * _SAMPLES)
     n_bytes = [sum(t.numel() * t.element_size() for t in layer.values()) for layer in model.state().layers]
     rows = {
         "n_bytes": n_bytes,
@@ -140,6 +142,7 @@ def profile_model(model: LayeredModel, input_shape: tuple[int, ...]) -> ModelPro
         "activation_bytes": _kept(model, inputs, True),
         "frozen_activation_bytes": _kept(model, inputs, False),
         "first_activation_bytes": _kept_first(model, inputs),
+        "output_bytes": _output_bytes(model, inputs),
         "n_parameters": [
             sum(p.numel() for p in model.parameters_of(i).values()) for i in range(model.n_layers)
         ],
@@ -172,6 +175,16 @@ def _flops(model: LayeredModel, inputs: Tensor) -> list[float]:
     return flops
 
 
+def _output_bytes(model: LayeredModel, inputs: Tensor) -> list[float]:
+    """Per sample, after every layer."""
+    sizes = []
+    for layer in model.layers:
+        with torch.no_grad():
+            inputs = layer(inputs)
+        sizes.append(inputs.nbytes / _SAMPLES)
+    return sizes
+
+
 def _flops_back(model: LayeredModel, inputs: Tensor, *, first: bool) -> list[float]:
     """Of the way back through every layer, per sample: as the first that is trained, or as a frozen one."""
     model.requires_grad_(first)
@@ -194,8 +207,10 @@ def _kept(model: LayeredModel, inputs: Tensor, trained: bool) -> list[float]:
     model.requires_grad_(trained)
     keeper = _Keeper(model)
     per_layer = []
-    x = inputs.clone().requires_grad_(True)
+    x = inputs.clone()
     for layer in model.layers:
+        if not x.requires_grad:
+            x = x.detach().requires_grad_(x.is_floating_point())  # tokens have no gradient
         x, kept = keeper.run(layer, x)
         per_layer.append(kept / _SAMPLES)
     return per_layer

@@ -134,9 +134,9 @@ def teacher_flops(forward_flops: Sequence[float], passes: int) -> float:
     return float(passes * sum(forward_flops))
 
 
-def soft_target_bytes(n_classes: int, passes: int) -> float:
-    """Bytes per sample of the teacher's float32 outputs, which are kept for the whole hop."""
-    return 4.0 * n_classes * passes
+def soft_target_bytes(output_bytes: float, passes: int) -> float:
+    """Bytes per sample of the teacher's outputs, which are kept for the whole hop."""
+    return output_bytes * passes
 
 
 def smashed_bytes(output_bytes: float, n_samples: int, *, labels: bool) -> float:

@@ -86,7 +86,7 @@ class Teaching:
 
     Args:
         learning: says threshold and measure, and whether every epoch needs outputs of its own.
-        profile: FLOPs of a forward pass.
+        profile: FLOPs of a forward pass, and bytes of its outputs.
         data: what the nodes hold.
 
     Attributes:
@@ -102,7 +102,7 @@ class Teaching:
     def __init__(self, learning: LearningConfig, profile: ModelProfile, data: NodeData) -> None:
         passes, n = learning.teacher_passes, data.samples.astype(np.float64)
         self._flops = n * profile.teacher_flops(passes)
-        self._n_bytes = n * soft_target_bytes(data.labels.shape[1], passes)
+        self._n_bytes = n * soft_target_bytes(float(profile.output_bytes[-1]), passes)
         self._config = learning.distillation
         self._switch(np.zeros(len(n), dtype=np.bool_))
 

@@ -6,7 +6,7 @@ from abc import ABC
 
 from snakegym.frameworks.base import Framework
 from snakegym.frameworks.ledger import Ledger, batch_sizes
-from snakegym.frameworks.problem import Problem, output_bytes
+from snakegym.frameworks.problem import Problem
 from snakegym.network import costs
 from snakegym.network.records import PCE
 
@@ -28,7 +28,7 @@ class CutFramework(Framework, ABC):
         self.cut = cut
         self.parts = [range(cut), range(cut, n)]
         self.client_bytes = float(profile.n_bytes[:cut].sum())
-        self.smashed = output_bytes(problem)[cut - 1]
+        self.smashed = float(profile.output_bytes[cut - 1])
         forward = profile.forward_flops[:cut].tolist()
         self.forward_flops = sum(forward)
         self.backward_flops = costs.training_flops(forward, self.parts[0]) - self.forward_flops

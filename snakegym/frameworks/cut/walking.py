@@ -16,7 +16,7 @@ from snakegym.errors import SnakegymError
 from snakegym.frameworks.base import Framework
 from snakegym.frameworks.cut.pipeline import train_pipeline
 from snakegym.frameworks.ledger import Ledger, batch_sizes
-from snakegym.frameworks.problem import Problem, balanced_cuts, output_bytes, runs
+from snakegym.frameworks.problem import Problem, balanced_cuts, runs
 from snakegym.models.state import LayerState
 from snakegym.network import costs
 from snakegym.network.records import PCE
@@ -47,7 +47,7 @@ class RandomWalkingSnakes(Framework):
         self.parts = runs(bounds)
         self._snake: list[int] = []
         self._bytes = [float(sum(problem.profile.n_bytes[i] for i in part)) for part in self.parts]
-        sizes = output_bytes(problem)
+        sizes = problem.profile.output_bytes.tolist()
         self._smashed = [sizes[part[-1]] for part in self.parts[:-1]]
         own = [[forward[i] for i in part] for part in self.parts]
         self._forward = [sum(f) for f in own]

@@ -65,7 +65,7 @@ def make_problem() -> MakeProblem:
             scenario=scenario,
             data=DataParts(train, toy(9, 1), toy(11, 2), shape, N_CLASSES),
             model=layered,
-            profile=profile_model(layered, shape),
+            profile=profile_model(layered, train.inputs[0]),
             engine=SequentialEngine(layered),
             network=network(len(samples)),
             nodes=node_data(train, [np.sort(i) for i in indices], 0),

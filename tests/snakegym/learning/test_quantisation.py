@@ -166,7 +166,7 @@ def test_a_node_may_hold_int8_layers_alone(model):
 
 def test_stored_bytes_are_those_of_the_formula(model):
     learning = LearningConfig(quantise_frozen=True)
-    profile = profile_model(model, (1, 8, 8))
+    profile = profile_model(model, torch.zeros((1, 8, 8)))
     for middle in range(model.n_middle):
         frozen = set(range(model.n_layers)) - set(profile.trained().of(middle))
         stored = quantise_state(model, model.initial_state(0), frozen)
@@ -176,7 +176,7 @@ def test_stored_bytes_are_those_of_the_formula(model):
 
 
 def test_memory_falls_by_what_int8_saves_less_what_is_cast_up(model):
-    profile = profile_model(model, (1, 8, 8))
+    profile = profile_model(model, torch.zeros((1, 8, 8)))
     plain, int8 = LearningConfig(), LearningConfig(quantise_frozen=True)
     saved = profile.hop_memory(plain) - profile.hop_memory(int8)
     for middle in range(model.n_middle):

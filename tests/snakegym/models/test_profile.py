@@ -21,11 +21,11 @@ MODELS = [
 def case(request):
     name, options, shape = request.param
     model = build_model(ModelConfig(name=name, options=options), shape, 10)
-    return model, shape, profile_model(model, shape)
+    return model, shape, profile_model(model, torch.zeros(shape))
 
 
 def test_figures_of_the_perceptron_by_hand():
-    profile = profile_model(build_model(ModelConfig(), (1, 8, 8), 10), (1, 8, 8))
+    profile = profile_model(build_model(ModelConfig(), (1, 8, 8), 10), torch.zeros((1, 8, 8)))
     assert profile.n_bytes.tolist() == [4 * (64 * 64 + 64)] * 8 + [4 * (64 * 10 + 10)]
     assert profile.forward_flops.tolist() == [2 * 64 * 64] * 8 + [2 * 64 * 10]
     assert profile.activation_bytes.tolist() == [256] * 9  # the sample, and each ReLU's output once
@@ -34,7 +34,7 @@ def test_figures_of_the_perceptron_by_hand():
 
 
 def test_figures_of_the_blocks_by_hand():
-    profile = profile_model(build_model(ModelConfig(name="blocks"), (1, 8, 8), 10), (1, 8, 8))
+    profile = profile_model(build_model(ModelConfig(name="blocks"), (1, 8, 8), 10), torch.zeros((1, 8, 8)))
     hidden = 8 * 2.0 ** np.arange(7)
     np.testing.assert_array_equal(profile.n_parameters[1:-1], 2 * 16 * hidden + hidden + 16)
     np.testing.assert_array_equal(profile.n_bytes[1:-1], 4 * (2 * 16 * hidden + hidden + 16))
@@ -49,7 +49,7 @@ def test_figures_of_the_blocks_by_hand():
 
 
 def test_blocks_differ_in_bytes_work_and_memory():
-    profile = profile_model(build_model(ModelConfig(name="blocks"), (1, 8, 8), 10), (1, 8, 8))
+    profile = profile_model(build_model(ModelConfig(name="blocks"), (1, 8, 8), 10), torch.zeros((1, 8, 8)))
     memory = profile.hop_memory(LearningConfig())
     for figures in (profile.n_bytes[1:-1], profile.forward_flops[1:-1], profile.training_flops(), memory):
         assert (np.diff(figures) > 0).all()
@@ -118,7 +118,7 @@ def kept_bytes(model, inputs):
 
 
 def test_where_the_first_layer_is_frozen_a_hop_costs_the_less_the_later_its_layer():
-    profile = profile_model(build_model(ModelConfig(), (1, 8, 8), 10), (1, 8, 8))
+    profile = profile_model(build_model(ModelConfig(), (1, 8, 8), 10), torch.zeros((1, 8, 8)))
     for trains in ("last", "middle"):
         flops = profile.training_flops(trains)
         assert np.diff(flops).tolist() == [-2 * 64 * 64] * 6, "one gradient of activations less"
@@ -138,7 +138,7 @@ def test_parameters_are_counted(case):
 def test_a_convolution_needs_room_for_its_weights_twice_more():
     layers = [nn.Sequential(nn.Conv2d(1, 4, 3), nn.Conv2d(4, 8, 3), nn.Conv2d(8, 2, 1)), nn.ReLU()]
     profile = profile_model(
-        LayeredModel([*layers, nn.Sequential(nn.Flatten(), nn.Linear(32, 10))]), (1, 8, 8)
+        LayeredModel([*layers, nn.Sequential(nn.Flatten(), nn.Linear(32, 10))]), torch.zeros(1, 8, 8)
     )
     assert profile.scratch_bytes.tolist() == [2 * 4 * 8 * 4 * 3 * 3, 0, 0]
 
@@ -157,7 +157,7 @@ def test_model_is_left_alone(case):
     model.requires_grad_(False)
     modes = [m.training for m in model.modules()]
     before = [t.clone() for t in model.state_dict().values()]
-    profile_model(model, shape)
+    profile_model(model, torch.zeros(shape))
     assert not any(p.requires_grad for p in model.parameters())
     assert modes == [m.training for m in model.modules()]
     assert all(torch.equal(a, b) for a, b in zip(before, model.state_dict().values(), strict=True))
@@ -165,6 +165,6 @@ def test_model_is_left_alone(case):
 
 def test_frozen_layers_keep_less():
     model = LayeredModel([nn.Linear(8, 8), nn.Linear(8, 8), nn.Linear(8, 8)])
-    profile = profile_model(model, (8,))
+    profile = profile_model(model, torch.zeros((8,)))
     assert profile.activation_bytes.tolist() == [32, 32, 32]  # a product needs its input for its weights only
     assert profile.frozen_activation_bytes.tolist() == [0, 0, 0]

@@ -15,7 +15,7 @@ from snakegym.frameworks.cut.splitfed import SplitFed
 from snakegym.frameworks.cut.walking import RandomWalkingSnakes
 from snakegym.frameworks.fedavg import FedAvg
 from snakegym.frameworks.ledger import batch_sizes
-from snakegym.frameworks.problem import balanced_cuts, output_bytes, runs
+from snakegym.frameworks.problem import balanced_cuts, runs
 from snakegym.models.state import ModelState
 from snakegym.network.costs import training_flops
 
@@ -276,7 +276,7 @@ def test_batch_sizes_are_those_of_the_training(samples, batch_size, epochs):
 
 
 def test_output_bytes_are_those_of_every_layers_activations(make_problem):
-    assert output_bytes(make_problem()) == [SMASHED] * 5 + [3 * 4]
+    assert make_problem().profile.output_bytes.tolist() == [SMASHED] * 5 + [3 * 4]
 
 
 def test_the_state_of_a_model_is_left_alone(make_problem):
