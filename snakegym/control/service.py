@@ -128,8 +128,13 @@ def _load(scenario_json: str, split: Split, traces: str | None, engine: EngineKi
     # Whoever copied and changed one may have erred.
     scenario = load_scenario(parse_json(scenario_json, "the scenario"))
     data = load_data(scenario.data)
+    train = data.train
+    tokens = not train.inputs.is_floating_point()
+    if tokens and scenario.learning.augmentation is not None:
+        raise SnakegymError("field 'learning.augmentation': found one for texts, expected null")
+    n_outputs = train.task.n_outputs(train.n_classes)
     model, trainer = _trainer(
-        scenario.model.model_dump_json(), data.input_shape, data.n_classes, engine, device
+        scenario.model.model_dump_json(), data.input_shape, n_outputs, tokens, engine, device
     )
     profile = profile_model(model, data.train.inputs[0])
     check_feasible(scenario, len(data.train), profile)
@@ -140,8 +145,8 @@ def _load(scenario_json: str, split: Split, traces: str | None, engine: EngineKi
 
 @lru_cache(maxsize=16)
 def _trainer(
-    config: str, input_shape: tuple[int, ...], n_classes: int, engine: EngineKind, device: str
+    config: str, input_shape: tuple[int, ...], n_outputs: int, tokens: bool, engine: EngineKind, device: str
 ) -> tuple[LayeredModel, Engine]:
     """A model and its engine, the same for all scenarios that have it: their hops are trained together."""
-    model = build_model(ModelConfig.model_validate_json(config), input_shape, n_classes)
+    model = build_model(ModelConfig.model_validate_json(config), input_shape, n_outputs, tokens=tokens)
     return model, make_engine(model, engine, device)

@@ -14,13 +14,17 @@ from torch import Tensor
 
 from snakegym.data.cleaning import CleaningReport, anomalies, clean
 from snakegym.data.own import load_own
-from snakegym.data.tasks import CLASSIFICATION, Task
+from snakegym.data.tasks import CLASSIFICATION, Language, Task
+from snakegym.data.text import encode, read_texts, train_tokenizer
 from snakegym.data.vision import load_vision
 from snakegym.errors import SnakegymError
 from snakegym.plugins import list_plugins
-from snakegym.scenario import CleaningConfig, DataConfig
+from snakegym.scenario import CleaningConfig, DataConfig, TextConfig
 
 SPLIT_SEED = 20251  # fixed: which samples are test samples must never depend on a user's seed
+
+TEXT = "text"
+"""Name of the dataset that is a folder of texts."""
 
 Images = npt.NDArray[Any]
 Labels = npt.NDArray[np.int64]
@@ -84,6 +88,8 @@ def load_data(config: DataConfig) -> DataParts:
 
     Images of torchvision's datasets lie in `root`, or where that is null in $SNAKEGYM_DATA.
 
+    Texts (`text`) lie in such a folder, too (`snakegym.data.text`); their classes are topics.
+
     The split is stratified by class and fixed: it depends on `samples` and the fractions alone. The test part
     is the dataset's own, or `test_fraction` of all samples where it has none; of the others `samples` are
     used, and the validation part is `validation_fraction` of these. Each channel is normalised to mean 0 and
@@ -100,6 +106,11 @@ def load_data(config: DataConfig) -> DataParts:
     root = config.root
     if root is None and not _is_own(config.dataset):
         root = os.environ.get("SNAKEGYM_DATA")
+    if config.dataset == TEXT:
+        if config.cleaning is not None:
+            raise SnakegymError("field 'data.cleaning': found one for texts, expected null")
+        text, fractions = config.text or TextConfig(), (config.validation_fraction, config.test_fraction)
+        return _load_text(root, text, *fractions, config.samples)
     return _load(
         config.dataset,
         root,
@@ -108,6 +119,30 @@ def load_data(config: DataConfig) -> DataParts:
         config.cleaning,
         config.samples,
     )
+
+
+@lru_cache(maxsize=4)
+def _load_text(
+    root: str | None,
+    config: TextConfig,
+    validation_fraction: float,
+    test_fraction: float,
+    samples: int | None,
+) -> DataParts:
+    pairs, topics = read_texts(root, config.length)
+    rng, n_topics = np.random.default_rng(SPLIT_SEED), int(topics.max()) + 1
+    every = np.arange(len(pairs)), topics
+    rest, test = _split(every, test_fraction, rng, "field 'data.test_fraction'")
+    rest = _some(rest, samples, rng)
+    train, validation = _split(rest, validation_fraction, rng, "field 'data.validation_fraction'")
+    tokenizer = train_tokenizer([pairs[i] for i in train[0]], config.vocabulary)
+    task = Language(tokenizer.get_vocab_size())
+
+    def part(raw: Raw) -> Dataset:
+        inputs, targets = encode(tokenizer, [pairs[i] for i in raw[0]], config.length)
+        return Dataset(inputs, targets, n_topics, task, torch.from_numpy(raw[1]))
+
+    return DataParts(part(train), part(validation), part(test), (config.length,), n_topics)
 
 
 def _is_own(name: str) -> bool:
@@ -138,8 +173,7 @@ def _load(
     report = None
     if cleaning is not None:
         rest, report = _cleaned(rest, int(test[1].max()) + 1, cleaning)
-    if samples is not None and samples < len(rest[1]):
-        _, rest = _split(rest, samples / len(rest[1]), rng, "field 'data.samples'")
+    rest = _some(rest, samples, rng)
     train, validation = _split(rest, validation_fraction, rng, "field 'data.validation_fraction'")
     if report is not None and cleaning is not None and cleaning.anomalies is not None:
         train, report = _without_anomalies(train, cleaning.anomalies, report)
@@ -167,6 +201,13 @@ def _digits() -> Raw:
 
     digits = load_digits()
     return digits.images[:, None].astype(np.float32), digits.target.astype(np.int64)
+
+
+def _some(raw: Raw, samples: int | None, rng: np.random.Generator) -> Raw:
+    """So many of the samples, about as many of each class as there are; None, or too many: all."""
+    if samples is None or samples >= len(raw[1]):
+        return raw
+    return _split(raw, samples / len(raw[1]), rng, "field 'data.samples'")[1]
 
 
 def _split(raw: Raw, fraction: float, rng: np.random.Generator, field: str) -> tuple[Raw, Raw]:

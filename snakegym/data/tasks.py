@@ -44,6 +44,10 @@ class Task(ABC):
         """What people call the metric that the score stands for."""
 
     @abstractmethod
+    def n_outputs(self, n_classes: int) -> int:
+        """Outputs of the model for each target, in data with so many labels."""
+
+    @abstractmethod
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Mean loss of a batch over its targets, a scalar; 0 where none counts."""
 
@@ -87,6 +91,10 @@ class Classification(Task):
     def metric(self) -> str:
         """See `Task`."""
         return "accuracy"
+
+    def n_outputs(self, n_classes: int) -> int:
+        """One a class."""
+        return n_classes
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """See `Task`."""
@@ -132,6 +140,10 @@ class Language(Task):
     def metric(self) -> str:
         """See `Task`."""
         return "perplexity"
+
+    def n_outputs(self, n_classes: int) -> int:
+        """One a token, whatever the topics."""
+        return self.n_tokens
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """See `Task`."""

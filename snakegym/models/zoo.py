@@ -16,6 +16,7 @@ from torch import nn
 from snakegym.data.torchvision_shim import import_torchvision
 from snakegym.errors import SnakegymError
 from snakegym.models.blocks import ResidualBlock, ResidualLinear, convolution, dense
+from snakegym.models.language import LlamaOptions, OptOptions, llama, opt
 from snakegym.models.layered import LayeredModel
 from snakegym.plugins import load_plugin, make_plugin
 from snakegym.scenario import ModelConfig, Section, describe_faults
@@ -75,8 +76,13 @@ class TorchvisionVgg11Options(Section):
     """In the two hidden fully connected layers, while they are trained."""
 
 
-def build_model(config: ModelConfig, input_shape: Shape, n_classes: int) -> LayeredModel:
+def build_model(
+    config: ModelConfig, input_shape: Shape, n_classes: int, *, tokens: bool = False
+) -> LayeredModel:
     """The configured model for samples of that shape; its parameters still have to be loaded.
+
+    Where samples are `tokens`, int64 (length,), outputs are [n, length, n_classes]: one for every place, and
+    `n_classes` is the size of the vocabulary.
 
     A name that `snakegym.plugins` understands stands for a class or function that takes `input_shape`,
     `n_classes` and the options as keywords, and gives the layers: an `nn.Sequential`, whose modules
@@ -87,7 +93,13 @@ def build_model(config: ModelConfig, input_shape: Shape, n_classes: int) -> Laye
         SnakegymError: unknown model, unknown or bad option, or inputs that do not fit the model.
     """
     if config.name not in _ZOO:
-        return _own_model(config, input_shape, n_classes)
+        return _own_model(config, input_shape, n_classes, tokens)
+    if tokens != (config.name in _OF_TOKENS):
+        fitting = ", ".join(sorted(_OF_TOKENS if tokens else _ZOO.keys() - _OF_TOKENS))
+        raise SnakegymError(
+            f"field 'model.name': found '{config.name}', expected one of {fitting} (or your own) for "
+            f"{'texts' if tokens else f'samples of shape {input_shape}'}"
+        )
     options_type, build = _ZOO[config.name]
     try:
         options = options_type.model_validate(config.options)
@@ -113,7 +125,7 @@ def list_models() -> tuple[str, ...]:
     return tuple(sorted(_ZOO))
 
 
-def _own_model(config: ModelConfig, input_shape: Shape, n_classes: int) -> LayeredModel:
+def _own_model(config: ModelConfig, input_shape: Shape, n_classes: int, tokens: bool) -> LayeredModel:
     try:
         make = load_plugin("model", config.name, list_models())
     except SnakegymError as error:
@@ -129,7 +141,8 @@ def _own_model(config: ModelConfig, input_shape: Shape, n_classes: int) -> Layer
             "modules, one a layer: what is trained layer by layer has to be layers in a row"
         )
     model = LayeredModel(layers)
-    _check_outputs(config.name, model, input_shape, n_classes)
+    samples = torch.zeros(2, *input_shape, dtype=torch.int64 if tokens else torch.float32)
+    _check_outputs(config.name, model, samples, (2, *(input_shape if tokens else ()), n_classes))
     return model
 
 
@@ -141,17 +154,16 @@ def _layers_of(network: nn.Sequential) -> list[nn.Module]:
     return [nn.Sequential(*modules[a:b]) for a, b in pairwise([*starts, len(modules)])]
 
 
-def _check_outputs(name: str, model: LayeredModel, input_shape: Shape, n_classes: int) -> None:
+def _check_outputs(name: str, model: LayeredModel, samples: torch.Tensor, expected: Shape) -> None:
     try:
         with torch.random.fork_rng(devices=[]), torch.no_grad():
-            found = tuple(model(torch.zeros(2, *input_shape)).shape)
+            found = tuple(model(samples).shape)
     except Exception as error:  # any module may stand in it
+        shape, why = tuple(samples.shape[1:]), " ".join(str(error).split())
+        raise SnakegymError(f"model '{name}': cannot take samples of shape {shape}: {why}") from error
+    if found != expected:
         raise SnakegymError(
-            f"model '{name}': cannot take samples of shape {input_shape}: {' '.join(str(error).split())}"
-        ) from error
-    if found != (2, n_classes):
-        raise SnakegymError(
-            f"model '{name}': found outputs of shape {found} for 2 samples, expected {(2, n_classes)}"
+            f"model '{name}': found outputs of shape {found} for 2 samples, expected {expected}"
         )
 
 
@@ -252,8 +264,11 @@ def _describe(error: ValidationError, name: str, options: type[Section]) -> str:
 
 _ZOO: dict[str, tuple[type[Section], Callable[[Any, Shape, int], list[nn.Module]]]] = {
     "blocks": (BlocksOptions, _blocks),
+    "llama": (LlamaOptions, llama),
     "mlp": (MlpOptions, _mlp),
+    "opt": (OptOptions, opt),
     "torchvision-vgg11": (TorchvisionVgg11Options, _torchvision_vgg11),
     "vgg": (VggOptions, _vgg),
     "vgg11": (Vgg11Options, _vgg11),
 }
+_OF_TOKENS = frozenset({"llama", "opt"})

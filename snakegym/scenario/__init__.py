@@ -12,6 +12,7 @@ from snakegym.scenario.learning import (
     EarlyExitConfig,
     LearningConfig,
     ModelConfig,
+    TextConfig,
 )
 from snakegym.scenario.network import DeviceConfig, MendRules, NetworkConfig, TraceConfig
 from snakegym.scenario.process import (
@@ -77,6 +78,7 @@ __all__ = [
     "Section",
     "Share",
     "Split",
+    "TextConfig",
     "TraceConfig",
     "Trains",
     "Weight",

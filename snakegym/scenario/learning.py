@@ -23,14 +23,25 @@ class CleaningConfig(Section):
     """Share of the training samples that an isolation forest removes as the oddest; null: none."""
 
 
+class TextConfig(Section):
+    """How texts become samples (`snakegym.data.text`)."""
+
+    length: Annotated[int, Field(ge=2, le=2**16)] = 64
+    """Tokens of a sample: question and answer; shorter ones are filled up."""
+    vocabulary: Annotated[int, Field(ge=259, le=2**20)] = 512
+    """Tokens at most of the byte-level BPE that is trained on the train part: 256 bytes, 3 special ones, and
+    what occurs most often together."""
+
+
 class DataConfig(Section):
     """Which samples there are and how they are spread over the nodes."""
 
     dataset: PathText = "digits"
-    """`digits` (scikit-learn's, embedded) or the name of a torchvision classification dataset."""
+    """`digits` (scikit-learn's, embedded), the name of a torchvision classification dataset, or `text`, a
+    folder of texts with a topic a file."""
     root: PathText | None = None
-    """Folder of a torchvision dataset, never downloaded into; null: $SNAKEGYM_DATA. In a scenario file:
-    relative to that file."""
+    """Folder of texts or of a torchvision dataset, never downloaded into; null: $SNAKEGYM_DATA. In a scenario
+    file: relative to that file."""
     partition: Literal["iid", "dirichlet", "quantity"] = "dirichlet"
     """`iid`: dealt out evenly; `dirichlet`: label mixes and sizes differ; `quantity`: sizes alone."""
     alpha: Annotated[float, Field(ge=1e-300, le=1e308)] = 0.5
@@ -46,14 +57,16 @@ class DataConfig(Section):
     """Share of all samples; used where the dataset has no test part of its own."""
     cleaning: CleaningConfig | None = None
     """Null: the samples are taken as they are."""
+    text: TextConfig | None = None
+    """For the dataset `text`; null: its defaults."""
 
 
 class ModelConfig(Section):
     """A layered model from the zoo (`snakegym.models.zoo`)."""
 
     name: PathText = "mlp"
-    """`mlp`, `blocks`, `vgg`, `vgg11`, `torchvision-vgg11`; or your own, `module:attribute`
-    or `file.py:attribute`."""
+    """`mlp`, `blocks`, `vgg`, `vgg11`, `torchvision-vgg11`; of texts `opt`, `llama`; or your own,
+    `module:attribute` or `file.py:attribute`."""
     options: dict[Line, Setting] = Field(default_factory=dict, max_length=32)
     """What the model takes; each has options of its own."""
 

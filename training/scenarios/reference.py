@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 
+from snakegym.models.language import LlamaOptions, OptOptions
 from snakegym.models.zoo import (
     BlocksOptions,
     MlpOptions,
@@ -29,6 +30,8 @@ OPTIONS: dict[str, type[Section]] = {
     "model.options` of `vgg": VggOptions,
     "model.options` of `vgg11": Vgg11Options,
     "model.options` of `torchvision-vgg11": TorchvisionVgg11Options,
+    "model.options` of `opt": OptOptions,
+    "model.options` of `llama": LlamaOptions,
 }
 """Sections that a scenario holds as a plain mapping, and what checks them."""
 

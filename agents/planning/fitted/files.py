@@ -143,7 +143,8 @@ def fingerprint(scenario: Scenario) -> str:
         },
     )
     del fields["data"]["root"]
-    for section, field, value in (("data", "samples", None), ("learning", "trains", "both-ends")):
+    added = (("data", "samples", None), ("data", "text", None), ("learning", "trains", "both-ends"))
+    for section, field, value in added:
         if fields[section][field] == value:  # as it was before there was a word for it
             del fields[section][field]
     for section, field in (("data", "dataset"), ("model", "name")):

@@ -1,0 +1,144 @@
+"""Texts as tokens: questions with answers, dialogue, plain text; a folder of them, a topic a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from snakegym.data.tasks import IGNORED
+from snakegym.documents import parse_json, parse_yaml
+from snakegym.errors import SnakegymError
+from snakegym.files import is_folder, read_text
+from snakegym.llm import import_llm
+
+Pair = tuple[str, str]
+"""A question, empty where plain text goes on, and what is to be learned to say after it."""
+
+PAD, ANSWER, END = "<pad>", "<answer>", "<end>"
+"""Special tokens, of the first ids: what fills a text up, what parts question from answer, and the end."""
+SUFFIXES: Final = (".jsonl", ".txt", ".yaml", ".yml")
+MOST_BYTES: Final = 2**28
+CHARACTERS: Final = 3
+"""Of plain text for each token that a sample may have; what is too much is cut off."""
+
+
+def read_texts(root: str | None, length: int) -> tuple[list[Pair], npt.NDArray[np.int64]]:
+    """The pairs in a folder, and the topic of each, int64 [n]: its file's place among their sorted names.
+
+    `.jsonl`: objects with `question` and `answer`, or with `instruction`, `output` and perhaps `input`
+    (which may also stand in `instances`). `.yml`: `conversations`, lists of turns, of which each answers the
+    one before it. `.txt`: plain text, in pieces.
+
+    Args:
+        root: the folder.
+        length: of a sample, in tokens.
+
+    Raises:
+        SnakegymError: there is no such folder, no such file in it, or one without anything to learn.
+    """
+    if root is None or not is_folder(Path(root)):
+        found = "none, nor $SNAKEGYM_DATA" if root is None else f"'{root}'"
+        raise SnakegymError(f"field 'data.root': found {found}, expected an existing folder of texts")
+    files = sorted(path for path in Path(root).iterdir() if path.suffix in SUFFIXES)
+    if not files:
+        raise SnakegymError(
+            f"field 'data.root': found no text in '{root}', expected files that end in {', '.join(SUFFIXES)}"
+        )
+    pairs: list[Pair] = []
+    topics: list[int] = []
+    for topic, path in enumerate(files):
+        own = [(q, a) for q, a in _pairs(path, length) if a.strip()]
+        if not own:
+            raise SnakegymError(f"{path}: found no answer, expected something to learn")
+        pairs += own
+        topics += [topic] * len(own)
+    return pairs, np.array(topics, dtype=np.int64)
+
+
+def train_tokenizer(pairs: Sequence[Pair], vocabulary: int) -> Any:
+    """A byte-level BPE tokenizer (of the library tokenizers) for these texts: no text is unknown to it.
+
+    Sennrich et al. 2016, arXiv:1508.07909, on bytes as in Radford et al. 2019.
+
+    Args:
+        pairs: those of the train part alone.
+        vocabulary: tokens at most, special ones and all bytes included; where texts are short, fewer.
+    """
+    tokenizers = import_llm("tokenizers")
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE())
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = tokenizers.decoders.ByteLevel()
+    trainer = tokenizers.trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        special_tokens=[PAD, ANSWER, END],
+        initial_alphabet=sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator((text for pair in pairs for text in pair), trainer)
+    return tokenizer
+
+
+def encode(tokenizer: Any, pairs: Sequence[Pair], length: int) -> tuple[Tensor, Tensor]:
+    """Inputs and targets, int64 [n, length] each: targets are the tokens that follow.
+
+    Those of the question, and padding, are `IGNORED`: the loss is on answers alone. Where a pair is too
+    long, the question loses its beginning, down to half of the length, and the answer then its end.
+    """
+    ids = {token: tokenizer.token_to_id(token) for token in (PAD, ANSWER, END)}
+    inputs = torch.full((len(pairs), length), ids[PAD])
+    targets = torch.full((len(pairs), length), IGNORED)
+    for i, (question, answer) in enumerate(pairs):
+        said = [*tokenizer.encode(answer).ids, ids[END]]
+        asked = tokenizer.encode(question).ids
+        room = max(length // 2, length - len(said))
+        asked = asked[max(0, len(asked) - room + 1) :]
+        whole = torch.tensor([*asked, ids[ANSWER], *said][: length + 1])
+        inputs[i, : len(whole) - 1] = whole[:-1]
+        targets[i, len(asked) : len(whole) - 1] = whole[len(asked) + 1 :]
+    return inputs, targets
+
+
+def _pairs(path: Path, length: int) -> Iterator[Pair]:
+    text = read_text(path, "texts", MOST_BYTES)
+    if path.suffix == ".txt":
+        step = CHARACTERS * length
+        yield from (("", text[start : start + step]) for start in range(0, len(text), step))
+    elif path.suffix == ".jsonl":
+        for number, line in enumerate(text.splitlines(), 1):
+            if line.strip():
+                yield from _of_record(parse_json(line, f"{path}, line {number}"), f"{path}, line {number}")
+    else:
+        yield from _of_dialogue(parse_yaml(text, str(path)), str(path))
+
+
+def _of_record(record: Any, where: str) -> Iterator[Pair]:
+    fields = record if isinstance(record, dict) else {}
+    if isinstance(fields.get("question"), str) and isinstance(fields.get("answer"), str):
+        yield fields["question"], fields["answer"]
+        return
+    cases = fields.get("instances", [fields])
+    if not isinstance(fields.get("instruction"), str) or not isinstance(cases, list):
+        raise SnakegymError(
+            f"{where}: found the fields {sorted(fields)!r:.200}, expected question and answer, or "
+            "instruction and output"
+        )
+    for case in cases:
+        if not isinstance(case, dict) or not isinstance(case.get("output"), str):
+            raise SnakegymError(f"{where}: found an instruction without 'output', expected one")
+        yield f"{fields['instruction']}\n{case.get('input', '')}".strip(), case["output"]
+
+
+def _of_dialogue(document: Any, where: str) -> Iterator[Pair]:
+    talks = document.get("conversations") if isinstance(document, dict) else None
+    if not isinstance(talks, list):
+        raise SnakegymError(f"{where}: found no 'conversations', expected a list of lists of turns")
+    for talk in talks:  # some are a turn alone, which nobody answers
+        turns = [str(turn) for turn in (talk if isinstance(talk, list) else [talk]) if turn is not None]
+        yield from pairwise(turns)
