@@ -27,6 +27,7 @@ MAY_REPEAT = {
     ("EvaluateConfig", "scheduler"),
     ("EvaluateConfig", "set"),
     ("CompareConfig", "set"),
+    ("ExplainConfig", "set"),
     ("TrainConfig", "set"),
     ("BenchmarkConfig", "scheduler"),
     ("BenchmarkConfig", "scenario"),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from snakegym.agents.trained import CONFIG
+from snakegym.documents import parse_json
 from snakegym.envs.problems import scenarios_of
 from snakegym.errors import SnakegymError
 from snakegym.training.learn.config import TrainConfig
@@ -155,7 +156,7 @@ def _there(name: str, content: bytes, options: TrainConfig, packer: Packer) -> b
         content = moved(name, content, folder, place)
     if Path(name).name != CONFIG:
         return content
-    described = json.loads(content)
+    described = parse_json(content, name)
     return json.dumps({**described, "algo": options.algo, "traces": options.traces}).encode()
 
 

@@ -31,7 +31,8 @@ def test_models_map_samples_to_logits(name, options, shape, middle):
 
 
 def test_every_model_is_tried():
-    assert {case[0] for case in CASES} | {"torchvision-vgg11"} == set(list_models())
+    elsewhere = {"torchvision-vgg11", "opt", "llama"}  # the last two in test_language
+    assert {case[0] for case in CASES} | elsewhere == set(list_models())
 
 
 def torchvision_vgg11(device):
