@@ -54,7 +54,9 @@ def bounds(metadata: Any) -> dict[str, Any]:
 def numbers(kind: type, low: float, high: float) -> st.SearchStrategy[Any]:
     """The ends, and what lies between them on a scale of decades."""
     if kind is int:
-        return st.sampled_from([low, high]) | st.integers(low, min(high, 100)) | st.integers(low, high)
+        return (
+            st.sampled_from([low, high]) | st.integers(low, min(high, max(low, 100))) | st.integers(low, high)
+        )
     smallest = math.log10(max(low, high * 1e-18))
     decades = st.floats(smallest, math.log10(high)).map(lambda x: min(high, max(low, 10**x)))
     return st.sampled_from([low, high]) | decades

@@ -80,7 +80,7 @@ def test_a_shown_scenario_is_the_same_scenario(snakegym: Run) -> None:
         (("scenarios", "check", "missing.yaml"), "missing.yaml"),
         (("train", "--out", "out", "--scenario", "nowhere"), "unknown scenario 'nowhere'"),
         (("train", "--out", "out", "--timesteps", "0"), "--timesteps: found 0"),
-        (("train", "--out", "out", "--algo", "dqn"), "unknown algorithm 'dqn'"),
+        (("train", "--out", "out", "--algo", "sac"), "unknown algorithm 'sac'"),
         (("train", "--out", "out", "--ppo.gamma", "0.9", "--gamma=0.8"), "--gamma: found it twice"),
         (("train", "--out", "out", "--n-envs", "5000"), "--n-envs: found 5000, expected at most 4,096"),
         (("train", "--out", "out", "--batch-size", "1"), "--batch-size: found 1, which leaves one"),
