@@ -31,13 +31,12 @@ from snakegym.processes import deaf_to_ctrl_c
 from snakegym.training.pool.address import check_address
 from snakegym.training.pool.seam import (
     GRACE_S,
-    MOST_DEATHS,
     Heard,
     Result,
     Say,
     Stopped,
     Task,
-    WorkerDied,
+    say_died,
 )
 from snakegym.training.runs.versions import code_digest, versions
 
@@ -152,7 +151,7 @@ class _Crew:
         self._settings = [ray.put(work)], self._mailbox, threads, ours()
         self._run = run_task.options(num_cpus=1, num_gpus=int(device.startswith("cuda")), max_retries=0)
         self._waiting, self._running = deque(tasks), dict[Any, Any]()
-        self._tries: Counter[Any] = Counter()
+        self._deaths: Counter[Any] = Counter()
         self._looked = 0.0
         self._room = width
 
@@ -178,7 +177,9 @@ class _Crew:
             try:
                 result, fault, strange = ray.get(ready)
             except DEATHS:
-                self._count_death(task)
+                self._deaths[task] += 1
+                advice = "the same command goes on from there"
+                say_died(self._deaths[task], f"the worker of a task died, {task}", advice)
                 self._waiting.appendleft(task)
                 continue
             except exceptions.RayTaskError as error:
@@ -218,15 +219,6 @@ class _Crew:
         assert self._heard is not None
         for number, message in letters:
             self._mailbox.answer.remote(number, self._heard(message))
-
-    def _count_death(self, task: Any) -> None:
-        self._tries[task] += 1
-        if self._tries[task] > MOST_DEATHS:
-            raise WorkerDied(
-                f"{self._tries[task]} times the worker of a task died, {task} (out of memory?): what is "
-                "finished is kept, the same command goes on from there"
-            ) from None
-        print("a worker died: what it was at is done again", file=sys.stderr)
 
 
 @ray.remote

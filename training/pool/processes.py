@@ -11,7 +11,6 @@ import multiprocessing
 import os
 import pickle
 import signal
-import sys
 import threading
 import warnings
 from collections import deque
@@ -26,14 +25,13 @@ from snakegym.errors import SnakegymWarning
 from snakegym.processes import deaf_to_ctrl_c
 from snakegym.training.pool.seam import (
     GRACE_S,
-    MOST_DEATHS,
     Heard,
     Result,
     Say,
     Stopped,
     Task,
-    WorkerDied,
     nothing_to_say,
+    say_died,
 )
 
 MOST_PROCESSES = 4
@@ -86,22 +84,13 @@ class Processes:
                 except BrokenProcessPool:
                     deaths += 1
                     crew.end()
-                    _say_died(deaths)
+                    say_died(deaths, "a worker process died", "try again with --jobs 1")
                     crew = _Crew(pickled, left, width, threads)
 
         try:
             yield results()
         finally:
             crew.end()
-
-
-def _say_died(deaths: int) -> None:
-    if deaths > MOST_DEATHS:
-        raise WorkerDied(
-            f"{deaths} times a worker process died (out of memory?): what is finished is kept, try again "
-            "with --jobs 1"
-        ) from None
-    print("a worker died: what it was at is done again", file=sys.stderr)
 
 
 class _Crew:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final, Protocol, TypeVar
@@ -32,6 +33,15 @@ class WorkerDied(SnakegymError):
 
 class Stopped(Exception):
     """The command has no more use for the task."""
+
+
+def say_died(deaths: int, what: str, advice: str) -> None:
+    """Tell the user of a death. Raises WorkerDied, with these words, where it is one too many."""
+    if deaths > MOST_DEATHS:
+        raise WorkerDied(
+            f"{deaths} times {what} (out of memory?): what is finished is kept, {advice}"
+        ) from None
+    print("a worker died: what it was at is done again", file=sys.stderr)
 
 
 def nothing_to_say(_: Any) -> None:
