@@ -19,16 +19,13 @@ from snakegym.envs.serpentine import SerpentineEnv
 from snakegym.errors import SnakegymError
 from snakegym.training.episodes.play import EpisodeRecord
 from snakegym.training.evaluate.config import EvaluateConfig
-from snakegym.training.evaluate.stage import Stage, packed
+from snakegym.training.evaluate.stage import EPISODES_WORTH_A_WORKER, Stage, packed
 from snakegym.training.pool.packing import Packer
 from snakegym.training.pool.parcel import Portable
 from snakegym.training.pool.seam import Pool
 from snakegym.training.runs.folder import first_difference
 from snakegym.training.runs.partial import PartialResults, Task, read_header
 from snakegym.training.runs.progress import progress
-
-EPISODES_WORTH_A_WORKER = 20
-"""A process takes seconds to start: with fewer episodes each, one does it sooner."""
 
 
 class Piece(NamedTuple):

@@ -16,7 +16,13 @@ from snakegym.training.analysis.summary import Analysis, analyse
 from snakegym.training.episodes.play import EpisodeRecord
 from snakegym.training.evaluate import results
 from snakegym.training.evaluate.config import EvaluateConfig
-from snakegym.training.evaluate.stage import Stage, content_of, portable, terrain_of
+from snakegym.training.evaluate.stage import (
+    EPISODES_WORTH_A_WORKER,
+    Stage,
+    content_of,
+    portable,
+    terrain_of,
+)
 from snakegym.training.evaluate.tracked import TRACKED, log_evaluation
 from snakegym.training.pool.opened import opened
 from snakegym.training.pool.seam import Pool
@@ -39,8 +45,6 @@ FILES = (
     *TRACKED,
 )
 PARTIAL = "partial.jsonl"
-EPISODES_WORTH_A_WORKER = 20
-"""A process takes seconds to start: with fewer episodes each, one does it sooner."""
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,9 @@ from snakegym.training.pool.parcel import Portable
 from snakegym.training.runs.manifest import scenario_of
 from snakegym.training.runs.partial import Task
 
+EPISODES_WORTH_A_WORKER = 20
+"""A process takes seconds to start: with fewer episodes each, one does it sooner."""
+
 
 def open_env(config: EvaluateConfig) -> SerpentineEnv:
     """The environment that an evaluation asks for. Raises SnakegymError for a bad scenario or traces."""
