@@ -18,13 +18,11 @@ from snakegym.agents.trained import (
     Network,
     RunConfig,
     Sizes,
-    check_stamp,
-    check_weights,
     checkpoint_of,
     open_checkpoint,
+    policy_weights,
     read_config,
     scenarios_of,
-    size_of,
 )
 from snakegym.control.records import Decision
 from snakegym.control.service import load_service
@@ -157,12 +155,8 @@ def _warn(message: str) -> None:
 def _load_policy(path: Path, config: RunConfig, space: spaces.Dict, n_actions: int) -> Any:
     """The policy alone, with the weights of the checkpoint."""
     policy = build_policy(config.ppo, config.masked, space, n_actions, config.algo)
-    expected = policy.state_dict()
     with open_checkpoint(path) as checkpoint:
-        check_stamp(checkpoint, config.algo)
-        weights = checkpoint.tensors("policy.pth", size_of(expected))
-        check_weights(checkpoint, weights, expected)
-    policy.load_state_dict(weights)
+        policy.load_state_dict(policy_weights(checkpoint, config.algo, policy.state_dict()))
     return policy
 
 

@@ -295,6 +295,18 @@ def check_weights(checkpoint: Checkpoint, found: Mapping[str, Any], expected: Ma
             )
 
 
+def policy_weights(checkpoint: Checkpoint, algo: str, expected: Mapping[str, Tensor]) -> dict[str, Any]:
+    """The weights of the policy in a checkpoint of that algorithm, of these names and shapes.
+
+    Raises:
+        SnakegymError: they are damaged, or another's.
+    """
+    check_stamp(checkpoint, algo)
+    weights = checkpoint.tensors("policy.pth", size_of(expected))
+    check_weights(checkpoint, weights, expected)
+    return weights
+
+
 def size_of(tensors: Mapping[str, Tensor]) -> int:
     """Bytes of all of them together."""
     return sum(t.numel() * t.element_size() for t in tensors.values())

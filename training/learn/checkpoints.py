@@ -21,9 +21,8 @@ from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 from snakegym.agents.trained import (
     STAMP,
     Checkpoint,
-    check_stamp,
-    check_weights,
     open_checkpoint,
+    policy_weights,
     size_of,
 )
 from snakegym.training.runs.folder import replacing
@@ -114,10 +113,8 @@ def load_checkpoint(path: Path, model: BaseAlgorithm, algo: str) -> TrainingStat
     fresh: dict[str, Any] = model.get_parameters()
     bytes_of_weights = size_of(fresh["policy"])
     with open_checkpoint(path) as checkpoint:
-        check_stamp(checkpoint, algo)
+        weights = policy_weights(checkpoint, algo, fresh["policy"])
         state = checkpoint.stamp(TrainingState)
-        weights = checkpoint.tensors("policy.pth", bytes_of_weights)
-        check_weights(checkpoint, weights, fresh["policy"])
         optimizer = checkpoint.tensors("policy.optimizer.pth", MOST_STATE_BYTES * bytes_of_weights)
         _check_optimizer(checkpoint, optimizer, model)
     parameters: dict[str, Any] = {"policy": weights, "policy.optimizer": optimizer}

@@ -16,7 +16,7 @@ from snakegym.agents.algorithms import OWN_POLICIES, algorithm_class
 from snakegym.agents.kickstart import KickstartedPPO, Pull
 from snakegym.agents.learned import build_policy
 from snakegym.agents.teaching import check_teacher
-from snakegym.agents.trained import Network, check_stamp, check_weights, open_checkpoint, size_of
+from snakegym.agents.trained import Network, open_checkpoint, policy_weights
 from snakegym.envs.action import ActionCodec
 from snakegym.envs.encoder import ViewEncoder
 from snakegym.envs.serpentine import SerpentineEnv
@@ -191,9 +191,5 @@ def _cloned(
 
 def _read(path: Path, model: BaseAlgorithm, algo: str) -> dict[str, Any]:
     """The weights of a clone. Raises SnakegymError if they are damaged, or another's."""
-    expected = model.policy.state_dict()
     with open_checkpoint(path) as checkpoint:
-        check_stamp(checkpoint, algo)
-        weights = checkpoint.tensors("policy.pth", size_of(expected))
-        check_weights(checkpoint, weights, expected)
-    return weights
+        return policy_weights(checkpoint, algo, model.policy.state_dict())
