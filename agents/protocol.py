@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from snakegym.control.records import Decision
     from snakegym.control.view import ProcessView
+    from snakegym.envs.serpentine import SerpentineEnv
 
 
 class Scheduler(Protocol):
@@ -22,3 +23,11 @@ class Scheduler(Protocol):
     def schedule(self, view: ProcessView) -> Decision:
         """The next assignment, None to wait, or FINISH to end the process. Does not change the view."""
         ...
+
+
+def let_watch(scheduler: Any, env: SerpentineEnv) -> None:
+    """Give the environment, just reset, to a scheduler with a method `watch(env)`.
+
+    Yardsticks have it, which know more than a view shows, and whoever stands before one.
+    """
+    getattr(scheduler, "watch", lambda _: None)(env)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snakegym.agents.protocol import Scheduler
+from snakegym.agents.protocol import Scheduler, let_watch
 from snakegym.agents.registry import is_privileged, make_scheduler
 from snakegym.control.records import Assignment, Decision
 from snakegym.control.view import ProcessView
@@ -52,8 +52,7 @@ class Teacher:
 
     def watch(self, env: SerpentineEnv) -> None:
         """Show a privileged scheduler the environment, just reset."""
-        if hasattr(self.scheduler, "watch"):
-            self.scheduler.watch(env)
+        let_watch(self.scheduler, env)
 
     def label(self, view: ProcessView) -> tuple[Label, Decision]:
         """Probability of each action, [n_actions], 0 where illegal; and what the teacher would do."""

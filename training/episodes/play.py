@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Annotated, Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from typing_extensions import TypedDict  # pydantic asks for it before Python 3.12
 
-from snakegym.agents.protocol import Scheduler
+from snakegym.agents.protocol import Scheduler, let_watch
 from snakegym.control.records import Hop
 from snakegym.envs.encoder import Encoded
 from snakegym.envs.reward import TERMS
@@ -88,7 +89,7 @@ def play_scheduler(env: SerpentineEnv, scheduler: Scheduler, episode: int, seed:
     environment after its reset.
     """
     scheduler.reset(derive_seed(seed, "scheduler"))
-    watch: Callable[[SerpentineEnv], None] = getattr(scheduler, "watch", lambda _: None)
+    watch = partial(let_watch, scheduler)
     record = _play(env, lambda _: env.step_as(scheduler.schedule(env.view())), episode, seed, watch)
     record["test_accuracy"] = accuracy_on_test(env)
     return record

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -10,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snakegym.agents.learned import LearnedScheduler
-from snakegym.agents.protocol import Scheduler
+from snakegym.agents.protocol import Scheduler, let_watch
 from snakegym.control.forecast import HopForecast, forecast
 from snakegym.control.records import FINISH, Assignment, Decision
 from snakegym.control.view import ProcessView
@@ -113,8 +112,7 @@ class _Witness:
     def watch(self, env: SerpentineEnv) -> None:
         """Let yardsticks see what they know beside a view."""
         for scheduler in (self._policy, self._planner):
-            see: Callable[[SerpentineEnv], None] = getattr(scheduler, "watch", lambda _: None)
-            see(env)
+            let_watch(scheduler, env)
 
     def schedule(self, view: ProcessView) -> Decision:
         chosen, planned = self._policy.schedule(view), self._planner.schedule(view)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snakegym.agents.protocol import Scheduler
+from snakegym.agents.protocol import Scheduler, let_watch
 from snakegym.control.records import Decision
 from snakegym.control.view import ProcessView
 from snakegym.envs.render import draw_frame
@@ -67,7 +67,7 @@ class _Filmed:
 
     def watch(self, env: SerpentineEnv) -> None:
         """As of the scheduler, if it has it."""
-        getattr(self._scheduler, "watch", lambda _: None)(env)
+        let_watch(self._scheduler, env)
 
     def schedule(self, view: ProcessView) -> Decision:
         """What the scheduler decides."""
