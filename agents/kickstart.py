@@ -18,8 +18,7 @@ from stable_baselines3.common.utils import explained_variance
 from torch import Tensor, nn
 from torch.nn import functional
 
-IMPOSSIBLE = -1e8
-"""Logit of what is masked, as sb3-contrib has it."""
+from snakegym.agents.policy import NEVER
 
 
 @dataclass(frozen=True)
@@ -138,7 +137,7 @@ def outputs(policy: Any, observed: dict[str, Tensor], masks: Tensor | None) -> t
     actor, critic = policy.mlp_extractor(policy.extract_features(observed))
     logits: Tensor = policy.action_net(actor)
     if masks is not None:
-        logits = logits.masked_fill(~masks, IMPOSSIBLE)
+        logits = logits.masked_fill(~masks, NEVER)
     return logits.log_softmax(dim=1), policy.value_net(critic)[:, 0]
 
 

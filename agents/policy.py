@@ -31,6 +31,8 @@ from snakegym.envs.features.process import PROCESS_FEATURES
 
 SEQUENTIAL = 2.0
 """First strength of the preference for low layers: an open one is e**2 times as likely as the next."""
+NEVER = -1e8
+"""Logit of an action that is not legal, as sb3-contrib has it: its probability is 0."""
 FINISHING = -3.0
 """First logit of finishing: as likely as any pair it would end episodes before there is much to learn."""
 

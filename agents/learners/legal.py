@@ -15,11 +15,9 @@ from stable_baselines3.common.type_aliases import Schedule
 from torch import Tensor
 
 from snakegym.agents.hyperparameters import WIDTH
-from snakegym.agents.policy import SETTINGS, PairExtractor, PairScorer, build_heads
+from snakegym.agents.policy import NEVER, SETTINGS, PairExtractor, PairScorer, build_heads
 from snakegym.envs.features.pairs import PAIR_FEATURES
 
-NEVER = -1e8
-"""Score of an action that is not legal, as sb3-contrib has it: its probability is 0."""
 LEGAL = PAIR_FEATURES.index("legal")
 
 
