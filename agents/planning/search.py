@@ -222,13 +222,7 @@ def _grow(
         ends_s = np.stack([p.costs.time_s for p in found], axis=1) + wait_s[:, None, None]
         ends_s = np.where(reward > -np.inf, ends_s, 0.0) + (state.clock_s - view.clock_s)[:, None, None, None]
         liked = total - haste * ends_s.ravel()
-    keys = beam.key[:, None, None, None] + marks + np.arange(view.n_nodes)[:, None]  # and who is last
-    if following is None:
-        chosen = _chosen(liked, np.broadcast_to(keys, reward.shape).ravel())[: settings.width]
-    else:
-        first = np.broadcast_to(beam.first[:, None, None, None], reward.shape).ravel()
-        chosen = _chosen(liked, np.broadcast_to(keys, reward.shape).ravel() + first * view.n_nodes)
-        chosen = chosen[_rank_among_equals(first[chosen]) < following]
+    chosen = _kept(beam, marks, liked.reshape(reward.shape), settings.width, following)
     if not len(chosen):
         return None
     plan, wait, node, layer = at = np.unravel_index(chosen, reward.shape)
@@ -256,6 +250,23 @@ def _grow(
         node_energy_j=pick([p.costs.node_energy_j for p in found]),
     )
     return step, _Beam(then, total[chosen], beam.key[plan] + marks[node, layer], beam.first[plan])
+
+
+def _kept(beam: _Beam, marks: Ints, liked: Floats, width: int, following: int | None) -> Ints:
+    """Flat indices into `liked` [B, W, N, M] of the plans to follow, the best first.
+
+    At most `width`, or `following` of each first hop; of those with the same hops and the same last node the
+    best alone.
+    """
+    n_nodes = liked.shape[2]
+    keys = beam.key[:, None, None, None] + marks + np.arange(n_nodes)[:, None]  # and who is last
+    keys = np.broadcast_to(keys, liked.shape).ravel()
+    if following is None:
+        return _chosen(liked.ravel(), keys)[:width]
+    first = np.broadcast_to(beam.first[:, None, None, None], liked.shape).ravel()
+    chosen = _chosen(liked.ravel(), keys + first * n_nodes)
+    kept: Ints = chosen[_rank_among_equals(first[chosen]) < following]
+    return kept
 
 
 def _rank_among_equals(numbers: Ints) -> Ints:

@@ -36,6 +36,20 @@ def small_scenario(
     return Scenario.model_validate(default)
 
 
+@pytest.fixture(scope="session")
+def of_few_hops() -> Callable[[int, int], Scenario]:
+    """The default scenario with so many nodes, three middle layers and so many hops at most."""
+
+    def build(nodes: int, hops: int) -> Scenario:
+        fields = load_scenario("default").model_dump()
+        fields["model"] = {"name": "mlp", "options": {"width": 16, "middle": 3}}
+        fields["network"].update(nodes=nodes)
+        fields["process"]["budget"].update(hops=hops)
+        return Scenario.model_validate(fields)
+
+    return build
+
+
 def random_network(nodes: int, rng: np.random.Generator) -> Network:
     """Rates that differ widely between nodes and never change."""
     profiles = [

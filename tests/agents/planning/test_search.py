@@ -10,7 +10,7 @@ import pytest
 
 from snakegym.agents.planning.lookahead import LookaheadScheduler
 from snakegym.agents.planning.outlook import ForecastOutlook
-from snakegym.agents.planning.promise import promise
+from snakegym.agents.planning.promise import Promise, promise
 from snakegym.agents.planning.search import Settings, search, values
 from snakegym.agents.planning.state import PlanState
 from snakegym.agents.registry import is_privileged, list_schedulers, make_scheduler
@@ -35,6 +35,18 @@ class Fading:
         return self.gain * 0.5 ** state.visits[:, :, None]
 
 
+def after(state: PlanState, expected: Promise, node: int, layer: int) -> PlanState:
+    """The plan with that hop more."""
+    at = 0, node, layer
+    return state.after(
+        np.array([node]),
+        np.array([layer]),
+        time_s=expected.costs.time_s[at][None],
+        energy_j=expected.costs.energy_j[at][None],
+        gain=expected.gain[at][None],
+    )
+
+
 def exhaustive(state: PlanState, gains: Fading, hops: int) -> float:
     """The value of the best plan of at most that many hops, by trying all."""
     expected = promise(state, gains, ForecastOutlook())
@@ -42,15 +54,8 @@ def exhaustive(state: PlanState, gains: Fading, hops: int) -> float:
     if hops == 0:
         return best
     for node, layer in np.argwhere(expected.possible[0]).tolist():
-        at = 0, node, layer
-        then = state.after(
-            np.array([node]),
-            np.array([layer]),
-            time_s=expected.costs.time_s[at][None],
-            energy_j=expected.costs.energy_j[at][None],
-            gain=expected.gain[at][None],
-        )
-        best = max(best, float(expected.reward[at]) + exhaustive(then, gains, hops - 1))
+        rest = exhaustive(after(state, expected, node, layer), gains, hops - 1)
+        best = max(best, float(expected.reward[0, node, layer]) + rest)
     return best
 
 
@@ -79,16 +84,8 @@ def test_first_hops_are_worth_the_best_plan_that_begins_with_them(
     worth = values(state, fading, ForecastOutlook(), WIDE, following=10_000)
     assert ((worth > -np.inf) == expected.possible[0]).all()
     for node, layer in np.argwhere(expected.possible[0]).tolist():
-        at = 0, node, layer
-        then = state.after(
-            np.array([node]),
-            np.array([layer]),
-            time_s=expected.costs.time_s[at][None],
-            energy_j=expected.costs.energy_j[at][None],
-            gain=expected.gain[at][None],
-        )
-        after = exhaustive(then, fading, WIDE.horizon - 1)
-        assert worth[node, layer] == pytest.approx(float(expected.reward[at]) + after)
+        rest = exhaustive(after(state, expected, node, layer), fading, WIDE.horizon - 1)
+        assert worth[node, layer] == pytest.approx(float(expected.reward[0, node, layer]) + rest)
 
 
 def test_only_the_most_promising_first_hops_are_followed(view: ProcessView) -> None:
@@ -141,12 +138,8 @@ def test_what_is_behind_a_loss_is_seen(view: ProcessView) -> None:
 
 
 @pytest.fixture(scope="module")
-def small() -> Scenario:
-    fields = load_scenario("default").model_dump()
-    fields["model"] = {"name": "mlp", "options": {"width": 16, "middle": 3}}
-    fields["network"].update(nodes=5)
-    fields["process"]["budget"].update(hops=4)
-    return Scenario.model_validate(fields)
+def small(of_few_hops: Callable[[int, int], Scenario]) -> Scenario:
+    return of_few_hops(5, 4)
 
 
 def test_the_future_is_seen(small: Scenario) -> None:

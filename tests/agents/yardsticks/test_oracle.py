@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from snakegym.agents.yardsticks.oracle import OracleScheduler, Trials
 from snakegym.control.records import FINISH, Assignment
 from snakegym.control.view import Floats
 from snakegym.envs.serpentine import SerpentineEnv
-from snakegym.scenario import Scenario, load_scenario
+from snakegym.scenario import Scenario
 from snakegym.training.episodes.play import play_scheduler
 
 ALL = Trials(first=100, kept=1, second=1, beyond=Settings(1, 1))
@@ -28,12 +29,8 @@ class Nothing:
 
 
 @pytest.fixture(scope="module")
-def small() -> Scenario:
-    fields = load_scenario("default").model_dump()
-    fields["model"] = {"name": "mlp", "options": {"width": 16, "middle": 3}}
-    fields["network"].update(nodes=4)
-    fields["process"]["budget"].update(hops=3)
-    return Scenario.model_validate(fields)
+def small(of_few_hops: Callable[[int, int], Scenario]) -> Scenario:
+    return of_few_hops(4, 3)
 
 
 def test_the_hop_that_really_brings_most_is_found(small: Scenario) -> None:
