@@ -60,19 +60,11 @@ def opt(options: OptOptions, input_shape: Shape, n_tokens: int) -> list[nn.Modul
     length = _length("opt", input_shape)
     _require_multiple("width", options.width, "heads", options.heads)
     configuration = _transformers().OPTConfig(
-        vocab_size=n_tokens,
-        hidden_size=options.width,
         word_embed_proj_dim=options.width,
         ffn_dim=options.hidden,
-        num_hidden_layers=options.middle,
-        num_attention_heads=options.heads,
-        max_position_embeddings=length,
         dropout=0.0,
         attention_dropout=0.0,
-        pad_token_id=None,
-        bos_token_id=None,
-        eos_token_id=None,
-        attn_implementation="eager",
+        **_shape(options, length, n_tokens),
     )
     network = _transformers().OPTForCausalLM(configuration)
     network.tie_weights()
@@ -88,18 +80,10 @@ def llama(options: LlamaOptions, input_shape: Shape, n_tokens: int) -> list[nn.M
     _require_multiple("width", options.width, "heads", 2 * options.heads)  # halves of a head are rotated
     _require_multiple("heads", options.heads, "key_heads", options.key_heads)
     configuration = _transformers().LlamaConfig(
-        vocab_size=n_tokens,
-        hidden_size=options.width,
         intermediate_size=options.hidden,
-        num_hidden_layers=options.middle,
-        num_attention_heads=options.heads,
         num_key_value_heads=options.key_heads,
-        max_position_embeddings=length,
         tie_word_embeddings=options.tied,
-        pad_token_id=None,
-        bos_token_id=None,
-        eos_token_id=None,
-        attn_implementation="eager",
+        **_shape(options, length, n_tokens),
     )
     network = _transformers().LlamaForCausalLM(configuration)
     network.tie_weights()
@@ -199,6 +183,21 @@ def _transformers() -> Any:
     with suppress(SnakegymError):  # where it is installed, transformers imports torchvision by itself
         import_torchvision()
     return import_llm("transformers")
+
+
+def _shape(options: OptOptions | LlamaOptions, length: int, n_tokens: int) -> dict[str, Any]:
+    """What the configurations of both have in common; no token has a meaning to the model."""
+    return {
+        "vocab_size": n_tokens,
+        "hidden_size": options.width,
+        "num_hidden_layers": options.middle,
+        "num_attention_heads": options.heads,
+        "max_position_embeddings": length,
+        "pad_token_id": None,
+        "bos_token_id": None,
+        "eos_token_id": None,
+        "attn_implementation": "eager",
+    }
 
 
 def _draw(module: nn.Module, width: int) -> None:

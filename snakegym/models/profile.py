@@ -133,16 +133,17 @@ def profile_model(model: LayeredModel, sample: Tensor) -> ModelProfile:
     """
     model = copy.deepcopy(model).eval()  # running statistics stay out of the graph
     inputs = torch.stack([sample] * _SAMPLES)
+    forward_flops, output_bytes = _forward(model, inputs)
     n_bytes = [sum(t.numel() * t.element_size() for t in layer.values()) for layer in model.state().layers]
     rows = {
         "n_bytes": n_bytes,
-        "forward_flops": _flops(model, inputs),
+        "forward_flops": forward_flops,
         "frozen_backward_flops": _flops_back(model, inputs, first=False),
         "first_backward_flops": _flops_back(model, inputs, first=True),
         "activation_bytes": _kept(model, inputs, True),
         "frozen_activation_bytes": _kept(model, inputs, False),
         "first_activation_bytes": _kept_first(model, inputs),
-        "output_bytes": _output_bytes(model, inputs),
+        "output_bytes": output_bytes,
         "n_parameters": [
             sum(p.numel() for p in model.parameters_of(i).values()) for i in range(model.n_layers)
         ],
@@ -165,24 +166,15 @@ def _scratch(layer: nn.Module) -> float:
     return 2 * max((w.numel() * w.element_size() for w in weights), default=0.0)
 
 
-def _flops(model: LayeredModel, inputs: Tensor) -> list[float]:
-    """Forward FLOPs per sample of every layer."""
-    flops = []
+def _forward(model: LayeredModel, inputs: Tensor) -> tuple[list[float], list[float]]:
+    """FLOPs of every layer on the way forward, and bytes of what comes out of it, per sample."""
+    flops, sizes = [], []
     for layer in model.layers:
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
             inputs = layer(inputs)
         flops.append(counter.get_total_flops() / _SAMPLES)
-    return flops
-
-
-def _output_bytes(model: LayeredModel, inputs: Tensor) -> list[float]:
-    """Per sample, after every layer."""
-    sizes = []
-    for layer in model.layers:
-        with torch.no_grad():
-            inputs = layer(inputs)
         sizes.append(inputs.nbytes / _SAMPLES)
-    return sizes
+    return flops, sizes
 
 
 def _flops_back(model: LayeredModel, inputs: Tensor, *, first: bool) -> list[float]:
