@@ -21,7 +21,7 @@ from snakegym.training.pool.parcel import Parcel, replaced
 from snakegym.training.runs.conventions import write_request
 from snakegym.training.runs.folder import read_json, replacing, temporary_path, write_json
 from snakegym.training.runs.manifest import scenario_of
-from snakegym.training.sweep.away import Begin, Done, Order, Send, files_of, moved, write_files
+from snakegym.training.sweep.away import Begin, Done, Order, Send, files_of, write_files
 from snakegym.training.sweep.plan import training_of
 from snakegym.training.sweep.trial import News, Task, Worker, noted
 from snakegym.training.sweep.trials import Trials
@@ -152,11 +152,11 @@ def packed(options: TrainConfig) -> tuple[TrainConfig, Packer]:
 
 def _there(name: str, content: bytes, options: TrainConfig, packer: Packer) -> bytes:
     """A file of a run that began here, for whoever goes on with it."""
-    for folder, place in packer.folders.items():
-        content = moved(name, content, folder, place)
     if Path(name).name != CONFIG:
         return content
-    described = parse_json(content, name)
+    described = parse_json(content, name, finite=False)  # as `moved` reads it
+    for folder, place in packer.folders.items():
+        described = replaced(described, folder, place)
     return json.dumps({**described, "algo": options.algo, "traces": options.traces}).encode()
 
 
