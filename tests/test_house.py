@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS = ("training", "agents", "envs", "snakegym")
 """From the top; a module may import what stands right of it, and its own."""
 COMMANDS = (
+    "cluster",
     "sweep",
     "sweeps",
     "scenarios",

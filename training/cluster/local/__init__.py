@@ -1,0 +1,1 @@
+"""Processes on this machine: real training, on the network that a scenario simulates."""
