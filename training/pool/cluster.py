@@ -68,6 +68,8 @@ def connected(address: str) -> Iterator[Cluster]:
     check_address(address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_worker_niceness", "0")  # of `local`: it is this command that works
+    if address.startswith("ray://"):  # Ray looks for a token by itself in all cases but this one
+        _send_token()
     # Not told by `log_to_driver`, Ray prints of each dead worker a paragraph into the tables.
     ray._private.worker._worker_logs_enabled = False
     options: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
@@ -86,6 +88,14 @@ def connected(address: str) -> Iterator[Cluster]:
             ray.shutdown()
 
 
+def _send_token() -> None:
+    """Send the token that clusters have by default, where this machine has it."""
+    from ray._private.authentication import authentication_token_setup as setup  # there is no public way
+
+    logging.getLogger(setup.__name__).setLevel(logging.ERROR)
+    setup.maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
+
+
 def n_processors() -> int:
     """Of all machines that are there now."""
     return int(ray.cluster_resources().get("CPU", 0))  # type: ignore[no-untyped-call, unused-ignore]
@@ -98,7 +108,8 @@ def _why_not(address: str, error: Exception) -> str:
             f"--ray: found another version at '{address}', expected Ray {ray.__version__} and Python "
             f"{sys.version.split()[0]} on all machines (pip install ray==VERSION): {said[:300]}"
         )
-    return f"--ray: found no Ray at '{address}' that can be used, expected one: {said[:300]}"
+    token = " (a token that this machine lacks would look like that, too)" if "timeout" in said else ""
+    return f"--ray: found no Ray at '{address}' that can be used, expected one: {said[:300]}{token}"
 
 
 class Cluster:
@@ -169,7 +180,7 @@ class _Crew:
             self.give_out()
             listened = [] if letters is None else [letters]
             (ready,), _ = ray.wait([*listened, *self._running], num_returns=1)
-            if ready is letters:
+            if ready == letters:  # through a client it is another object
                 self._answer(ray.get(letters))
                 letters = self._mailbox.take.remote()  # type: ignore[union-attr, unused-ignore]
                 continue

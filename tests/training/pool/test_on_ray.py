@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from snakegym.errors import SnakegymError
+from snakegym.training.pool.address import check_address
 
 Run = Callable[..., tuple[int, str, str]]
 Start = Callable[..., subprocess.Popen[str]]
@@ -103,6 +108,49 @@ def test_ctrl_c_leaves_no_process_and_the_same_command_goes_on(
     finished(start_snakegym(*command, "--jobs", 1, "--out", "here", cwd=tmp_path))
     for name in ("benchmark.json", "benchmark.csv", "pieces/tiny.jsonl"):
         assert (tmp_path / "here" / name).read_bytes() == (tmp_path / "there" / name).read_bytes(), name
+
+
+def is_there(address: str) -> bool:
+    try:
+        check_address(address)
+    except SnakegymError:
+        return False
+    return True
+
+
+@pytest.fixture
+def client_address(ray_nodes: Any, tmp_path: Path) -> Iterator[str]:
+    """Of a server of Ray's client in front of the nodes."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    options = ("--host=127.0.0.1", f"--port={port}", f"--address={ray_nodes.address}", "--mode=proxy")
+    server = subprocess.Popen(
+        [sys.executable, "-m", "ray.util.client.server", *options],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    address = f"ray://127.0.0.1:{port}"
+    wait_until(lambda: is_there(address), server)
+    yield address
+    server.kill()
+    server.wait()
+
+
+@pytest.mark.slow
+def test_through_a_client_it_is_the_same(
+    snakegym: Run, start_snakegym: Start, client_address: str, tiny: str, tmp_path: Path
+) -> None:
+    command = ("compare", "--scenario", tiny, "--frameworks", "snake-cs", "--seeds", "0,1", "--cycles", 1)
+    assert snakegym(*command, "--jobs", 1, "--out", "here")[0] == 0
+    finished(start_snakegym(*command, "--ray", client_address, "--out", "there", cwd=tmp_path))
+
+    def timeless(out: str) -> Any:
+        text = (tmp_path / out / "compare.json").read_text()
+        return json.loads(text, object_hook=lambda data: {k: v for k, v in data.items() if k != "wall_s"})
+
+    assert timeless("here") == timeless("there")
 
 
 @pytest.mark.parametrize(
