@@ -1,0 +1,1 @@
+"""The Service Provider: services, their processes, and who gets which nodes."""

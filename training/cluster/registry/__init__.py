@@ -1,0 +1,1 @@
+"""What a Service Provider knows, in SQL."""
