@@ -49,6 +49,6 @@ clean:
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv --upgrade-deps $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[wandb,tensorboard,sweep,ray,cluster,video,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[wandb,tensorboard,sweep,ray,cluster,video,llm,dev]'
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps torchvision
 	touch $@

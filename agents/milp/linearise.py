@@ -41,7 +41,7 @@ def linearise(reference: Sequence[PlanState], gains: GainModel, outlook: Outlook
     states, cycle = _neutral(reference), np.concatenate([state.cycle for state in reference])
     hands_on = view.mode == "p2p"
     receives = outlook.hop_costs(states)
-    own = outlook.hop_costs(replace(states, held=np.ones_like(states.held))) if hands_on else receives
+    own = outlook.hop_costs(replace(states, lacking=np.zeros_like(states.lacking))) if hands_on else receives
     gain = view.objective.gain * gains.expected(states) * own.delivered
     value = gain - _price(states, own, second)
     time_s = own.time_s.copy()
@@ -84,11 +84,16 @@ def _neutral(reference: Sequence[PlanState]) -> PlanState:
     arrays = {f.name: np.concatenate([getattr(s, f.name) for s in reference]) for f in fields(now)[1:]}
     cycle = arrays["cycle"]
     start = np.searchsorted(cycle, cycle)
-    changed = np.zeros((len(reference), len(view.layer_bytes)), dtype=np.bool_)
+    changed = np.zeros((len(reference), len(view.layer_bytes)))
+    """Bytes that whoever had the layers at first lacks by then."""
     for t, (one, after) in enumerate(pairwise(reference)):
-        layer = int((after.times_trained - one.times_trained)[0].argmax())
+        layer, node = (
+            int((b - a)[0].argmax())
+            for a, b in ((one.times_trained, after.times_trained), (one.visits, after.visits))
+        )
         changed[t + 1] = changed[t]
-        changed[t + 1, list(view.trained.of(layer))] = True
+        changed[t + 1, list(view.trained.ends)] = np.inf
+        changed[t + 1, layer + 1] += view.changed_bytes[node, layer]
     same = {
         name: np.repeat(getattr(now, name), len(reference), axis=0)
         for name in ("battery_j", "visits", "node_gain", "pair_gain", "last_hop")
@@ -97,8 +102,8 @@ def _neutral(reference: Sequence[PlanState]) -> PlanState:
     if view.layer_order == "free":  # else a position has its layer
         own_layer.append("trained_in_cycle")
     per_cycle = {name: arrays[name][start] for name in own_layer}
-    held = now.held & ~changed[:, None, :]
-    return PlanState(view=view, **{**arrays, **same, **per_cycle, "held": held})
+    lacking = np.minimum(now.lacking + changed[:, None, :], view.layer_bytes)
+    return PlanState(view=view, **{**arrays, **same, **per_cycle, "lacking": lacking})
 
 
 def _handing(states: PlanState, outlook: Outlook, second: float) -> tuple[Floats, Floats]:
@@ -109,7 +114,7 @@ def _handing(states: PlanState, outlook: Outlook, second: float) -> tuple[Floats
     view, n, t = states.view, states.view.n_nodes, len(states)
     middle = states.take(np.full(n, t // 2))
     sent = outlook.hop_costs(replace(middle, holder=np.arange(n)))
-    own = outlook.hop_costs(replace(middle, holder=np.arange(n), held=np.ones_like(middle.held)))
+    own = outlook.hop_costs(replace(middle, holder=np.arange(n), lacking=np.zeros_like(middle.lacking)))
     layer = 0
     with np.errstate(invalid="ignore"):
         seconds = np.maximum(sent.time_s[:, :, layer] - own.time_s[:, :, layer], 0.0)

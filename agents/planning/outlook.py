@@ -94,7 +94,7 @@ def _alone(state: PlanState, rates: Rates) -> tuple[HopForecast, Floats, Floats]
     link_s = receive_s[:, :, None]
     time_s = link_s + compute_s
     own_j = costs.radio_energy(nodes.radio_power_w, air_s)[:, :, None] + compute_j
-    upload = upload_bytes(view, state.held_by_pce)[:, None, :]
+    upload = upload_bytes(view, state.lacking_pce)
     if upload.any():
         sent_s = costs.air_time(upload, rates.uplink_bps[:, :, None])
         send_s = sent_s + costs.round_trip_time(upload, nodes.rtt_s[:, None])

@@ -33,10 +33,10 @@ class PlanState:
     """[B, N]: energy left to each node; inf for mains."""
     holder: Ints
     """[B]: node that holds the latest model, or PCE (-1)."""
-    held: Bools
-    """[B, N, K]: whether the node holds the current version of the layer."""
-    held_by_pce: Bools
-    """[B, K]."""
+    lacking: Floats
+    """[B, N, K]: bytes that the node lacks of the current version of the layer."""
+    lacking_pce: Floats
+    """[B, K]: likewise the PCE."""
     trained_in_cycle: Bools
     """[B, M]."""
     cycle: Ints
@@ -74,8 +74,8 @@ class PlanState:
             "energy_j": view.spent.energy_j,
             "battery_j": nodes.battery_j,
             "holder": view.holder,
-            "held": view.held,
-            "held_by_pce": view.held_by_pce,
+            "lacking": view.lacking,
+            "lacking_pce": view.lacking_pce,
             "trained_in_cycle": layers.trained_in_cycle,
             "cycle": view.cycle,
             "hops": view.hops,
@@ -110,7 +110,7 @@ class PlanState:
     @property
     def missing_bytes(self) -> Floats:
         """[B, N]: bytes of the layers whose current version the node lacks."""
-        missing: Floats = ~self.held @ self.view.layer_bytes
+        missing: Floats = self.lacking.sum(axis=-1)
         return missing
 
     @property
@@ -182,8 +182,8 @@ class PlanState:
             energy_j=self.energy_j + energy_j,
             battery_j=battery_j,
             holder=node if view.mode == "p2p" else self.holder,
-            held=self._held_after(node, layer),
-            held_by_pce=self._held_by_pce_after(layer),
+            lacking=self._lacking_after(node, layer),
+            lacking_pce=self._lacking_pce_after(node, layer),
             trained_in_cycle=trained,
             cycle=self.cycle + over,
             hops=self.hops + 1,
@@ -198,25 +198,31 @@ class PlanState:
             recent_gain=self.recent_gain + (gain - self.recent_gain) / 4,
         )
 
-    def _held_after(self, node: Ints, layer: Ints) -> Bools:
+    def _lacking_after(self, node: Ints, layer: Ints) -> Floats:
         """[B, N, K]: the node has everything (what it trained, where it keeps no more); others lack that."""
-        b, held, ends = np.arange(len(self)), self.held.copy(), list(self.view.trained.ends)
-        held[:, :, ends] = False
-        held[b, :, layer + 1] = False
-        if self.view.keeps_frozen:
-            held[b, node] = True
-        else:
-            held[b, node] = False
-            held[b, node, layer + 1] = True
-            for end in ends:
-                held[b, node, end] = True
-        return held
+        view, b, size = self.view, np.arange(len(self)), self.view.layer_bytes
+        lacking, ends = self.lacking.copy(), list(view.trained.ends)
+        lacking[:, :, ends] = size[ends]
+        older = lacking[b, :, layer + 1] + view.changed_bytes[node, layer][:, None]
+        lacking[b, :, layer + 1] = np.minimum(older, size[layer + 1][:, None])
+        lacking[b, node] = 0.0 if view.keeps_frozen else size
+        lacking[b, node, layer + 1] = 0.0
+        for end in ends:
+            lacking[b, node, end] = 0.0
+        return lacking
 
-    def _held_by_pce_after(self, layer: Ints) -> Bools:
+    def _lacking_pce_after(self, node: Ints, layer: Ints) -> Floats:
         """[B, K]: the PCE has everything where nodes report to it, else it lacks what was trained."""
-        if self.view.mode == "cs" or self.view.evaluation == "pce":
-            return np.ones_like(self.held_by_pce)
-        held, b = self.held_by_pce.copy(), np.arange(len(self))
-        held[:, list(self.view.trained.ends)] = False
-        held[b, layer + 1] = False
-        return held
+        view = self.view
+        if view.mode == "cs" or view.evaluation == "pce":
+            return np.zeros_like(self.lacking_pce)
+        lacking, b, size, ends = (
+            self.lacking_pce.copy(),
+            np.arange(len(self)),
+            view.layer_bytes,
+            [*view.trained.ends],
+        )
+        lacking[:, ends] = size[ends]
+        older = lacking[b, layer + 1] + view.changed_bytes[node, layer]
+        lacking[b, layer + 1] = np.minimum(older, size[layer + 1])
+        return lacking

@@ -78,7 +78,7 @@ class TrueOutlook:
         sender_w: Floats,
     ) -> HopCosts:
         view, network = state.view, self._network
-        flops, upload = hop_flops(view), upload_bytes(view, state.held_by_pce)
+        flops, upload = hop_flops(view), upload_bytes(view, state.lacking_pce)
         train = self._each_node(COMPUTE, trains_at, flops[None])
         came = receive.complete[:, :, None]
         power, radio = network.compute_power_w[:, None], network.radio_power_w
@@ -87,15 +87,15 @@ class TrueOutlook:
         own_j = own_j + costs.radio_energy(radio, receive.elapsed_s)[:, :, None]
         time_s, arrives = np.where(came, train.elapsed_s, 0.0), came
         if upload.any():
-            bits = (upload * costs.BITS_PER_BYTE)[:, None, :]
+            bits = upload * costs.BITS_PER_BYTE
             send = self._each_node(UPLINK, trains_at + train.elapsed_s, bits)
-            rtt_s = costs.round_trip_time(upload[:, None, :], network.rtt_s[:, None])
+            rtt_s = costs.round_trip_time(upload, network.rtt_s[:, None])
             time_s = time_s + np.where(came, send.elapsed_s + send.complete * rtt_s, 0.0)
             own_j = own_j + costs.radio_energy(radio[:, None], np.where(came, send.elapsed_s, 0.0))
             arrives = came & send.complete if view.mode == "cs" else came
         time_s = receive_s[:, :, None] + time_s
         both_j = own_j + costs.radio_energy(sender_w, receive.elapsed_s)[:, :, None]
-        n_bytes = state.missing_bytes[:, :, None] + np.where(came, upload[:, None, :], 0.0)
+        n_bytes = state.missing_bytes[:, :, None] + np.where(came, upload, 0.0)
         hop = HopForecast(time_s, both_j, n_bytes, own_j)
         if view.parallel > 1:
             rank = companion_rank(view.companions, time_s, state.divergence)

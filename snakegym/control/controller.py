@@ -15,6 +15,7 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
+from snakegym.arrays import read_only
 from snakegym.control.dispatch import make_job, team_of, why_over
 from snakegym.control.look import RECENT_GAINS, fixed_part, look_at_layers, look_at_nodes, with_legal
 from snakegym.control.nodes.holdings import NodeData
@@ -82,12 +83,19 @@ class ProcessController:
         self.history: list[Hop] = []
         self._pairs = PairRecords(network.n_nodes, profile.n_middle)
         self._peer_to_peer = scenario.network.mode == "p2p"
-        self.managers = LocalManagers(scenario, profile, network.memory_bytes, data)
+        self.managers = LocalManagers(scenario, profile, network, data)
         # In CS mode a node has room for quantised frozen layers, but not for the originals beside them.
         keeps_frozen = self._peer_to_peer or not scenario.learning.quantise_frozen
         trained = profile.trained(scenario.learning.trains)
-        self.caches = LayerCaches(network.n_nodes, profile.n_bytes, trained, keeps_frozen=keeps_frozen)
-        smallest = float(self.managers.layer_memory.min())
+        adapters = self.managers.adapters
+        self.caches = LayerCaches(
+            network.n_nodes,
+            profile.n_bytes,
+            trained,
+            adapter_bytes=None if adapters is None else adapters.n_bytes,
+            keeps_frozen=keeps_frozen,
+        )
+        smallest = float(self.managers.smallest_memory)
         self.pool = NodePool(network, scenario.pool, smallest, scenario.learning.epochs, rng)
         cycle = CycleProgress.start(profile.n_middle, scenario.process, rng)
         initial = Progress(state, metric, cycle, self.managers.labels.mean, self.caches.current)
@@ -285,6 +293,7 @@ class ProcessController:
             dead = bool(self.pool.battery[self._model.holder] <= 0)
             if self._model.give_up(self._reachable(), dead, self.clock_s):
                 self._follow()
+                self.caches.went_back()
         self._view = None
 
     def _follow(self) -> None:
@@ -298,8 +307,9 @@ class ProcessController:
 
     def _look(self) -> ProcessView:
         caches, managers = self.caches, self.managers
-        held = caches.held()
-        nodes = look_at_nodes(self.network, self._now, self.pool, managers, caches.missing_bytes(held))
+        lacking = caches.lacking()
+        missing = read_only(lacking.sum(axis=1))
+        nodes = look_at_nodes(self.network, self._now, self.pool, managers, missing)
         layers = look_at_layers(self.cycle, managers, caches.layer_bytes[1:-1])
         view = ProcessView(
             **self._fixed,
@@ -308,8 +318,9 @@ class ProcessController:
             pairs=self._pairs.view,
             recent_labels=managers.labels.mean,
             legal=managers.fits,
-            held=held,
-            held_by_pce=caches.held_by_pce(),
+            lacking=lacking,
+            lacking_pce=caches.lacking_pce(),
+            adapters=managers.adapters,
             holder=self._model.holder,
             clock_s=self.clock_s,
             hops=len(self.history),

@@ -35,13 +35,13 @@ def team_of(view: ProcessView, assignment: Assignment) -> tuple[int, ...]:
 def make_job(view: ProcessView, assignment: Assignment, training: LocalTraining) -> Job:
     """What the assigned node has to receive, train, evaluate and send, companions left out."""
     node, layer, holder = assignment.node, assignment.layer, view.holder
-    nodes, upload = view.nodes, int(upload_bytes(view, view.held_by_pce)[layer])
+    nodes, upload = view.nodes, int(upload_bytes(view, view.lacking_pce)[node, layer])
     teacher_flops = float(nodes.teacher_flops[node])
     return Job(
         assignment=assignment,
         start_s=view.clock_s,
         receive=Transfer(holder, node, int(nodes.missing_bytes[node])),
-        flops=float(view.layers.flops[layer]) * training.n_samples + teacher_flops,
+        flops=float(view.pair_flops[node, layer]) * training.n_samples + teacher_flops,
         send=Transfer(node, PCE, upload) if upload else None,
         training=training,
         metric=view.metric,

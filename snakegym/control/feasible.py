@@ -49,14 +49,16 @@ def _faults(scenario: Scenario, n_samples: int, profile: ModelProfile) -> Iterat
 
 def _device_faults(scenario: Scenario, n_samples: int, profile: ModelProfile) -> Iterator[tuple[str, str]]:
     devices, learning = scenario.network.devices, scenario.learning
-    memory = float(profile.hop_memory(learning, originals=scenario.network.mode == "p2p").min())
+    rank = None if learning.lora is None else learning.lora.choices[0]
+    originals = scenario.network.mode == "p2p"
+    memory = float(profile.hop_memory(learning, originals=originals, rank=rank).min())
     largest = max(device.memory_bytes for device in devices)
     if largest < memory:
         yield (
             "network.devices",
             f"the largest memory_bytes is {largest:g}, but the smallest hop needs {memory:g}",
         )
-    per_sample = profile.training_flops(learning.trains)
+    per_sample = profile.training_flops(learning.trains, rank)
     flops = per_sample * learning.epochs + profile.teacher_flops(learning.teacher_passes)
     slowest = min(device.peak_flops for device in devices)
     longest = float(flops.max()) * n_samples / slowest

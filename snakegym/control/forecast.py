@@ -71,25 +71,27 @@ def hop_flops(view: ProcessView, layers: slice = ALL) -> Floats:
     Those of measuring the metric on the node are among them.
     """
     samples = view.nodes.samples.astype(np.float64) * view.epochs
-    flops: Floats = samples[:, None] * view.layers.flops[layers]
+    flops: Floats = samples[:, None] * view.pair_flops[:, layers]
     flops += view.nodes.teacher_flops[:, None] + view.evaluation_flops
     return flops
 
 
-def upload_bytes(view: ProcessView, held_by_pce: Bools) -> Floats:
-    """[..., n_middle]: bytes that a hop uploads to the PCE: what it changes, and whatever else the PCE lacks.
+def upload_bytes(view: ProcessView, lacking_pce: Floats) -> Floats:
+    """[..., n_nodes, n_middle]: bytes that a hop uploads to the PCE: what it changes, and what it lacks.
 
     0 in P2P mode unless it is the PCE that evaluates.
 
     Args:
         view: of the process.
-        held_by_pce: [..., n_middle + 2]: whether the PCE has the current version, now or in plans.
+        lacking_pce: [..., n_middle + 2]: bytes that the PCE lacks of every layer, now or in plans.
     """
     if view.mode == "p2p" and view.evaluation != "pce":
-        return np.zeros((*held_by_pce.shape[:-1], view.n_middle))
-    size, held = view.layer_bytes, view.layer_bytes * held_by_pce
-    always = size.sum() - held.sum(axis=-1) + held[..., list(view.trained.ends)].sum(axis=-1)
-    upload: Floats = always[..., None] + held[..., 1:-1]
+        return np.zeros((*lacking_pce.shape[:-1], view.n_nodes, view.n_middle))
+    size, ends = view.layer_bytes, list(view.trained.ends)
+    always = lacking_pce.sum(axis=-1) - lacking_pce[..., ends].sum(axis=-1) + size[ends].sum()
+    middle = lacking_pce[..., None, 1:-1]
+    changed = np.minimum(size[1:-1], middle + view.changed_bytes) - middle
+    upload: Floats = always[..., None, None] + changed
     return upload
 
 
@@ -200,7 +202,7 @@ def _single(view: ProcessView, layers: slice) -> HopForecast:
     compute_s = costs.compute_time(flops, peak, rates.availability[:, None])
     compute_energy = costs.compute_energy(nodes.compute_power_w[:, None], costs.busy_time(flops, peak))
     time_s, energy_j = receive_s[:, None] + compute_s, receive_energy[:, None] + compute_energy
-    upload = upload_bytes(view, view.held_by_pce)[layers]
+    upload = upload_bytes(view, view.lacking_pce)[:, layers]
     if upload.any():
         up = rates.uplink_bps[:, None]
         time_s = time_s + costs.transfer_time(upload, up, nodes.rtt_s[:, None])

@@ -21,6 +21,7 @@ from snakegym.documents import parse_json
 from snakegym.errors import SnakegymError
 from snakegym.learning.jobs import Engine
 from snakegym.learning.stacked import EngineKind, make_engine
+from snakegym.models.adapters import check_rank
 from snakegym.models.layered import LayeredModel
 from snakegym.models.profile import ModelProfile, profile_model
 from snakegym.models.zoo import build_model
@@ -136,7 +137,11 @@ def _load(scenario_json: str, split: Split, traces: str | None, engine: EngineKi
     model, trainer = _trainer(
         scenario.model.model_dump_json(), data.input_shape, n_outputs, tokens, engine, device
     )
-    profile = profile_model(model, data.train.inputs[0])
+    lora = scenario.learning.lora
+    if lora is not None:
+        middle = range(1, model.n_layers - 1)
+        check_rank(model, middle, lora.choices[-1], f"scenario '{scenario.name}', field 'learning.lora'")
+    profile = profile_model(model, data.train.inputs[0], adapters=lora is not None)
     check_feasible(scenario, len(data.train), profile)
     library = load_library(scenario.network.traces, traces, split)
     origin = scenario_json, split, traces, engine, device

@@ -83,17 +83,31 @@ class LayersView:
     """Per middle layer, each an array [n_middle]."""
 
     flops: Floats
-    """FLOPs to train one sample when this middle layer is the assigned one."""
+    """FLOPs to train one sample when this middle layer is the assigned one; of adapters, mean over nodes."""
     n_bytes: Floats
     """Bytes of this layer's parameters."""
     memory_bytes: Floats
-    """Memory that a hop on this layer needs."""
+    """Memory that a hop on this layer needs; with adapters, mean over nodes."""
     times_trained: Ints
     trained_in_cycle: Bools
     open: Bools
     """May be trained next, as far as cycle and layer order go."""
     last_gain: Floats
     """Gain of the last hop on this layer; 0 before the first."""
+
+
+@dataclass(frozen=True)
+class AdaptersView:
+    """Per node and middle layer, each [n_nodes, n_middle]: a hop that trains adapters of the layer."""
+
+    ranks: Ints
+    """Of the adapters that the node would train."""
+    flops: Floats
+    """FLOPs to train one sample."""
+    memory_bytes: Floats
+    """Memory that the hop needs, if the node does not distil."""
+    n_bytes: Floats
+    """Bytes of the adapters: what changes of the layer."""
 
 
 @dataclass(frozen=True)
@@ -115,8 +129,7 @@ class PairsView:
 class ProcessView:
     """An immutable snapshot at a decision. Arrays are read-only.
 
-    `held[n, k]` says whether node n holds the current version of layer k of the whole model
-    (k = 0 is `first`, 1..n_middle the middle layers, -1 is `last`).
+    Of layers of the whole model 0 is `first`, 1..n_middle are the middle layers, -1 is `last`.
     """
 
     nodes: NodesView
@@ -126,10 +139,13 @@ class ProcessView:
     """[n_classes]: running mean of the labels trained recently, which `nodes.divergence` is measured from."""
     legal: Bools
     """[n_nodes, n_middle]: assignments allowed now. Waiting and finishing always are."""
-    held: Bools
-    """[n_nodes, n_middle + 2]."""
-    held_by_pce: Bools
-    """[n_middle + 2]: whether the PCE was sent the current version; in CS mode it has every one."""
+    lacking: Floats
+    """[n_nodes, n_middle + 2]: bytes that the node would have to receive to hold the current version.
+
+    Of a layer of which it has an older version that since was changed by adapters alone: those adapters.
+    """
+    lacking_pce: Floats
+    """[n_middle + 2]: likewise of the PCE; in CS mode it lacks nothing."""
     trained: TrainedSet
     """Which layers a hop changes."""
     keeps_frozen: bool
@@ -167,6 +183,32 @@ class ProcessView:
     """Nodes that train together in a hop, companions included (CS mode)."""
     companions: CompanionRule = "shortest"
     """Which companions a node gets where the scheduler does not name them (`control.forecast.companions`)."""
+    adapters: AdaptersView | None = None
+    """Where hops train low-rank adapters of the middle layer; None: all its parameters."""
+
+    @property
+    def held(self) -> Bools:
+        """[n_nodes, n_middle + 2]: whether the node holds the current version of the layer."""
+        held: Bools = self.lacking == 0
+        return held
+
+    @property
+    def held_by_pce(self) -> Bools:
+        """[n_middle + 2]: whether the PCE was sent the current version."""
+        held: Bools = self.lacking_pce == 0
+        return held
+
+    @property
+    def pair_flops(self) -> Floats:
+        """[n_nodes, n_middle]: FLOPs to train one sample."""
+        own = self.layers.flops if self.adapters is None else self.adapters.flops
+        return np.broadcast_to(own, self.legal.shape)
+
+    @property
+    def changed_bytes(self) -> Floats:
+        """[n_nodes, n_middle]: bytes of what a hop changes of the assigned layer."""
+        own = self.layer_bytes[1:-1] if self.adapters is None else self.adapters.n_bytes
+        return np.broadcast_to(own, self.legal.shape)
 
     def allows(self, node: int, layer: int) -> bool:
         """Whether that is a pair of this process, and legal now."""
@@ -186,7 +228,8 @@ class ProcessView:
     @property
     def needed_bytes(self) -> Floats:
         """[n_nodes, n_middle]: memory that a hop would take, with the teacher of a node that would distil."""
-        return self.layers.memory_bytes + self.nodes.teacher_bytes[:, None]
+        own = self.layers.memory_bytes if self.adapters is None else self.adapters.memory_bytes
+        return own + self.nodes.teacher_bytes[:, None]
 
     @property
     def fits(self) -> Bools:

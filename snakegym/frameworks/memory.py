@@ -10,7 +10,9 @@ from snakegym.network.costs import soft_target_bytes
 
 
 def check_hop_memory(problem: Problem, *, originals: bool = True) -> None:
-    """Whether every node could train every middle layer; a node that distils keeps its teacher's outputs too.
+    """Whether every node could train every middle layer, or its adapters of the lowest rank.
+
+    A node that distils keeps its teacher's outputs too.
 
     Args:
         problem: the nodes and the model.
@@ -21,7 +23,9 @@ def check_hop_memory(problem: Problem, *, originals: bool = True) -> None:
     """
     scenario, network, nodes = problem.scenario, problem.network, problem.nodes
     learning, distillation = scenario.learning, scenario.learning.distillation
-    needed = np.tile(problem.profile.hop_memory(learning, originals=originals), (network.n_nodes, 1))
+    rank = None if learning.lora is None else learning.lora.choices[0]
+    memory = problem.profile.hop_memory(learning, originals=originals, rank=rank)
+    needed = np.tile(memory, (network.n_nodes, 1))
     if distillation is not None and distillation.weight > 0:
         each = soft_target_bytes(float(problem.profile.output_bytes[-1]), learning.teacher_passes)
         needed = needed + each * nodes.samples[:, None]

@@ -74,7 +74,8 @@ class SnakeLearning(Framework):
     def node_memory(self) -> float:
         """That of the hop that needs most."""
         learning, hands_on = self.problem.scenario.learning, self._scenario.network.mode == "p2p"
-        return float(self.problem.profile.hop_memory(learning, originals=hands_on).max())
+        rank = None if learning.lora is None else learning.lora.choices[-1]
+        return float(self.problem.profile.hop_memory(learning, originals=hands_on, rank=rank).max())
 
     def _train(self, ledger: Ledger) -> float:
         problem, controller = self.problem, self._controller

@@ -35,13 +35,18 @@ class LocalTraining:
     layers: tuple[int, ...] | None = None
     """Layers of the whole model to train, whatever `middle` and settings say (other frameworks do)."""
 
+    rank: int | None = None
+    """Of the adapters that are trained of a middle layer instead of its weights; None: all its parameters."""
+
     distil: bool = False
     """Whether the divergence of the node's labels switched distillation on."""
 
     @property
     def plain(self) -> bool:
-        """Whether all it takes is the labels: nothing distilled, quantised, augmented or cut short."""
+        """Whether all it takes is labels and weights: nothing distilled, quantised, augmented, cut short."""
         config = self.config
+        if self.rank is not None:
+            return False
         special = config.quantise_frozen or config.augmentation or config.early_exit
         return not (self.distils or special)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -17,10 +17,11 @@ from snakegym.errors import SnakegymError
 from snakegym.learning.distillation import soft_targets, training_loss
 from snakegym.learning.jobs import Evaluation, LocalTraining, TrainingResult
 from snakegym.learning.quantisation import loaded
+from snakegym.models.adapters import beside, check_rank, folded, new_adapters
 from snakegym.models.layered import LayeredModel
-from snakegym.models.state import ModelState
+from snakegym.models.state import LayerState, ModelState
 from snakegym.models.trained import TrainedSet
-from snakegym.scenario import EarlyExitConfig, LearningConfig
+from snakegym.scenario import EarlyExitConfig, LearningConfig, LoraConfig
 
 
 class SequentialEngine:
@@ -53,7 +54,8 @@ class SequentialEngine:
         budget = job.n_batches if job.max_batches is None else min(job.max_batches, job.n_batches)
         if budget <= 0:
             return TrainingResult(job.state, 0, math.nan)
-        copies = {i: {name: t.clone() for name, t in job.state.layers[i].items()} for i in trained}
+        adapted = adapted_layers(self.model, job, trained)
+        copies = {i: self._copy(job.state.layers[i], i, whole=i not in adapted) for i in trained}
         frozen = [i for i in range(self.model.n_layers) if i not in trained]
         generator = torch.Generator().manual_seed(job.seed)
         with (
@@ -62,10 +64,22 @@ class SequentialEngine:
         ):
             order = list(batches(job, budget, generator))
             soft = soft_targets(self.model, job, order)
-            with unfrozen(self.model, trained) as parameters:
-                done, loss = self._run(job, parameters, order, soft)
-            state = job.state.replace({i: self.model.layer_state(i) for i in trained})
+            with (
+                low_rank(self.model, job, adapted, generator) as adapters,
+                unfrozen(self.model, trained, adapted) as parameters,
+            ):
+                own = [p for pairs in adapters.values() for p in pairs.values()]
+                done, loss = self._run(job, [*parameters, *own], order, soft)
+            changed = {i: self.model.layer_state(i) for i in trained}
+            for i, pairs in adapters.items():
+                changed[i] = folded(changed[i], pairs, adapter_scale(job))
+            state = job.state.replace(changed)
         return TrainingResult(state, done, loss / done)
+
+    def _copy(self, layer: LayerState, i: int, *, whole: bool) -> LayerState:
+        """To be written into: all of it, or what is written even where its parameters stay."""
+        kept = () if whole else self.model.parameters_of(i)
+        return {name: t if name in kept else t.clone() for name, t in layer.items()}
 
     def _run(
         self,
@@ -147,6 +161,37 @@ def trained_layers(model: LayeredModel, job: LocalTraining) -> tuple[int, ...]:
     return TrainedSet(model.n_layers, job.config.trains, model.tied).of(job.middle)
 
 
+def adapted_layers(model: LayeredModel, job: LocalTraining, trained: Sequence[int]) -> tuple[int, ...]:
+    """Those of the trained layers of which adapters are trained alone: middle ones, if the job has a rank.
+
+    Raises:
+        SnakegymError: one of them has no products, or smaller ones than the rank.
+    """
+    if job.rank is None:
+        return ()
+    found = tuple(i for i in trained if 0 < i < model.n_layers - 1)
+    check_rank(model, found, job.rank, "job")
+    return found
+
+
+def adapter_scale(job: LocalTraining) -> float:
+    """What the adapters' product is added with."""
+    lora = job.config.lora or LoraConfig()
+    return lora.alpha / (job.rank or 1)
+
+
+@contextmanager
+def low_rank(
+    model: LayeredModel, job: LocalTraining, layers: Sequence[int], generator: torch.Generator
+) -> Iterator[dict[int, dict[str, nn.Parameter]]]:
+    """Fresh adapters beside these layers; they are let go of afterwards."""
+    adapters = {i: new_adapters(model, i, job.rank or 1, generator) for i in layers}
+    with ExitStack() as stack:
+        for i, pairs in adapters.items():
+            stack.enter_context(beside(model, i, pairs, adapter_scale(job)))
+        yield adapters
+
+
 def epoch_order(job: LocalTraining, generator: torch.Generator) -> Tensor:
     """Indices of the job's samples in the order of its next epoch."""
     return job.indices[torch.randperm(len(job.indices), generator=generator)]
@@ -161,9 +206,14 @@ def batches(job: LocalTraining, budget: int, generator: torch.Generator) -> Iter
 
 
 @contextmanager
-def unfrozen(model: LayeredModel, layers: Sequence[int]) -> Iterator[list[nn.Parameter]]:
-    """The parameters of these layers, trainable; gradients are freed and all is frozen afterwards."""
-    parameters = [p for i in layers for p in model.parameters_of(i).values()]
+def unfrozen(
+    model: LayeredModel, layers: Sequence[int], adapted: Sequence[int] = ()
+) -> Iterator[list[nn.Parameter]]:
+    """The parameters of these layers, trainable; gradients are freed and all is frozen afterwards.
+
+    Of those that are `adapted` the parameters stay frozen: they are only in the mode of training.
+    """
+    parameters = [p for i in layers if i not in adapted for p in model.parameters_of(i).values()]
     try:
         for i in layers:
             model.layers[i].train()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from snakegym.models.keeper import Keeper
 from snakegym.models.layered import LayeredModel
+from snakegym.models.profile_adapters import AdapterProfile, profile_adapters
 from snakegym.models.trained import TrainedSet
 from snakegym.network.costs import (
     CAST_BYTES,
@@ -58,6 +59,8 @@ class ModelProfile:
     """What the layer takes for a moment while it is computed: the largest of its convolutions'
     weights twice more, with channels last in memory (torch) and as the library that computes them
     wants them (oneDNN); on the way back their gradients in the same way."""
+    adapters: AdapterProfile | None = None
+    """What low-rank adapters cost; None: not measured."""
     tied: bool = False
     """Whether the last layer computes with parameters of the first: see `TrainedSet`."""
 
@@ -70,14 +73,33 @@ class ModelProfile:
         """What hops train of this model."""
         return TrainedSet(len(self.n_bytes), trains, self.tied)
 
-    def training_flops(self, trains: Trains = "both-ends") -> Floats:
-        """FLOPs per sample and epoch of a hop, per middle layer assigned, [n_middle]."""
-        forward, trained = self.forward_flops.tolist(), self.trained(trains)
-        back = {
-            "frozen_flops": self.frozen_backward_flops.tolist(),
-            "first_flops": self.first_backward_flops.tolist(),
-        }
-        return np.array([training_flops(forward, trained.of(m), **back) for m in range(self.n_middle)])
+    def training_flops(self, trains: Trains = "both-ends", rank: int | None = None) -> Floats:
+        """FLOPs per sample and epoch of a hop, per middle layer assigned, [n_middle].
+
+        Args:
+            trains: what else a hop trains.
+            rank: of the adapters that are trained of the middle layer; None: all its parameters.
+        """
+        return np.array([self._flops(m + 1, trains, rank) for m in range(self.n_middle)])
+
+    def _flops(self, layer: int, trains: Trains, rank: int | None) -> float:
+        rule = self.trained(trains)
+        forward, trained = self.forward_flops.copy(), set(rule.of(layer - 1))
+        frozen, first = self.frozen_backward_flops.copy(), self.first_backward_flops.copy()
+        if rank is not None:
+            extra = self._adapters()
+            forward[layer] += extra.forward_flops.at(rank)[layer]
+            frozen[layer] = extra.backward_flops.at(rank)[layer]
+            first[layer] = extra.first_backward_flops.at(rank)[layer]
+            if min(trained) != layer:  # then it passes gradients on, as a frozen layer does
+                trained.remove(layer)
+        return training_flops(
+            forward.tolist(), trained, frozen_flops=frozen.tolist(), first_flops=first.tolist()
+        )
+
+    def _adapters(self) -> AdapterProfile:
+        assert self.adapters is not None, "profiled without adapters"
+        return self.adapters
 
     def teacher_flops(self, passes: int) -> float:
         """FLOPs per sample of that many forward passes."""
@@ -89,22 +111,30 @@ class ModelProfile:
         sizes = self.n_bytes.tolist()
         return np.array([weight_bytes(sizes, trained.of(m), frozen) for m in range(self.n_middle)])
 
-    def hop_memory(self, learning: LearningConfig, *, originals: bool = False) -> Floats:
+    def hop_memory(
+        self, learning: LearningConfig, *, originals: bool = False, rank: int | None = None
+    ) -> Floats:
         """Bytes of memory that a hop needs, per middle layer assigned, [n_middle].
 
         Args:
             learning: the rules of local training.
             originals: whether the node keeps quantised layers as they were beside them, as it has to where
                 it hands the model on.
+            rank: of the adapters that are trained of the middle layer; None: all its parameters.
         """
-        trained = self.trained(learning.trains)
-        return np.array([self._memory(trained.of(m), learning, originals) for m in range(self.n_middle)])
+        return np.array([self._memory(m + 1, learning, originals, rank) for m in range(self.n_middle)])
 
-    def _memory(self, trained: Collection[int], learning: LearningConfig, originals: bool) -> float:
+    def _memory(self, layer: int, learning: LearningConfig, originals: bool, rank: int | None) -> float:
+        trained = self.trained(learning.trains).of(layer - 1)
         activations = self.frozen_activation_bytes.copy()
         activations[list(trained)] = self.activation_bytes[list(trained)]
         activations[min(trained)] = self.first_activation_bytes[min(trained)]
-        scratch = self.scratch_bytes
+        scratch, adapter_bytes = self.scratch_bytes, 0.0
+        if rank is not None:
+            extra = self._adapters()
+            kept = extra.first_activation_bytes if min(trained) == layer else extra.activation_bytes
+            activations[layer] = kept.at(rank)[layer]
+            adapter_bytes = float(rank * extra.bytes_per_rank[layer])
         if learning.quantise_frozen:  # frozen weights are computed with in blocks
             scratch = np.minimum(scratch, CAST_BYTES)
             scratch[list(trained)] = self.scratch_bytes[list(trained)]
@@ -116,6 +146,8 @@ class ModelProfile:
             learning.optimizer,
             self._frozen_bytes(learning, originals),
             scratch.max(),
+            adapted=() if rank is None else (layer,),
+            adapter_bytes=adapter_bytes,
         )
 
     def _frozen_bytes(self, learning: LearningConfig, originals: bool = False) -> list[float] | None:
@@ -125,8 +157,10 @@ class ModelProfile:
         return [quantised + full for quantised, full in zip(self.int8_bytes.tolist(), kept, strict=True)]
 
 
-def profile_model(model: LayeredModel, sample: Tensor) -> ModelProfile:
+def profile_model(model: LayeredModel, sample: Tensor, *, adapters: bool = False) -> ModelProfile:
     """Measures a copy of the model on a sample, [*input_shape]; what it holds does not matter, its type does.
+
+    What low-rank adapters cost is measured only where they are asked for.
 
     FLOPs are those that `torch.utils.flop_counter` sees, so element-wise work is not counted. An
     activation that two layers keep is charged to the first of them.
@@ -151,7 +185,8 @@ def profile_model(model: LayeredModel, sample: Tensor) -> ModelProfile:
         "scratch_bytes": [_scratch(layer) for layer in model.layers],
     }
     arrays = {name: np.array(row, dtype=np.float64) for name, row in rows.items()}
-    return ModelProfile(**arrays, tied=model.tied)
+    own = profile_adapters(model.requires_grad_(False), inputs) if adapters else None
+    return ModelProfile(**arrays, adapters=own, tied=model.tied)
 
 
 def _saved_by_int8(model: LayeredModel, layer: int) -> float:
@@ -197,7 +232,7 @@ def _flops_back(model: LayeredModel, inputs: Tensor, *, first: bool) -> list[flo
 def _kept(model: LayeredModel, inputs: Tensor, trained: bool) -> list[float]:
     """Bytes per sample of the activations that autograd keeps for the backward pass of every layer."""
     model.requires_grad_(trained)
-    keeper = _Keeper(model)
+    keeper = Keeper(model)
     per_layer = []
     x = inputs.clone()
     for layer in model.layers:
@@ -214,30 +249,6 @@ def _kept_first(model: LayeredModel, inputs: Tensor) -> list[float]:
     per_layer = []
     x = inputs.clone()
     for layer in model.layers:
-        x, kept = _Keeper(model).run(layer, x.detach())
+        x, kept = Keeper(model).run(layer, x.detach())
         per_layer.append(kept / _SAMPLES)
     return per_layer
-
-
-class _Keeper:
-    """Counts what autograd keeps, each storage once, parameters and buffers of the model left out."""
-
-    def __init__(self, model: LayeredModel) -> None:
-        self._seen = {t.untyped_storage().data_ptr() for t in (*model.parameters(), *model.buffers())}
-        self._alive: list[Tensor] = []  # so that the allocator cannot hand out an address again
-        self._kept = 0
-
-    def run(self, layer: nn.Module, x: Tensor) -> tuple[Tensor, int]:
-        """The layer's outputs, and the bytes that it keeps and that no layer before it kept."""
-        self._kept = 0
-        with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(self._keep, lambda tensor: tensor):
-            x = layer(x)
-        return x, self._kept
-
-    def _keep(self, tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in self._seen:
-            self._seen.add(storage.data_ptr())
-            self._alive.append(tensor)
-            self._kept += storage.nbytes()
-        return tensor

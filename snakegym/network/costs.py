@@ -102,6 +102,9 @@ def hop_memory(
     optimizer: str,
     frozen_bytes: Sequence[float] | None = None,
     scratch_bytes: float = 0.0,
+    *,
+    adapted: Collection[int] = (),
+    adapter_bytes: float = 0.0,
 ) -> float:
     """Bytes of memory that one hop needs on its node.
 
@@ -118,9 +121,12 @@ def hop_memory(
         optimizer: a key of `OPTIMIZER_SLOTS`.
         frozen_bytes: what a layer takes while it is frozen; None: as much as it is computed with.
         scratch_bytes: what the neediest operation takes besides, for as long as it runs.
+        adapted: those of the trained layers whose own weights stay, so that adapters alone have gradients.
+        adapter_bytes: of these adapters.
     """
     per_weight = 1 + OPTIMIZER_SLOTS[optimizer]
-    updated = per_weight * sum(parameter_bytes[i] for i in sorted(trained))
+    updated = per_weight * sum(parameter_bytes[i] for i in sorted(trained) if i not in adapted)
+    updated += (1 + per_weight) * adapter_bytes
     activations = batch_size * sum(activation_bytes[min(trained) :])
     weights = weight_bytes(parameter_bytes, trained, frozen_bytes)
     if frozen_bytes is not None:

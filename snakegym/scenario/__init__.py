@@ -11,6 +11,7 @@ from snakegym.scenario.learning import (
     DistillationConfig,
     EarlyExitConfig,
     LearningConfig,
+    LoraConfig,
     ModelConfig,
     TextConfig,
 )
@@ -63,6 +64,7 @@ __all__ = [
     "Fraction",
     "LayerOrder",
     "LearningConfig",
+    "LoraConfig",
     "MendRules",
     "Mode",
     "ModelConfig",

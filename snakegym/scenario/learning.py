@@ -102,6 +102,31 @@ class EarlyExitConfig(Section):
     """Fall of the epoch's mean training loss, in nats below the lowest so far, that counts as one."""
 
 
+Rank = Annotated[int, Field(ge=1, le=4096)]
+
+
+class LoraConfig(Section):
+    """A hop trains low-rank adapters of the assigned layer (Hu et al., arXiv:2106.09685), not its weights.
+
+    They lie beside all its linear products; its other parameters stay as they are. First and last layer are
+    trained as `trains` says, in full. What changes of the layer is then two thin matrices a product, and
+    that is what travels to whoever has the rest.
+    """
+
+    rank: Rank | Literal["memory", "speed"] = 8
+    """Of the adapters: a number, or how each node's is chosen among `ranks`: the highest that its `memory`
+    has room for, or the higher the faster (`speed`) it is beside the fastest node."""
+    ranks: Annotated[tuple[Rank, ...], Field(min_length=1, max_length=16, strict=False)] = (2, 4, 8, 16)
+    """What a rule chooses among; where none is small enough, the lowest."""
+    alpha: Positive = 16.0
+    """The adapters' product is added alpha / rank times."""
+
+    @property
+    def choices(self) -> tuple[int, ...]:
+        """Ranks that may occur, rising."""
+        return (self.rank,) if isinstance(self.rank, int) else tuple(sorted({*self.ranks}))
+
+
 class LearningConfig(Section):
     """Local training of one hop."""
 
@@ -109,6 +134,8 @@ class LearningConfig(Section):
     """What a hop trains beside the middle layer that is assigned: first and last layer (`both-ends`), the
     `last` one, or nothing (`middle`). Where the first layer is frozen, gradients stop at the first layer that
     is trained: a hop on an early layer then costs more time and memory than one on a late layer."""
+    lora: LoraConfig | None = None
+    """Null: all parameters of the assigned layer are trained."""
     epochs: Annotated[int, Field(ge=1, le=1000)] = 2
     """Passes of a node over its own samples."""
     batch_size: Annotated[int, Field(ge=1, le=10**6)] = 32

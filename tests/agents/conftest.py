@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,13 +27,14 @@ def small_scenario(
     parallel: int = 1,
     like: str | Path = "default",
     trains: str = "both-ends",
+    lora: dict[str, Any] | None = None,
 ) -> Scenario:
     """A scenario with another number of nodes and layers, and a budget out of reach."""
     default = load_scenario(like).model_dump()
     default["network"].update(nodes=nodes, mode=mode)
     default["model"] = {"name": "mlp", "options": {"width": 16, "middle": middle}}
     default["process"].update(layer_order=layer_order, budget={"time_s": 1e6}, parallel=parallel)
-    default["learning"].update(epochs=1, trains=trains)
+    default["learning"].update(epochs=1, trains=trains, lora=lora)
     return Scenario.model_validate(default)
 
 
@@ -78,9 +80,10 @@ def frozen_process() -> Callable[..., Process]:
         parallel: int = 1,
         like: str | Path = "default",
         trains: str = "both-ends",
+        lora: dict[str, Any] | None = None,
     ) -> Process:
         rng = np.random.default_rng(seed)
-        scenario = small_scenario(nodes, middle, mode, layer_order, parallel, like, trains)
+        scenario = small_scenario(nodes, middle, mode, layer_order, parallel, like, trains, lora)
         service, network = load_service(scenario), random_network(nodes, rng)
         train = service.data.train
         indices = partition(scenario.data, train.targets.numpy(), nodes, train.n_classes, rng)

@@ -72,12 +72,24 @@ def _unwrapped(field: FieldInfo) -> tuple[Any, list[Any], bool]:
             return kind, metadata, optional
 
 
+def _bare(kind: Any) -> tuple[Any, list[Any]]:
+    """A type without its annotations, and its bounds."""
+    if get_origin(kind) is not Annotated:
+        return kind, []
+    kind, *more = get_args(kind)
+    return kind, [m for item in more for m in (getattr(item, "metadata", None) or [item])]
+
+
 def _section_in(kind: Any) -> type[Section] | None:
     kinds = get_args(kind) if get_origin(kind) is tuple else (kind,)
     return next((k for k in kinds if isinstance(k, type) and issubclass(k, Section)), None)
 
 
 def _values(name: str, kind: Any, metadata: list[Any]) -> str:
+    if get_origin(kind) in (Union, types.UnionType):
+        return " or ".join(_values(name, *_bare(part)) for part in get_args(kind))
+    if get_origin(kind) is tuple and _section_in(kind) is None:
+        return f"list, each a {_values(name, *_bare(get_args(kind)[0]))}"
     if get_origin(kind) is Literal:
         return ", ".join(f"`{choice}`" for choice in get_args(kind))
     if kind is bool:
@@ -116,6 +128,8 @@ def _default(field: FieldInfo) -> str:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, tuple):
+        return str(list(value))
     if isinstance(value, bool):
         return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else str(value)

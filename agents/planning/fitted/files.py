@@ -143,7 +143,12 @@ def fingerprint(scenario: Scenario) -> str:
         },
     )
     del fields["data"]["root"]
-    added = (("data", "samples", None), ("data", "text", None), ("learning", "trains", "both-ends"))
+    added = (
+        ("data", "samples", None),
+        ("data", "text", None),
+        ("learning", "trains", "both-ends"),
+        ("learning", "lora", None),
+    )
     for section, field, value in added:
         if fields[section][field] == value:  # as it was before there was a word for it
             del fields[section][field]

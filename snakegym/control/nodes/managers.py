@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from snakegym.arrays import read_only
+from snakegym.control.nodes.adapting import look_at_adapters
 from snakegym.control.nodes.holdings import NodeData, RecentLabels
 from snakegym.control.records import Part
 from snakegym.control.view import Bools, Floats
@@ -14,6 +15,7 @@ from snakegym.learning.jobs import LocalTraining
 from snakegym.models.profile import ModelProfile
 from snakegym.models.state import ModelState
 from snakegym.network.costs import soft_target_bytes
+from snakegym.network.network import Network
 from snakegym.scenario import LearningConfig, Scenario
 
 
@@ -23,38 +25,47 @@ class LocalManagers:
     Args:
         scenario: mode and rules of local training.
         profile: of the model.
-        memory_bytes: [n_nodes].
+        network: the nodes.
         data: the samples.
 
     Attributes:
         labels: the labels trained recently, and how far each node's are from them.
         teaching: which nodes distil, and what that adds.
-        layer_memory: [n_middle] bytes that a hop needs if it does not distil.
-        layer_flops: [n_middle] to train one sample.
+        adapters: of which rank a node would train them, and their costs; None: hops train whole layers.
+        layer_memory: [n_middle] bytes that a hop needs if it does not distil; with adapters, mean over nodes.
+        layer_flops: [n_middle] to train one sample, likewise.
         fits: [n_nodes, n_middle]: whether the node has the memory for a hop on that layer.
     """
 
     fits: Bools
 
-    def __init__(
-        self, scenario: Scenario, profile: ModelProfile, memory_bytes: Floats, data: NodeData
-    ) -> None:
+    def __init__(self, scenario: Scenario, profile: ModelProfile, network: Network, data: NodeData) -> None:
         self.data = data
         self.labels = RecentLabels(data)
         self.teaching = Teaching(scenario.learning, profile, data)
-        self.layer_memory = read_only(
-            profile.hop_memory(scenario.learning, originals=scenario.network.mode == "p2p")
-        )
-        self.layer_flops = read_only(profile.training_flops(scenario.learning.trains))
+        learning, self.adapters = scenario.learning, look_at_adapters(scenario, profile, network)
+        if self.adapters is None:
+            originals = scenario.network.mode == "p2p"
+            memory = profile.hop_memory(learning, originals=originals)
+            flops = profile.training_flops(learning.trains)
+        else:
+            memory, flops = (a.mean(axis=0) for a in (self.adapters.memory_bytes, self.adapters.flops))
+        self.layer_memory, self.layer_flops = read_only(memory), read_only(flops)
+        self._needed = self.layer_memory[None] if self.adapters is None else self.adapters.memory_bytes
         self._learning = scenario.learning
-        self._memory_bytes = memory_bytes
+        self._memory_bytes = network.memory_bytes
         self.go_on_from(self.labels.mean)
+
+    @property
+    def smallest_memory(self) -> float:
+        """Bytes that the smallest hop needs on whichever node needs least."""
+        return float(self._needed.min())
 
     def go_on_from(self, labels: Floats) -> None:
         """The mean [n_classes] of the labels trained recently is this."""
         self.labels.set_mean(labels)
         self.teaching.compare(self.labels)
-        needed = self.layer_memory + self.teaching.n_bytes[:, None]
+        needed = self._needed + self.teaching.n_bytes[:, None]
         self.fits = self._memory_bytes[:, None] >= needed
 
     def remember(self, parts: Sequence[Part]) -> None:
@@ -74,6 +85,7 @@ class LocalManagers:
             config=self._learning,
             learning_rate=self._learning.rate(cycle),
             seed=int(rng.integers(2**31)),
+            rank=None if self.adapters is None else int(self.adapters.ranks[node, middle]),
             distil=bool(self.teaching.on[node]),
         )
 

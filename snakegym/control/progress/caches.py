@@ -9,12 +9,12 @@ import numpy as np
 from snakegym.arrays import read_only
 from snakegym.control.progress.plain import Plain, keep, put_back
 from snakegym.control.records import Part
-from snakegym.control.view import Bools, Floats, Ints
+from snakegym.control.view import Floats, Ints
 from snakegym.models.trained import TrainedSet
 from snakegym.network.records import PCE
 
 NOTHING = -1
-_CHANGING = ("_versions", "_latest")
+_CHANGING = ("_versions", "_behind", "_latest")
 
 
 class LayerCaches:
@@ -23,10 +23,15 @@ class LayerCaches:
     The PCE, or in P2P mode the holder, always has every current version. Numbers are never used
     twice, so that after a step back (to `current` as it was) nobody's lost update passes for a new one.
 
+    Where a layer changes by adapters alone, whoever has an older version lacks no more than the adapters
+    since: it adds them to what it has. After a step back nobody knows which these would be.
+
     Args:
         n_nodes: number of nodes; they begin with nothing.
         layer_bytes: [n_layers], first and last included.
         trained: which layers a hop changes.
+        adapter_bytes: [n_nodes, n_middle]: of the adapters by which a hop changes its middle layer; None: all
+            of the layer changes.
         keeps_frozen: whether nodes keep the layers that they do not train as they received them.
 
     Attributes:
@@ -35,30 +40,43 @@ class LayerCaches:
     """
 
     def __init__(
-        self, n_nodes: int, layer_bytes: Floats, trained: TrainedSet, *, keeps_frozen: bool = True
+        self,
+        n_nodes: int,
+        layer_bytes: Floats,
+        trained: TrainedSet,
+        *,
+        adapter_bytes: Floats | None = None,
+        keeps_frozen: bool = True,
     ) -> None:
         self.layer_bytes = read_only(np.array(layer_bytes, dtype=np.float64))
         self.current: Ints = read_only(np.zeros(len(layer_bytes), dtype=np.int64))
         self._versions = np.full((n_nodes + 1, len(layer_bytes)), NOTHING, dtype=np.int64)
-        self._versions[PCE] = self.current
+        self._behind = np.full((n_nodes + 1, len(layer_bytes)), np.inf)
+        """Bytes of the adapters since the version that an end has; infinite where adapters do not do."""
+        self.sent_to_pce()
+        self._adapter_bytes = adapter_bytes
         self.trained, self.keeps_frozen = trained, keeps_frozen
         self._latest = 0
 
-    def held(self) -> Bools:
-        """[n_nodes, n_layers], read-only: whether the node holds the current version."""
-        return read_only(self._versions[:PCE] == self.current)
+    def lacking(self) -> Floats:
+        """[n_nodes, n_layers], read-only: bytes that a node would have to receive for the current version."""
+        return read_only(self._lacking()[:PCE])
 
-    def held_by_pce(self) -> Bools:
-        """[n_layers], read-only: whether the PCE was sent the current version (P2P)."""
-        return read_only(self._versions[PCE] == self.current)
+    def lacking_pce(self) -> Floats:
+        """[n_layers], read-only: likewise of the PCE (P2P)."""
+        return read_only(self._lacking()[PCE])
+
+    def _lacking(self) -> Floats:
+        lacking: Floats = np.minimum(self._behind, self.layer_bytes) * (self._versions != self.current)
+        return lacking
 
     def sent_to_pce(self) -> None:
         """The PCE was sent all that it lacked."""
-        self._versions[PCE] = self.current
+        self._versions[PCE], self._behind[PCE] = self.current, 0.0
 
-    def missing_bytes(self, held: Bools) -> Floats:
-        """[n_nodes], read-only: bytes of the layers whose current version the node lacks, given `held`."""
-        return read_only(np.add.reduce(~held * self.layer_bytes, axis=1))
+    def went_back(self) -> None:
+        """The process goes on from an earlier version, `current`: who has another one has no use for it."""
+        self._behind = np.where(self._versions == self.current, 0.0, np.inf)
 
     def book(self, middle: int, parts: Sequence[Part]) -> None:
         """Account for a hop on that middle layer.
@@ -67,24 +85,33 @@ class LayerCaches:
         costs it the versions it had.
         """
         changed = self.trained.of(middle)
+        adapted = None if self._adapter_bytes is None else middle + 1
+        replaced = [layer for layer in changed if layer != adapted]
         delivered = [part.node for part in parts if part.delivered]
         for part in parts:
             if part.phases.interrupted != "receive":
-                held = self._versions[part.node]
-                if self.keeps_frozen:
-                    held[:] = self.current
-                else:
-                    held[:] = NOTHING
-                    held[list(changed)] = self.current[list(changed)]
+                self._versions[part.node], self._behind[part.node] = self.current, 0.0
+                if not self.keeps_frozen:
+                    others = [layer for layer in range(len(self.current)) if layer not in changed]
+                    self._set(part.node, others, NOTHING, np.inf)
             if part.batches > 0:
-                _set(self._versions[part.node], changed, NOTHING)
+                self._set(part.node, replaced, NOTHING, np.inf)
         if delivered:
             self._latest += 1
             current = self.current.copy()
-            _set(current, changed, self._latest)
+            for layer in changed:
+                current[layer] = self._latest
             self.current = read_only(current)
+            for layer in replaced:
+                self._behind[:, layer] = np.inf
+            if adapted is not None and self._adapter_bytes is not None:
+                self._behind[:, adapted] += self._adapter_bytes[delivered, middle].sum()
         if len(delivered) == 1:
-            _set(self._versions[delivered[0]], changed, self._latest)
+            self._set(delivered[0], changed, self._latest, 0.0)
+
+    def _set(self, node: int, layers: Sequence[int], version: int, behind: float) -> None:
+        for layer in layers:  # for up to three of them faster than one indexed assignment
+            self._versions[node, layer], self._behind[node, layer] = version, behind
 
     def checkpoint(self) -> Plain:
         """All that changes but `current`, as plain data."""
@@ -92,9 +119,4 @@ class LayerCaches:
 
     def restore(self, kept: Plain) -> None:
         """Take up what `checkpoint` gave."""
-        put_back(self, _CHANGING, kept)
-
-
-def _set(versions: Ints, layers: Sequence[int], value: int) -> None:
-    for layer in layers:  # for up to three of them faster than one indexed assignment
-        versions[layer] = value
+        put_back(self, _CHANGING, kept, open_ended=("_behind",))

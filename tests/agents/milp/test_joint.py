@@ -160,6 +160,7 @@ def toy(view: ProcessView) -> ProcessView:
         layers=layers,
         objective=objective,
         layer_bytes=np.full(4, 1e3),
+        lacking=np.full((3, 4), 1e3),
         epochs=1,
         evaluation_flops=0.0,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,8 +15,8 @@ FOLLOWED = (
     "clock_s",
     "energy_j",
     "holder",
-    "held",
-    "held_by_pce",
+    "lacking",
+    "lacking_pce",
     "trained_in_cycle",
     "cycle",
     "hops",
@@ -32,13 +33,24 @@ FOLLOWED = (
 
 @pytest.mark.parametrize("mode", ["p2p", "cs"])
 @pytest.mark.parametrize(
-    ("layer_order", "trains"),
-    [("free", "both-ends"), ("reverse", "both-ends"), ("free", "last"), ("free", "middle")],
+    ("layer_order", "trains", "lora"),
+    [
+        ("free", "both-ends", None),
+        ("reverse", "both-ends", None),
+        ("free", "last", None),
+        ("free", "middle", None),
+        ("free", "middle", {"rank": "speed", "ranks": [1, 3]}),
+        ("free", "both-ends", {"rank": 5}),
+    ],
 )
 def test_follows_the_process(
-    frozen_process: Callable[..., tuple], mode: str, layer_order: str, trains: str
+    frozen_process: Callable[..., tuple],
+    mode: str,
+    layer_order: str,
+    trains: str,
+    lora: dict[str, Any] | None,
 ) -> None:
-    controller, executor = frozen_process(4, 3, mode, layer_order, trains=trains)
+    controller, executor = frozen_process(4, 3, mode, layer_order, trains=trains, lora=lora)
     rng = np.random.default_rng(1)
     plan = PlanState.of(controller.view())
     for _ in range(8):

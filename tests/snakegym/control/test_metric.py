@@ -80,7 +80,7 @@ def test_the_pce_is_sent_what_it_lacks(start, hop):
     view = controller.view()
     assert view.holder == 0
     assert view.held_by_pce.tolist() == [False, True, False, True, False]
-    upload = upload_bytes(view, view.held_by_pce)
+    upload = upload_bytes(view, view.lacking_pce)[1]
     assert upload[2] == ends + size[2] + size[3], "the next upload brings what this one did not"
     assert upload[1] == ends + size[2]
 

@@ -1,0 +1,51 @@
+"""Which rank the adapters have that a node trains, and what that costs."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from snakegym.arrays import read_only
+from snakegym.control.view import AdaptersView, Floats, Ints
+from snakegym.models.profile import ModelProfile
+from snakegym.network.network import Network
+from snakegym.scenario import LoraConfig, Scenario
+
+
+def look_at_adapters(scenario: Scenario, profile: ModelProfile, network: Network) -> AdaptersView | None:
+    """Of every node and middle layer, by the scenario's rule; None where whole layers are trained."""
+    lora, learning = scenario.learning.lora, scenario.learning
+    if lora is None:
+        return None
+    originals = scenario.network.mode == "p2p"
+    choices = lora.choices
+
+    def memory(rank: int) -> Floats:
+        return profile.hop_memory(learning, originals=originals, rank=rank)
+
+    needed = np.stack([memory(rank) for rank in choices])
+    place = _places(lora, needed, network)
+    shape = (network.n_nodes, profile.n_middle)
+    place, layer = np.broadcast_to(place, shape), np.broadcast_to(np.arange(profile.n_middle), shape)
+    flops = np.stack([profile.training_flops(learning.trains, rank) for rank in choices])
+    ranks: Ints = np.array(choices)[place]
+    assert profile.adapters is not None
+    return AdaptersView(
+        ranks=read_only(ranks),
+        flops=read_only(flops[place, layer]),
+        memory_bytes=read_only(needed[place, layer]),
+        n_bytes=read_only(ranks * profile.adapters.bytes_per_rank[1:-1]),
+    )
+
+
+def _places(lora: LoraConfig, needed: Floats, network: Network) -> Ints:
+    """[n_nodes or 1, n_middle or 1]: which of the choices; hops need `needed`, [n_choices, n_middle]."""
+    if lora.rank == "memory":
+        fits = needed[:, None, :] <= network.memory_bytes[:, None]
+        place: Ints = np.maximum(0, fits.sum(axis=0) - 1)
+        return place
+    if lora.rank == "speed":
+        share = network.peak_flops / network.peak_flops.max()
+        able = np.array(lora.choices) <= share[:, None] * lora.choices[-1]
+        place = np.maximum(0, able.sum(axis=1) - 1)[:, None]
+        return place
+    return np.zeros((1, 1), dtype=np.int64)

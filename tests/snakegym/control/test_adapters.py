@@ -1,0 +1,195 @@
+"""Where hops train low-rank adapters, only these travel, are charged and forecast."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from snakegym.control.forecast import forecast
+from snakegym.control.progress.checkpoint import ProcessCheckpoint
+from snakegym.control.records import Assignment
+from snakegym.control.service import load_service
+from snakegym.errors import SnakegymError
+from snakegym.network.network import NodeProfile, constant_network
+from snakegym.scenario import load_scenario
+
+RANK = 2
+ADAPTERS = 4 * RANK * (16 + 16)
+"""Bytes of those of a block of the models here."""
+
+
+def lora(rank: Any = RANK, **fields: Any) -> dict[str, Any]:
+    return {"trains": "middle", "lora": {"rank": rank, **fields}}
+
+
+def test_who_has_the_rest_receives_adapters_alone(start: Callable[..., Any], hop: Callable[..., Any]) -> None:
+    controller, executor = start(learning=lora(), repeat_layers=True)
+    size = controller.view().layer_bytes
+    first = hop(controller, executor, 0, 0)
+    assert first.costs.n_bytes == size.sum(), "the whole model"
+    assert controller.view().nodes.missing_bytes.tolist() == [0, *[size.sum()] * 3]
+    hop(controller, executor, 1, 1)
+    assert controller.view().nodes.missing_bytes[0] == ADAPTERS
+    hop(controller, executor, 1, 1)
+    hop(controller, executor, 2, 0)
+    view = controller.view()
+    assert view.nodes.missing_bytes[:3].tolist() == [3 * ADAPTERS, ADAPTERS, 0], "one a hop since then"
+    assert view.lacking[0].tolist() == [0, ADAPTERS, 2 * ADAPTERS, 0, 0]
+    assert view.held[1].tolist() == [True, False, True, True, True]
+    assert hop(controller, executor, 0, 2).costs.n_bytes == 3 * ADAPTERS
+
+
+def test_no_more_is_sent_than_the_layer_has(start: Callable[..., Any], hop: Callable[..., Any]) -> None:
+    controller, executor = start(learning=lora(rank=8), repeat_layers=True)
+    hop(controller, executor, 0, 0)
+    for _ in range(3):
+        hop(controller, executor, 1, 0)
+    view = controller.view()
+    assert view.layer_bytes[1] < 3 * 4 * ADAPTERS
+    assert view.nodes.missing_bytes[0] == view.layer_bytes[1]
+
+
+def test_ends_that_are_trained_travel_as_they_are(start: Callable[..., Any], hop: Callable[..., Any]) -> None:
+    controller, executor = start(learning={**lora(), "trains": "both-ends"})
+    size = controller.view().layer_bytes
+    hop(controller, executor, 0, 0)
+    hop(controller, executor, 1, 1)
+    assert controller.view().nodes.missing_bytes[0] == size[0] + ADAPTERS + size[-1]
+
+
+def test_the_pce_gets_adapters_and_nodes_those_of_all(
+    start: Callable[..., Any], hop: Callable[..., Any]
+) -> None:
+    controller, executor = start(mode="cs", learning=lora(), parallel=2)
+    size = controller.view().layer_bytes
+    done = hop(controller, executor, 0, 0)
+    assert done.costs.n_bytes == 2 * size.sum() + 2 * ADAPTERS
+    members = [part.node for part in done.parts]
+    missing = controller.view().nodes.missing_bytes
+    assert (missing[members] == 2 * ADAPTERS).all(), "each has what it began from"
+    others = [node for node in range(4) if node not in members]
+    assert (missing[others] == size.sum()).all()
+    again = controller.dispatch(Assignment(members[0], 1, (members[1],)))
+    assert controller.complete(again, executor.run(again)).costs.n_bytes == 2 * 3 * ADAPTERS
+
+
+def test_an_evaluating_pce_is_sent_what_it_lacks(start: Callable[..., Any], hop: Callable[..., Any]) -> None:
+    controller, executor = start(evaluation="pce", learning=lora())
+    size = controller.view().layer_bytes
+    assert hop(controller, executor, 0, 0).costs.n_bytes == size.sum() + ADAPTERS
+    assert controller.view().lacking_pce.sum() == 0
+
+
+@pytest.mark.parametrize("mode", ["p2p", "cs"])
+@pytest.mark.parametrize("rank", [RANK, "speed", "memory"])
+def test_hops_cost_what_they_were_forecast_to(start: Callable[..., Any], mode: str, rank: Any) -> None:
+    controller, executor = start(mode=mode, learning=lora(rank, ranks=[1, 2, 8]))
+    for node, layer in ((0, 0), (1, 1), (2, 2), (1, 0), (0, 1), (3, 2), (0, 0)):
+        view = controller.view()
+        expected = forecast(view)
+        job = controller.dispatch(Assignment(node, layer))
+        costs = controller.complete(job, executor.run(job)).costs
+        assert costs.n_bytes == expected.n_bytes[node, layer]
+        assert costs.time_s == pytest.approx(expected.time_s[node, layer])
+        assert costs.energy_j == pytest.approx(expected.energy_j[node, layer])
+        assert job.training.rank == view.adapters.ranks[node, layer]
+
+
+def process(memory: float, rank: Any) -> Any:
+    from snakegym.control.controller import ProcessController
+
+    config = load_scenario("default").model_dump()
+    config["network"].update(mode="p2p", nodes=4)
+    config["model"] = {"name": "blocks", "options": {"width": 16, "middle": 3, "largest": 256}}
+    config["learning"].update(lora(rank, ranks=[8, 1, 2]))
+    service = load_service(config)
+    drawn, _ = service.start(np.random.default_rng(0))
+    profiles = [NodeProfile(f"n{i}", 1e7 * (i + 1), memory, 0.3, 0.5) for i in range(4)]
+    network = constant_network(profiles, 0.5, 1e6, 2e6)
+    data, rng = drawn.managers.data, np.random.default_rng(0)
+    controller = ProcessController(
+        service.scenario, service.profile, network, data, drawn.state, drawn.metric, rng
+    )
+    return service, controller.view()
+
+
+def test_the_faster_a_node_the_higher_its_rank() -> None:
+    _, view = process(8e6, "speed")
+    assert view.adapters.ranks.tolist() == [[2] * 3, [2] * 3, [2] * 3, [8] * 3]
+    assert (np.diff(view.adapters.flops[[0, 3]], axis=0) > 0).all()
+
+
+def test_a_rank_is_the_highest_that_a_node_has_room_for() -> None:
+    service, _ = process(8e6, 1)
+    needed = service.profile.hop_memory(service.scenario.learning, originals=True, rank=2)
+    _, view = process(float(needed[1]), "memory")
+    assert view.adapters.ranks[0].tolist()[1] == 2
+    assert (np.diff(view.adapters.ranks[0]) <= 0).all(), "the larger the block the lower its rank"
+    assert (view.adapters.memory_bytes <= needed[1])[view.fits].all()
+
+
+def test_a_killed_process_goes_on_the_same(start: Callable[..., Any], hop: Callable[..., Any]) -> None:
+    controller, executor = start(learning=lora(), repeat_layers=True)
+    for node, layer in ((0, 0), (1, 1), (2, 0)):
+        hop(controller, executor, node, layer)
+    found = controller.checkpoint()
+    twin, other = start(learning=lora(), repeat_layers=True)
+    twin.restore(ProcessCheckpoint(found.layers, json.loads(json.dumps(found.journal))))
+    np.testing.assert_array_equal(twin.view().lacking, controller.view().lacking)
+    for process_, by in ((controller, executor), (twin, other)):
+        hop(process_, by, 1, 2)
+    assert twin.metric == controller.metric
+    np.testing.assert_array_equal(twin.view().lacking, controller.view().lacking)
+
+
+def test_after_a_step_back_adapters_do_for_nobody_else(
+    start: Callable[..., Any], hop: Callable[..., Any]
+) -> None:
+    from snakegym.network.network import Network
+    from snakegym.network.traces.trace import LinkTrace, Trace
+
+    up, dies = Trace("c", [0], [1e6]), Trace("d", [0, 60.0, 1e5], [1e6, 0.0, 1e6], 2e5)
+    network = Network(
+        [NodeProfile("n", 1e7, 8e6, 0.3, 0.5)] * 4,
+        [Trace("c", [0], [1.0])] * 4,
+        [LinkTrace("l", t, t, 0.1) for t in (up, up, dies, up)],
+    )
+    controller, executor = start(network=network, learning=lora(), pool={"recovery_s": 5}, wait_s=5)
+    for node, layer in ((0, 0), (1, 1), (2, 2)):
+        hop(controller, executor, node, layer)
+    assert controller.clock_s < 60
+    while controller.clock_s < 75:
+        controller.wait()
+    assert controller.recoveries[0].source == 1
+    view = controller.view()
+    assert view.nodes.missing_bytes[1] == 0
+    assert view.lacking[0].tolist() == [0, 0, view.layer_bytes[2], 0, 0]
+    hop(controller, executor, 1, 2)
+    assert controller.view().lacking[0].tolist() == [0, 0, view.layer_bytes[2], ADAPTERS, 0]
+
+
+@pytest.mark.parametrize(
+    ("model", "fields", "message"),
+    [
+        ({"name": "mlp", "options": {"width": 8}}, {"rank": 9}, "'learning.lora': found rank 9, expected at"),
+        ({"name": "mlp", "options": {"width": 8}}, {"rank": "speed"}, "found rank 16, expected at most 8"),
+        (
+            {"name": "vgg", "options": {"width": 4}},
+            {"rank": 1},
+            "layer 1 of the model, expected one with lin",
+        ),
+        ({"name": "mlp"}, {"rank": 0}, "learning.lora.rank"),
+        ({"name": "mlp"}, {"ranks": []}, "learning.lora.ranks"),
+        ({"name": "mlp"}, {"rank": "size"}, "learning.lora.rank"),
+    ],
+)
+def test_what_does_not_fit_is_named(model: Any, fields: Any, message: str) -> None:
+    config = load_scenario("default").model_dump()
+    config["model"] = model
+    config["learning"]["lora"] = fields
+    with pytest.raises(SnakegymError, match=message):
+        load_service(config)
