@@ -80,7 +80,7 @@ class SingleAgainstPlain:
         return job, outcome
 
     def _by_hand(self, job: Job, outcome: Outcome) -> None:
-        self.plain.train(job.training, outcome.batches)
+        self.plain.train(self.env.executor.training(job), outcome.batches)
         if outcome.delivered:
             self.plain.evaluate()
 

@@ -60,13 +60,13 @@ def views(scenario: Scenario, hops: int, seed: int) -> list[ProcessView]:
     data = node_data(train, indices, len(service.data.validation))
     state = service.model.initial_state(seed)
     controller = ProcessController(scenario, service.profile, network, data, state, 0.1, rng)
-    executor, seen = SimulatedExecutor(network, service.engine, service.data.validation), []
+    executor, seen = SimulatedExecutor(controller, service.engine, service.data.validation), []
     for _ in range(hops):
         view = controller.view()
         seen.append(view)
         node, layer = (int(i) for i in rng.choice(np.argwhere(view.legal)))
         job = controller.dispatch(Assignment(node, layer))
-        controller.complete(job, executor.run(job))
+        controller.complete(job.id, executor.run(job))
     return seen
 
 

@@ -264,7 +264,7 @@ class SerpentineEnv(gym.Env[Observation, np.int64]):
         """Second half of a step: book the outcome of `begin`'s job (None if it gave none)."""
         controller, before = self.controller, self.controller.metric
         if self._job is not None and outcome is not None:
-            costs = controller.complete(self._job, outcome).costs
+            costs = controller.complete(self._job.id, outcome).costs
         elif self._finishing:
             costs = controller.finish()
         else:

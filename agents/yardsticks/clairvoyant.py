@@ -50,7 +50,7 @@ class ClairvoyantScheduler:
 
     def watch(self, env: SerpentineEnv) -> None:
         """Look into the environment whose process, just begun, is to be scheduled."""
-        self._outlook = TrueOutlook(env.controller.network)
+        self._outlook = TrueOutlook(env.executor.network)
 
     def schedule(self, view: ProcessView) -> Decision:
         """The next hop of the plan, or a wait that comes before it."""

@@ -96,7 +96,7 @@ class OracleScheduler:
         """Look into the environment whose process, just begun, is to be scheduled."""
         self._env = env
         if self._foresight:
-            self._outlook = TrueOutlook(env.controller.network)
+            self._outlook = TrueOutlook(env.executor.network)
 
     def schedule(self, view: ProcessView) -> Decision:
         """The first hop of the best that was tried.
@@ -107,13 +107,13 @@ class OracleScheduler:
         if self._env is None:
             raise unwatched("oracle" if self._foresight else "oracle-gain", "tries hops on copies of it")
         self._gains.observe(view)
-        controller = self._env.controller
-        network = controller.network if self._foresight else _frozen(controller, self._rates)
-        executor = SimulatedExecutor(network, self._env.executor.engine, self._env.service.data.validation)
-        tried = self._try([_start(controller, network)], self._trials.first, executor)
+        controller, network = self._env.controller, self._env.executor.network
+        if not self._foresight:
+            network = _frozen(view, network, self._rates)
+        tried = self._try([_start(controller, network)], self._trials.first)
         kept = sorted(tried, key=lambda branch: -branch.value)[: self._trials.kept]
         # What was tried twice is known better than what was tried once: only with its like is it compared.
-        again = self._try(kept, self._trials.second, executor)
+        again = self._try(kept, self._trials.second)
         ended = [branch for branch in kept if branch.value <= branch.reward]
         best = max([*again, *ended] or kept, key=lambda branch: branch.value, default=None)
         expected = promise(PlanState.of(view), self._gains, self._outlook).gain[0]
@@ -122,8 +122,10 @@ class OracleScheduler:
             return best.first
         return wait_or_finish(view, view.objective.gain * expected)
 
-    def _try(self, branches: Sequence[_Branch], most: int, executor: SimulatedExecutor) -> list[_Branch]:
+    def _try(self, branches: Sequence[_Branch], most: int) -> list[_Branch]:
         """Each branch with each of its most promising hops, all of them trained together."""
+        assert self._env is not None
+        engine, validation = self._env.executor.engine, self._env.service.data.validation
         begun = []
         for branch in branches:
             for assignment in self._promising(branch.controller.view(), most):
@@ -131,11 +133,12 @@ class OracleScheduler:
                 first = assignment if branch.first.node < 0 else branch.first
                 begun.append((replace(branch, first=first, controller=trial), trial.dispatch(assignment)))
         jobs = [job for _, job in begun]
-        outcomes = run_together([executor] * len(jobs), jobs) if jobs else []
+        executors = [SimulatedExecutor(branch.controller, engine, validation) for branch, _ in begun]
+        outcomes = run_together(executors, jobs) if jobs else []
         found = []
         for (branch, job), outcome in zip(begun, outcomes, strict=True):
             trial, before = branch.controller, branch.controller.metric
-            costs = trial.complete(job, outcome).costs
+            costs = trial.complete(job.id, outcome).costs
             terms = reward_terms(trial.scenario.objective, trial.metric - before, costs, False)
             reward = branch.reward + sum(terms.values())
             found.append(replace(branch, reward=reward, value=reward + self._beyond(trial)))
@@ -169,9 +172,8 @@ def _start(controller: ProcessController, network: Network) -> _Branch:
     return _Branch(Assignment(-1, -1), begun, 0.0, 0.0)
 
 
-def _frozen(controller: ProcessController, rates: RateForecast) -> Network:
-    """A network with the rates that are expected of a hop that begins now; who is away stays away."""
-    view, network = controller.view(), controller.network
+def _frozen(view: ProcessView, network: Network, rates: RateForecast) -> Network:
+    """The network with the rates that are expected of a hop that begins now; who is away stays away."""
     expected = rates.expected(view, np.zeros(1))
     there = view.nodes.reachable
     return constant_network(

@@ -16,6 +16,9 @@ DOI 10.1109/MCOM.005.2400282.
 - Service Provider (SP): `service.load_service` registers, `service.Service` starts processes.
 - KD module: `nodes.managers.Teaching` switches it on, `snakegym.learning.distillation` is the loss.
 
-`records` and `view` are what travels between scheduler, controller and executor; `execution.executor` carries
-a job out in simulation, where one engine (`snakegym.learning`) computes for the PCE and all nodes.
+`records` and `view` are what travels between scheduler, controller and executor, plain data all of it:
+tensors lie in stores (`snakegym.models.store`) under layer and version, samples where they are trained.
+`execution.executor` carries a job out in simulation, where one engine (`snakegym.learning`) computes for the
+PCE and all nodes. What a controller knows of time and nodes comes from a `clock.Clock` and a `Monitor`
+(`snakegym.network.network`).
 """

@@ -9,30 +9,31 @@ decide (`view`), turns a decision into work (`dispatch`) and books what came of 
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 import numpy as np
 
-from snakegym.arrays import read_only
+from snakegym.control.clock import Clock, SimulatedClock, not_beyond
 from snakegym.control.dispatch import make_job, team_of, why_over
-from snakegym.control.look import RECENT_GAINS, fixed_part, look_at_layers, look_at_nodes, with_legal
-from snakegym.control.nodes.holdings import NodeData
+from snakegym.control.look import RECENT_GAINS, fixed_part, look_at, with_legal
+from snakegym.control.nodes.holdings import Holdings
 from snakegym.control.nodes.managers import LocalManagers
 from snakegym.control.nodes.pool import NodePool
-from snakegym.control.progress.caches import LayerCaches
-from snakegym.control.progress.checkpoint import ProcessCheckpoint, Shelf, reading
+from snakegym.control.outcomes import booked, finished_hop, nothing_heard
+from snakegym.control.progress.caches import caches_of
+from snakegym.control.progress.checkpoint import ProcessCheckpoint, reading
 from snakegym.control.progress.cycle import CycleProgress
 from snakegym.control.progress.pairs import PairRecords
 from snakegym.control.progress.plain import keep, keep_records, kept, records_of
 from snakegym.control.progress.whereabouts import Progress, Whereabouts
-from snakegym.control.records import Assignment, Hop, Job, Outcome, Recovery, finished_hop
+from snakegym.control.records import Assignment, Hop, Job, Outcome, Recovery
 from snakegym.control.view import Bools, ProcessView
 from snakegym.errors import SnakegymError
 from snakegym.models.profile import ModelProfile
 from snakegym.models.state import ModelState
-from snakegym.network.network import Network
+from snakegym.models.store import LayerStore
+from snakegym.network.network import Monitor
 from snakegym.network.records import PCE, Costs
 from snakegym.scenario import Scenario
 
@@ -40,25 +41,24 @@ _PLAIN = ("clock_s", "waits", "finished")
 
 
 class ProcessController:
-    """One process: model, caches, cycle, pool, clock and accounts.
+    """One process: where the model is, caches, cycle, pool, clock and accounts.
 
     In P2P mode the model is where it was trained last. If that holder is out of reach for longer than
-    the scenario's `pool.recovery_s`, or its battery is flat, the process goes back to the latest copy on
-    a node in reach, or else to what the PCE has (at least the initial model). Whatever came to the model
-    since is lost: weights, metric, memory of labels, layers trained and their gains, cycle and with it the
-    learning rate. A holder that has only left the pool still hands the model on.
+    the scenario's `pool.recovery_s`, or its battery is flat, the process goes back to an earlier copy
+    (`Whereabouts`). A holder that has only left the pool still hands the model on.
 
     Args:
         scenario: the rules (mode, layer order, budgets, learning, objective).
         profile: sizes and FLOPs of the model's layers.
-        network: the nodes and their traces; only present and past are ever looked at.
-        data: the samples on the nodes.
-        state: initial model.
+        network: the nodes; what it measures is present and past.
+        data: how many samples the nodes hold, and of which labels.
+        state: initial model, as the PCE has it; or the PCE's store, with that model as version 0.
         metric: validation accuracy of the initial model, in [0, 1].
         rng: seeds local training and random layer orders.
+        clock: tells the time.
 
     Attributes:
-        clock_s: simulated time, s.
+        clock_s: time of the process, s.
         spent: costs so far.
         waits: how often it waited.
         finished: whether somebody ended it.
@@ -70,36 +70,29 @@ class ProcessController:
         self,
         scenario: Scenario,
         profile: ModelProfile,
-        network: Network,
-        data: NodeData,
-        state: ModelState,
+        network: Monitor,
+        data: Holdings,
+        state: ModelState | LayerStore,
         metric: float,
         rng: np.random.Generator,
+        clock: Clock | None = None,
     ) -> None:
         self.scenario = scenario
         self.network = network
+        self._clock = clock or SimulatedClock()
         self.clock_s, self.spent = 0.0, Costs()
         self.waits, self.finished = 0, False
         self.history: list[Hop] = []
         self._pairs = PairRecords(network.n_nodes, profile.n_middle)
         self._peer_to_peer = scenario.network.mode == "p2p"
         self.managers = LocalManagers(scenario, profile, network, data)
-        # In CS mode a node has room for quantised frozen layers, but not for the originals beside them.
-        keeps_frozen = self._peer_to_peer or not scenario.learning.quantise_frozen
-        trained = profile.trained(scenario.learning.trains)
-        adapters = self.managers.adapters
-        self.caches = LayerCaches(
-            network.n_nodes,
-            profile.n_bytes,
-            trained,
-            adapter_bytes=None if adapters is None else adapters.n_bytes,
-            keeps_frozen=keeps_frozen,
-        )
+        self.caches = caches_of(scenario, profile, network.n_nodes, self.managers.adapters)
         smallest = float(self.managers.smallest_memory)
         self.pool = NodePool(network, scenario.pool, smallest, scenario.learning.epochs, rng)
         cycle = CycleProgress.start(profile.n_middle, scenario.process, rng)
-        initial = Progress(state, metric, cycle, self.managers.labels.mean, self.caches.current)
-        self._model = Whereabouts(initial, scenario.pool.recovery_s)
+        initial = Progress(metric, cycle, self.managers.labels.mean, self.caches.current)
+        store = LayerStore.of(state) if isinstance(state, ModelState) else state
+        self._model = Whereabouts(initial, store, scenario.pool.recovery_s)
         self._rng = rng
         self._fixed = fixed_part(scenario, self.caches, profile.teacher_flops(data.n_validation))
         self._running: Job | None = None
@@ -118,8 +111,13 @@ class ProcessController:
 
     @property
     def state(self) -> ModelState:
-        """The model that the process goes on with."""
-        return self.progress.state
+        """The model that the process goes on with. Raises SnakegymError if only nodes have it."""
+        return self._model.state
+
+    @property
+    def store(self) -> LayerStore:
+        """The layers that the PCE has; in a simulation those that anybody has."""
+        return self._model.store
 
     @property
     def metric(self) -> float:
@@ -139,18 +137,9 @@ class ProcessController:
     @property
     def ended(self) -> str:
         """Why the process is over: `finish`, or as `dispatch.why_over` says; empty while it goes on."""
-        return (
-            "finish"
-            if self.finished
-            else why_over(
-                self.scenario.process,
-                self.clock_s,
-                self.spent.energy_j,
-                len(self.history),
-                self.waits,
-                self.metric,
-            )
-        )
+        if self.finished:
+            return "finish"
+        return why_over(self.scenario.process, self.spent, len(self.history), self.waits, self.metric)
 
     def view(self) -> ProcessView:
         """Snapshot for the next decision; the same object until something happens."""
@@ -166,28 +155,49 @@ class ProcessController:
         """
         self._check_idle()
         others = team_of(self.view(), assignment)[1:]
-        own = self._job(assignment)  # its seed is drawn first
-        along = tuple(self._job(Assignment(other, assignment.layer)) for other in others)
+        number = self.caches.next_number()
+        own = self._job(number, assignment)  # its seed is drawn first
+        along = tuple(self._job(number, Assignment(other, assignment.layer)) for other in others)
         self._running = replace(own, companions=along)
         return self._running
 
-    def complete(self, job: Job, outcome: Outcome) -> Hop:
-        """Book the outcome of the job under way: model, caches, cycle, clock, accounts.
+    def complete(self, job: int, outcome: Outcome) -> Hop:
+        """Book the outcome of the job under way, given its id: model, caches, cycle, clock, accounts.
+
+        Where the hop is booked already, it is the answer, and nothing is booked twice.
 
         Raises:
-            SnakegymError: `job` is not the one under way.
+            SnakegymError: the process has had no such job.
         """
-        if job is not self._running:
-            raise SnakegymError("this job is not under way: complete takes the job that dispatch gave last")
-        hop = finished_hop(job, outcome, index=len(self.history), cycle=self.cycle.index)
-        self.caches.book(job.assignment.layer, hop.parts)
-        self._book_model(job, outcome, hop)
+        running = self._running
+        if running is None or running.id != job:
+            return booked(self.history, job)
+        hop = finished_hop(running, outcome, index=len(self.history), cycle=self.cycle.index)
+        self.caches.book(running.assignment.layer, hop.parts, job)
+        self._book_model(running, outcome, hop)
         self.pool.book(hop)
         self.history.append(hop)
         self._pairs.book(hop)
         self._advance(hop.costs)
         self._running = None
         return hop
+
+    def abandon(self, job: int, reason: str, after_s: float = 0.0) -> Hop:
+        """Book, as `complete`, that nothing was heard of the job for so long, and is not waited for any more.
+
+        What the nodes hold counts as what it was (see `forget`); an outcome that comes after all is ignored.
+        """
+        running = self._running
+        if running is None or running.id != job:
+            return booked(self.history, job)
+        return self.complete(job, nothing_heard(running, reason, after_s))
+
+    def forget(self, node: int) -> None:
+        """A node has lost what it held; if the model was there, the process goes back to a copy of it."""
+        self.caches.forget(node)
+        self._model.forget(node)
+        if self._running is None:  # else when that is booked
+            self._advance(Costs())
 
     def wait(self) -> Costs:
         """Let the scenario's `wait_s` pass, or what is left of the budget; costs time alone."""
@@ -198,33 +208,25 @@ class ProcessController:
         return costs
 
     def finish(self) -> Costs:
-        """End the process as it is, which costs nothing: `ended` is `finish` from now on.
-
-        Raises:
-            SnakegymError: a hop is under way.
-        """
+        """End the process as it is, at no cost. Raises SnakegymError: a hop is under way."""
         self._check_idle()
         self.finished = True
         return Costs()
 
     def checkpoint(self) -> ProcessCheckpoint:
-        """All that the process carries from hop to hop; neither network nor data are in it.
-
-        Raises:
-            SnakegymError: a hop is under way.
-        """
+        """All that the process carries from hop to hop. Raises SnakegymError: a hop is under way."""
         self._check_idle()
-        shelf = Shelf()
+        layers, model = self._model.checkpoint()
         journal = {
             **keep(self, _PLAIN),
             "spent": asdict(self.spent),
-            "model": self._model.checkpoint(shelf),
+            "model": model,
             "history": keep_records(self.history),
             "rng": self._rng.bit_generator.state,
             "caches": self.caches.checkpoint(),
             "pool": self.pool.checkpoint(),
         }
-        return ProcessCheckpoint(tuple(shelf.layers), journal)
+        return ProcessCheckpoint(layers, journal)
 
     def restore(self, checkpoint: ProcessCheckpoint) -> None:
         """Go on, bit by bit the same, where a process with the same arguments was.
@@ -232,11 +234,11 @@ class ProcessController:
         Raises:
             SnakegymError: the checkpoint is of a process with other nodes or layers, or damaged.
         """
-        plain, shelf = checkpoint.journal, Shelf(checkpoint.layers)
+        plain = checkpoint.journal
         model, caches = copy.copy(self._model), copy.copy(self.caches)  # all or nothing
         pool, rng = copy.deepcopy((self.pool, self._rng))
         with reading():
-            model.restore(plain["model"], shelf, self.network.n_nodes)
+            model.restore(checkpoint.layers, plain["model"], self.network.n_nodes)
             pool.restore(plain["pool"])
             caches.restore(plain["caches"])
             rng.bit_generator.state = plain["rng"]
@@ -255,10 +257,11 @@ class ProcessController:
         if self._running is not None:
             raise SnakegymError(f"{self._running.assignment} is still under way: complete it first")
 
-    def _job(self, assignment: Assignment) -> Job:
+    def _job(self, number: int, assignment: Assignment) -> Job:
         node, layer = assignment.node, assignment.layer
-        training = self.managers.training(node, layer, self.state, self.cycle.index, self._rng)
-        return make_job(self.view(), assignment, training)
+        training = self.managers.training(node, layer, self.cycle.index, self._rng)
+        holds = self.caches.of_node(node)
+        return make_job(self.view(), assignment, training, number, self.progress.model, holds)
 
     def _book_model(self, job: Job, outcome: Outcome, hop: Hop) -> None:
         """The model as it is after the hop, and who has it."""
@@ -266,7 +269,6 @@ class ProcessController:
         if hop.delivered:
             self.managers.remember([part for part in hop.parts if part.delivered])
             model.progress = Progress(
-                state=outcome.state,
                 metric=outcome.metric,
                 cycle=self.cycle.trained(layer, hop.gain, self._rng),
                 labels=self.managers.labels.mean,
@@ -282,10 +284,12 @@ class ProcessController:
             model.received(job.assignment.node, hop, reported=reported)
             if reported:
                 self.caches.sent_to_pce()
+        model.take_in(outcome.layers)
 
     def _advance(self, costs: Costs) -> None:
         """Let time pass, then look at the nodes again: the pool changes between decisions, never in one."""
-        self.clock_s = _not_beyond(self.clock_s + costs.time_s, self.scenario.process.budget.time_s)
+        now_s = self._clock.after(self.clock_s, costs.time_s)
+        self.clock_s = not_beyond(now_s, self.scenario.process.budget.time_s)
         self.spent = replace(self.spent + costs, time_s=self.clock_s)
         self._now = self.network.measure(self.clock_s, self.scenario.network.measure_window_s)
         self.pool.review(self._now, self.clock_s)
@@ -306,33 +310,16 @@ class ProcessController:
         return self._now.up & (self.pool.battery > 0)
 
     def _look(self) -> ProcessView:
-        caches, managers = self.caches, self.managers
-        lacking = caches.lacking()
-        missing = read_only(lacking.sum(axis=1))
-        nodes = look_at_nodes(self.network, self._now, self.pool, managers, missing)
-        layers = look_at_layers(self.cycle, managers, caches.layer_bytes[1:-1])
+        known = look_at(self.network, self._now, self.pool, self.managers, self.caches, self.progress)
         view = ProcessView(
             **self._fixed,
-            nodes=nodes,
-            layers=layers,
+            **known,
             pairs=self._pairs.view,
-            recent_labels=managers.labels.mean,
-            legal=managers.fits,
-            lacking=lacking,
-            lacking_pce=caches.lacking_pce(),
-            adapters=managers.adapters,
             holder=self._model.holder,
             clock_s=self.clock_s,
             hops=len(self.history),
             waits=self.waits,
-            cycle=self.cycle.index,
-            metric=self.metric,
             recent_gains=tuple(hop.gain for hop in self.history[-RECENT_GAINS:]),
             spent=self.spent,
         )
         return with_legal(view, self._model.can_send(self._reachable()))
-
-
-def _not_beyond(clock_s: float, end_s: float) -> float:
-    """The clock; exactly the end where it differs by no more than rounding: times are sums."""
-    return end_s if math.isclose(clock_s, end_s, rel_tol=1e-12) else clock_s

@@ -6,8 +6,9 @@ from snakegym.control.forecast import companions, upload_bytes
 from snakegym.control.records import Assignment, Job
 from snakegym.control.view import ProcessView
 from snakegym.errors import SnakegymError
-from snakegym.learning.jobs import LocalTraining
-from snakegym.network.records import PCE, Transfer
+from snakegym.learning.jobs import TrainingOrder
+from snakegym.models.store import Versions
+from snakegym.network.records import PCE, Costs, Transfer
 from snakegym.scenario import ProcessConfig
 
 
@@ -32,13 +33,32 @@ def team_of(view: ProcessView, assignment: Assignment) -> tuple[int, ...]:
     return team
 
 
-def make_job(view: ProcessView, assignment: Assignment, training: LocalTraining) -> Job:
-    """What the assigned node has to receive, train, evaluate and send, companions left out."""
+def make_job(
+    view: ProcessView,
+    assignment: Assignment,
+    training: TrainingOrder,
+    number: int,
+    versions: Versions,
+    holds: Versions,
+) -> Job:
+    """What the assigned node has to receive, train, evaluate and send, companions left out.
+
+    Args:
+        view: of the moment of the decision.
+        assignment: the decision.
+        training: what the node trains.
+        number: the job's id.
+        versions: of the model's layers.
+        holds: of those at the node.
+    """
     node, layer, holder = assignment.node, assignment.layer, view.holder
     nodes, upload = view.nodes, int(upload_bytes(view, view.lacking_pce)[node, layer])
     teacher_flops = float(nodes.teacher_flops[node])
     return Job(
+        id=number,
         assignment=assignment,
+        versions=versions,
+        holds=holds,
         start_s=view.clock_s,
         receive=Transfer(holder, node, int(nodes.missing_bytes[node])),
         flops=float(view.pair_flops[node, layer]) * training.n_samples + teacher_flops,
@@ -54,20 +74,18 @@ def make_job(view: ProcessView, assignment: Assignment, training: LocalTraining)
     )
 
 
-def why_over(
-    process: ProcessConfig, clock_s: float, energy_j: float, hops: int, waits: int, metric: float
-) -> str:
+def why_over(process: ProcessConfig, spent: Costs, hops: int, waits: int, metric: float) -> str:
     """Why a process is over, if nobody finished it: `target`, `time`, `energy`, `hops` or `decisions`.
 
     Empty while it goes on: at least until something was decided, even if the untrained model meets the
     target.
     """
     budget = process.budget
-    if process.target is not None and clock_s > 0 and metric >= process.target:
+    if process.target is not None and spent.time_s > 0 and metric >= process.target:
         return "target"
-    if clock_s >= budget.time_s:
+    if spent.time_s >= budget.time_s:
         return "time"
-    if budget.energy_j is not None and energy_j >= budget.energy_j:
+    if budget.energy_j is not None and spent.energy_j >= budget.energy_j:
         return "energy"
     if budget.hops is not None and hops >= budget.hops:
         return "hops"

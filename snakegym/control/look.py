@@ -13,16 +13,40 @@ from snakegym.control.nodes.managers import LocalManagers
 from snakegym.control.nodes.pool import NodePool
 from snakegym.control.progress.caches import LayerCaches
 from snakegym.control.progress.cycle import CycleProgress
+from snakegym.control.progress.whereabouts import Progress
 from snakegym.control.view import Floats, LayersView, NodesView, ProcessView
-from snakegym.network.network import Measurement, Network
+from snakegym.network.network import Measurement, Monitor
 from snakegym.scenario import Scenario
 
 RECENT_GAINS = 8
 """How many gains the view remembers."""
 
 
+def look_at(
+    network: Monitor,
+    now: Measurement,
+    pool: NodePool,
+    managers: LocalManagers,
+    caches: LayerCaches,
+    progress: Progress,
+) -> dict[str, Any]:
+    """The fields of a view that say how nodes, layers and model are; of `legal` only who has the memory."""
+    lacking = caches.lacking()
+    return {
+        "nodes": look_at_nodes(network, now, pool, managers, read_only(lacking.sum(axis=1))),
+        "layers": look_at_layers(progress.cycle, managers, caches.layer_bytes[1:-1]),
+        "recent_labels": managers.labels.mean,
+        "legal": managers.fits,
+        "lacking": lacking,
+        "lacking_pce": caches.lacking_pce(),
+        "adapters": managers.adapters,
+        "cycle": progress.cycle.index,
+        "metric": progress.metric,
+    }
+
+
 def look_at_nodes(
-    network: Network,
+    network: Monitor,
     now: Measurement,
     pool: NodePool,
     managers: LocalManagers,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, Literal
 
-from snakegym.learning.jobs import LocalTraining
-from snakegym.models.state import ModelState
+from snakegym.learning.jobs import TrainingOrder
+from snakegym.models.state import LayerState
+from snakegym.models.store import Key, Versions
 from snakegym.network.records import Costs, Phases, Silence, Transfer, Work
 from snakegym.scenario import Mode
 
@@ -55,9 +57,16 @@ Decision = Assignment | Finish | None
 
 @dataclass(frozen=True)
 class Job:
-    """What the local computation engine of a node has to do in one hop."""
+    """What the local computation engine of a node has to do in one hop: plain data, without any tensor."""
 
+    id: int
+    """No other hop of the process has it, whatever became of it; companions share it. It is also the version
+    of the layers that the hop changes."""
     assignment: Assignment
+    versions: Versions
+    """Of the layers of the whole model, as the process has it now."""
+    holds: Versions
+    """Of the layers that the node is known to hold, -1 where it holds none; of them it forgets nothing."""
     start_s: float
     """Simulated time at which the hop begins."""
     receive: Transfer
@@ -67,7 +76,7 @@ class Job:
     send: Transfer | None
     """The upload to the PCE: of first, assigned and last layer (CS mode), or of whatever the PCE lacks and
     needs in order to evaluate (P2P); None where nothing is uploaded."""
-    training: LocalTraining
+    training: TrainingOrder
     metric: float
     """Validation accuracy of the model as it is before the hop, in [0, 1]."""
     mode: Mode
@@ -103,6 +112,12 @@ class Job:
         )
 
     @property
+    def fetch(self) -> tuple[Key, ...]:
+        """The layers and versions that the node lacks, and gets from `receive.sender`."""
+        pairs = enumerate(zip(self.versions, self.holds, strict=True))
+        return tuple((layer, version) for layer, (version, held) in pairs if version != held)
+
+    @property
     def members(self) -> tuple[Job, ...]:
         """The job of the assigned node, and its companions' jobs."""
         return (self, *self.companions)
@@ -126,28 +141,12 @@ class Part:
     """Samples really used, as a share of those of the whole hop, in [0, 1]."""
 
 
-def own_part(job: Job, phases: Phases, delivered: bool, batches: int) -> Part:
-    """What the node of that job did, its companions left out."""
-    training = job.training
-    return Part(
-        job.assignment.node,
-        job.receive.sender,
-        phases,
-        delivered,
-        batches,
-        flops=phases.trained_share * job.flops,
-        used=training.samples_within(batches) / training.n_samples,
-    )
-
-
 @dataclass(frozen=True)
 class Outcome:
     """What came of a job."""
 
     phases: Phases
     """Of the assigned node."""
-    state: ModelState
-    """The model that the process goes on with; the job's own if no update was delivered."""
     delivered: bool
     """Whether the node's update reached its destination (P2P: whether it trained, and is still there)."""
     batches: int
@@ -155,13 +154,18 @@ class Outcome:
     loss: float
     """Mean training loss; nan if nothing was trained."""
     metric: float
-    """Validation accuracy of `state`, in [0, 1]; the job's own if it was not `measured`."""
+    """Validation accuracy of the model after the hop, in [0, 1]; the job's own if it was not `measured`."""
+    layers: Mapping[Key, LayerState] = field(default_factory=dict)
+    """What came to the PCE, by layer and version (for new layers the job's id); in a simulation all that the
+    hop changed, wherever it lies. Nothing if no update was delivered."""
     companions: tuple[Part, ...] = ()
     """What the job's companions did, in their order."""
     measured: bool = True
-    """Whether somebody got to evaluate `state`."""
+    """Whether somebody got to evaluate the model."""
     goes_on: bool = False
     """Whether the process goes on with the next layer even if no update was delivered."""
+    abandoned: str = ""
+    """Why the controller gave the job up; empty where something was heard of it."""
 
 
 @dataclass(frozen=True)
@@ -184,6 +188,10 @@ class Hop:
     """Validation accuracy after the hop minus before it."""
     parts: tuple[Part, ...]
     """What each node did: the assigned one, then its companions."""
+    job: int
+    """Its id."""
+    abandoned: str = ""
+    """Why it was given up, if it was (`Outcome.abandoned`)."""
 
     @property
     def costs(self) -> Costs:
@@ -194,26 +202,6 @@ class Hop:
         return Costs(
             max(c.time_s for c in costs), sum(c.energy_j for c in costs), sum(c.n_bytes for c in costs)
         )
-
-
-def finished_hop(job: Job, outcome: Outcome, index: int, cycle: int) -> Hop:
-    """The record of a job and what came of it."""
-    own = own_part(job, outcome.phases, outcome.delivered, outcome.batches)
-    parts = (own, *outcome.companions)
-    return Hop(
-        index=index,
-        cycle=cycle,
-        assignment=job.assignment,
-        sender=job.receive.sender,
-        start_s=job.start_s,
-        phases=outcome.phases,
-        delivered=any(part.delivered for part in parts),
-        batches=outcome.batches,
-        loss=outcome.loss,
-        metric=outcome.metric,
-        gain=outcome.metric - job.metric,
-        parts=parts,
-    )
 
 
 @dataclass(frozen=True, slots=True)

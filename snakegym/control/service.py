@@ -76,7 +76,7 @@ class Service:
 
     def executor_for(self, controller: ProcessController) -> SimulatedExecutor:
         """What carries out the jobs of one of this service's processes."""
-        return SimulatedExecutor(controller.network, self.engine, self.data.validation)
+        return SimulatedExecutor(controller, self.engine, self.data.validation)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Service:
         return self

@@ -65,11 +65,11 @@ class SnakeLearning(Framework):
         super().__init__(problem)
         self._scenario = _in_turn(problem.scenario, mode, order)
         self._rotate = rotate
-        simulated = SimulatedExecutor(problem.network, problem.engine, problem.data.validation)
+        self._controller = self._start()
+        simulated = SimulatedExecutor(self._controller, problem.engine, problem.data.validation)
         self._executor: Executor = simulated
         if interrupted:  # the timeout of a comparison's network is as good as infinite, so it cannot say when
             self._executor = InterruptingExecutor(simulated, FIFTH_LAYER, 0.0, GIVEN_UP_S)
-        self._controller = self._start()
 
     def node_memory(self) -> float:
         """That of the hop that needs most."""
@@ -83,7 +83,7 @@ class SnakeLearning(Framework):
         for node in self._turns():
             self._wait_for(node)
             job = controller.dispatch(self._assignment(node))
-            hop = controller.complete(job, self._executor.run(job))
+            hop = controller.complete(job.id, self._executor.submit(job).result())
             for part in hop.parts:
                 samples = problem.samples[part.node] * problem.scenario.learning.epochs
                 self._count(part.phases.trained_share * samples)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -13,8 +14,86 @@ from snakegym.models.state import ModelState
 from snakegym.scenario import LearningConfig
 
 
+class Measured(ABC):
+    """How long a local training is."""
+
+    config: LearningConfig
+
+    @property
+    @abstractmethod
+    def own(self) -> int:
+        """Samples that the node holds, at least 1."""
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """Batches in one pass over the node's samples; the last may be smaller."""
+        return -(-self.own // self.config.batch_size)
+
+    @property
+    def n_batches(self) -> int:
+        """Batches of the whole hop."""
+        return self.batches_per_epoch * self.config.epochs
+
+    @property
+    def n_samples(self) -> int:
+        """Samples of the whole hop: the node's own times the epochs."""
+        return self.own * self.config.epochs
+
+    def batches_within(self, n_samples: float) -> int:
+        """How many batches fit completely into the first `n_samples` samples of the hop."""
+        epochs, rest = divmod(n_samples, self.own)
+        if epochs >= self.config.epochs:
+            return self.n_batches
+        return int(epochs) * self.batches_per_epoch + int(rest // self.config.batch_size)
+
+    def samples_within(self, batches: int) -> int:
+        """How many samples the first `batches` batches of the hop train on."""
+        epochs, rest = divmod(batches, self.batches_per_epoch)
+        return epochs * self.own + min(rest * self.config.batch_size, self.own)
+
+
 @dataclass(frozen=True)
-class LocalTraining:
+class TrainingOrder(Measured):
+    """One node's training as plain data: with neither the model nor the samples."""
+
+    middle: int
+    """Middle layer to train, in [0, n_middle)."""
+    samples: int
+    """That the node holds."""
+    config: LearningConfig
+    learning_rate: float
+    """The rate of the current cycle."""
+    seed: int
+    """Seeds the order of the samples (and dropout): same seed, same result."""
+    rank: int | None = None
+    """Of the adapters that are trained of a middle layer instead of its weights; None: all its parameters."""
+    distil: bool = False
+    """Whether the divergence of the node's labels switched distillation on."""
+
+    @property
+    def own(self) -> int:
+        return self.samples
+
+    def on(
+        self, state: ModelState, data: Dataset, indices: Tensor, max_batches: int | None = None
+    ) -> LocalTraining:
+        """With the model as received, and the samples of the node, which `indices` of `data` are."""
+        return LocalTraining(
+            state=state,
+            middle=self.middle,
+            data=data,
+            indices=indices,
+            config=self.config,
+            learning_rate=self.learning_rate,
+            seed=self.seed,
+            max_batches=max_batches,
+            rank=self.rank,
+            distil=self.distil,
+        )
+
+
+@dataclass(frozen=True)
+class LocalTraining(Measured):
     """One node's serpentine training: a middle layer, with whatever the settings say, on its own samples."""
 
     state: ModelState
@@ -57,31 +136,8 @@ class LocalTraining:
         return self.distil and distillation is not None and distillation.weight > 0
 
     @property
-    def batches_per_epoch(self) -> int:
-        """Batches in one pass over the node's samples; the last may be smaller."""
-        return -(-len(self.indices) // self.config.batch_size)
-
-    @property
-    def n_batches(self) -> int:
-        """Batches of the whole hop."""
-        return self.batches_per_epoch * self.config.epochs
-
-    @property
-    def n_samples(self) -> int:
-        """Samples of the whole hop: the node's own times the epochs."""
-        return len(self.indices) * self.config.epochs
-
-    def batches_within(self, n_samples: float) -> int:
-        """How many batches fit completely into the first `n_samples` samples of the hop."""
-        epochs, rest = divmod(n_samples, len(self.indices))
-        if epochs >= self.config.epochs:
-            return self.n_batches
-        return int(epochs) * self.batches_per_epoch + int(rest // self.config.batch_size)
-
-    def samples_within(self, batches: int) -> int:
-        """How many samples the first `batches` batches of the hop train on."""
-        epochs, rest = divmod(batches, self.batches_per_epoch)
-        return epochs * len(self.indices) + min(rest * self.config.batch_size, len(self.indices))
+    def own(self) -> int:
+        return len(self.indices)
 
 
 @dataclass(frozen=True)

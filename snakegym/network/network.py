@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -72,6 +72,29 @@ class Measurement:
     that was so for less), times the share that compute was."""
     up: NDArray[np.bool_]
     """Whether compute and both directions of the link are there at this moment."""
+
+
+class Monitor(Protocol):
+    """Who tells a Process Controller of its nodes: a simulated `Network`, or what measures real ones.
+
+    Arrays are [N] and read-only, as in `Network`.
+    """
+
+    peak_flops: Floats
+    memory_bytes: Floats
+    compute_power_w: Floats
+    radio_power_w: Floats
+    battery_j: Floats
+    rtt_s: Floats
+
+    @property
+    def n_nodes(self) -> int:
+        """Number of nodes, which never changes."""
+        ...
+
+    def measure(self, time_s: float, window_s: float) -> Measurement:
+        """As `Network.measure`; `time_s` is never before that of an earlier call."""
+        ...
 
 
 class Network:

@@ -90,7 +90,7 @@ def frozen_process() -> Callable[..., Process]:
         state = service.model.initial_state(seed)
         data = node_data(train, indices, len(service.data.validation))
         controller = ProcessController(scenario, service.profile, network, data, state, 0.1, rng)
-        return controller, SimulatedExecutor(network, service.engine, service.data.validation)
+        return controller, SimulatedExecutor(controller, service.engine, service.data.validation)
 
     return build
 

@@ -42,7 +42,7 @@ def test_follows_its_plan_on_the_network_and_finishes(frozen_process: Any) -> No
     planned, done = scheduler.plan(controller.view()), []
     while (choice := scheduler.schedule(controller.view())) is not FINISH:
         job = controller.dispatch(choice)
-        controller.complete(job, executor.run(job))
+        controller.complete(job.id, executor.run(job))
         done.append(choice)
     assert done == planned
     assert len(planned) > 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -58,9 +59,11 @@ def starting(mode: str = "p2p", parallel: int = 1, change: Callable[[Outcome], O
         def __init__(self, executor: Any) -> None:
             self.executor = executor
 
-        def run(self, job: Job) -> Outcome:
+        def submit(self, job: Job) -> Future[Outcome]:
             outcome: Outcome = self.executor.run(job)
-            return change(outcome) if change else outcome
+            done: Future[Outcome] = Future()
+            done.set_result(change(outcome) if change else outcome)
+            return done
 
     def start() -> Process:
         controller, executor = load_service(small(mode, parallel)).start(np.random.default_rng(0))
@@ -181,14 +184,16 @@ def test_a_model_that_breaks_a_promise_is_told_which(middle: Callable[[], nn.Mod
 
 
 def _forgets(outcome: Outcome) -> Outcome:
-    layers = [{name: t + 1 for name, t in layer.items()} for layer in outcome.state.layers]
-    return replace(outcome, state=outcome.state.replace(dict(enumerate(layers))))
+    number = max(version for _, version in outcome.layers)
+    return replace(outcome, layers={(i, number): layer for i, layer in enumerate(outcome.layers.values())})
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (_forgets, "changed, but is frozen"),
+        (_forgets, "changed, but are frozen"),
+        (lambda o: replace(o, layers={(i, 99): o.layers[i, v] for i, v in o.layers}), "came in version 99"),
+        (lambda o: replace(o, layers={key: {"x": torch.ones(1)} for key in o.layers}), "names or shapes"),
         (lambda o: replace(o, metric=1.5), "expected a share"),
         (lambda o: replace(o, batches=10**6), "batches of"),
         (lambda o: replace(o, loss=float("nan")), "loss nan"),

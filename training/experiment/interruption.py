@@ -132,7 +132,7 @@ def train(env: SerpentineEnv, cycles: int, seed: int, interruption: Interruption
     validation = [env.controller.metric]
     while len(validation) <= cycles:
         job = env.begin(env.codec.encode(scheduler.schedule(env.view())))
-        env.finish(None if job is None else executor.run(job))
+        env.finish(None if job is None else executor.submit(job).result())
         if env.controller.cycle.index == len(validation):
             validation.append(env.controller.metric)
     return Run(accuracy_on_test(env), tuple(validation))

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from snakegym.control.records import Job, Part, own_part
+from snakegym.control.nodes.holdings import NodeData
+from snakegym.control.outcomes import own_part
+from snakegym.control.records import Job, Part
 from snakegym.data.datasets import Dataset
 from snakegym.learning.aggregation import average
 from snakegym.learning.jobs import Engine, LocalTraining, TrainingResult
@@ -20,10 +22,11 @@ class LocalComputationEngine:
 
     Args:
         network: says how long everything takes, and what drops out.
+        data: the samples of all nodes.
     """
 
-    def __init__(self, network: Network) -> None:
-        self._network = network
+    def __init__(self, network: Network, data: NodeData) -> None:
+        self._network, self._data = network, data
 
     def plan(self, job: Job) -> Phases:
         """The hop if the node trains all that fits; without a finished batch there is nothing to hand on."""
@@ -32,11 +35,10 @@ class LocalComputationEngine:
             return phases
         return simulate(self._network, replace(job.work, send=None, evaluation_flops=0.0))
 
-    def training(self, job: Job, plan: Phases) -> LocalTraining:
-        """The part of the job's training that fits into the plan."""
-        if plan.trained_share >= 1:
-            return job.training
-        return replace(job.training, max_batches=_batches(job, plan))
+    def training(self, job: Job, plan: Phases, state: ModelState) -> LocalTraining:
+        """The part of the job's training that fits into the plan, with the model as received."""
+        data, most = self._data, None if plan.trained_share >= 1 else _batches(job, plan)
+        return job.training.on(state, data.train, data.indices[job.assignment.node], most)
 
     def report(self, job: Job, plan: Phases, result: TrainingResult) -> Part:
         """What the node has done, and what of it has arrived.

@@ -3,50 +3,80 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from snakegym.control.controller import ProcessController
 from snakegym.control.execution.engines import LocalComputationEngine, ProcessComputationEngine
+from snakegym.control.nodes.holdings import NodeData
 from snakegym.control.records import Job, Outcome, Part
 from snakegym.data.datasets import Dataset
-from snakegym.learning.jobs import Engine, TrainingResult
+from snakegym.errors import SnakegymError
+from snakegym.learning.jobs import Engine, LocalTraining, TrainingResult
 from snakegym.models.state import ModelState
 from snakegym.network.network import Network
 from snakegym.network.records import Phases
 
 
 class Executor(Protocol):
-    """Carries out a job, on a simulated network or on a real one."""
+    """Carries out the jobs of a process, on a simulated network or on a real one."""
 
-    def run(self, job: Job) -> Outcome: ...
+    def submit(self, job: Job) -> Future[Outcome]:
+        """Begin; the future's result is what came of it, its exception why nothing did."""
+        ...
 
 
 class SimulatedExecutor:
     """The network simulator says what a hop takes, the engine trains the batches that fitted.
 
+    It reads the layers that a job names in the store of the controller, and writes nothing there.
+
     Args:
-        network: the process's network.
+        controller: of the process, whose network is a simulated one and whose data has the samples.
         engine: trains and evaluates; may be shared with other executors.
         validation: the part of the data that the metric is measured on.
+
+    Raises:
+        SnakegymError: the process runs on real nodes.
     """
 
-    def __init__(self, network: Network, engine: Engine, validation: Dataset) -> None:
-        self.engine = engine
-        self.lce = LocalComputationEngine(network)
+    def __init__(self, controller: ProcessController, engine: Engine, validation: Dataset) -> None:
+        network, data = controller.network, controller.managers.data
+        if not (isinstance(network, Network) and isinstance(data, NodeData)):
+            raise SnakegymError("found a process of real nodes, expected one on a simulated network")
+        self.engine, self.network = engine, network
+        self.lce = LocalComputationEngine(network, data)
         self.pce = ProcessComputationEngine(engine, validation)
+        self._controller = controller
+
+    def submit(self, job: Job) -> Future[Outcome]:
+        """Carried out when this returns."""
+        done: Future[Outcome] = Future()
+        done.set_result(self.run(job))
+        return done
 
     def run(self, job: Job) -> Outcome:
         """Simulate, train and evaluate one hop."""
         return run_together([self], [job])[0]
 
+    def received(self, job: Job) -> ModelState:
+        """The model that the job begins with."""
+        return self._controller.store.state(job.versions)
+
+    def training(self, job: Job) -> LocalTraining:
+        """The whole of the training that the job's own node is given."""
+        return self.lce.training(job, Phases(), self.received(job))
+
     def __deepcopy__(self, memo: dict[int, Any]) -> SimulatedExecutor:
-        return self  # it keeps nothing of a process
+        raise SnakegymError("an executor belongs to one controller: make one for each copy of that")
 
 
 @dataclass(frozen=True)
 class _Done:
     """What came of a job, but for the metric."""
 
+    before: ModelState
     state: ModelState | None
     """None: no update was delivered."""
     loss: float
@@ -76,16 +106,17 @@ def run_together(executors: Sequence[SimulatedExecutor], jobs: Sequence[Job]) ->
 def _run(executors: Sequence[SimulatedExecutor], jobs: Sequence[Job]) -> list[Outcome]:
     """One job on each executor, in one call of their engine."""
     plans = [[e.lce.plan(m) for m in job.members] for e, job in zip(executors, jobs, strict=True)]
+    states = [executor.received(job) for executor, job in zip(executors, jobs, strict=True)]
     engine, pce = executors[0].engine, executors[0].pce
     trainings = [
-        executor.lce.training(member, plan)
-        for executor, job, own in zip(executors, jobs, plans, strict=True)
+        executor.lce.training(member, plan, state)
+        for executor, job, own, state in zip(executors, jobs, plans, states, strict=True)
         for member, plan in zip(job.members, own, strict=True)
     ]
     results = iter(engine.train(trainings))
     done = [
-        _done(executor, job, own, [next(results) for _ in own])
-        for executor, job, own in zip(executors, jobs, plans, strict=True)
+        _done(executor, job, own, state, [next(results) for _ in own])
+        for executor, job, own, state in zip(executors, jobs, plans, states, strict=True)
     ]
     metrics = iter(pce.evaluate([d.state for d in done if d.state is not None and d.measured]))
     return [
@@ -95,7 +126,11 @@ def _run(executors: Sequence[SimulatedExecutor], jobs: Sequence[Job]) -> list[Ou
 
 
 def _done(
-    executor: SimulatedExecutor, job: Job, plans: Sequence[Phases], results: Sequence[TrainingResult]
+    executor: SimulatedExecutor,
+    job: Job,
+    plans: Sequence[Phases],
+    before: ModelState,
+    results: Sequence[TrainingResult],
 ) -> _Done:
     parts = [
         executor.lce.report(member, plan, result)
@@ -104,18 +139,19 @@ def _done(
     state = executor.pce.aggregate(job, parts, results)
     own = parts[0].phases
     measured = job.mode == "cs" or (own.evaluated and own.update_sent)
-    return _Done(state, results[0].loss, parts, state is not None and measured)
+    return _Done(before, state, results[0].loss, parts, state is not None and measured)
 
 
 def _outcome(job: Job, done: _Done, metric: float) -> Outcome:
-    own = done.parts[0]
+    own, after = done.parts[0], done.before if done.state is None else done.state
+    pairs = enumerate(zip(done.before.layers, after.layers, strict=True))
     return Outcome(
         phases=own.phases,
-        state=job.training.state if done.state is None else done.state,
         delivered=own.delivered,
         batches=own.batches,
         loss=done.loss,
         metric=metric,
+        layers={(i, job.id): new for i, (old, new) in pairs if new is not old},
         companions=tuple(done.parts[1:]),
         measured=done.measured,
     )

@@ -7,11 +7,11 @@ import numpy as np
 from snakegym.arrays import read_only
 from snakegym.control.view import AdaptersView, Floats, Ints
 from snakegym.models.profile import ModelProfile
-from snakegym.network.network import Network
+from snakegym.network.network import Monitor
 from snakegym.scenario import LoraConfig, Scenario
 
 
-def look_at_adapters(scenario: Scenario, profile: ModelProfile, network: Network) -> AdaptersView | None:
+def look_at_adapters(scenario: Scenario, profile: ModelProfile, network: Monitor) -> AdaptersView | None:
     """Of every node and middle layer, by the scenario's rule; None where whole layers are trained."""
     lora, learning = scenario.learning.lora, scenario.learning
     if lora is None:
@@ -37,7 +37,7 @@ def look_at_adapters(scenario: Scenario, profile: ModelProfile, network: Network
     )
 
 
-def _places(lora: LoraConfig, needed: Floats, network: Network) -> Ints:
+def _places(lora: LoraConfig, needed: Floats, network: Monitor) -> Ints:
     """[n_nodes or 1, n_middle or 1]: which of the choices; hops need `needed`, [n_choices, n_middle]."""
     if lora.rank == "memory":
         fits = needed[:, None, :] <= network.memory_bytes[:, None]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,24 +21,27 @@ LABEL_MEMORY = 0.7
 
 
 @dataclass(frozen=True)
-class NodeData:
-    """What the nodes hold: sample indices into the training part, and their label distributions.
+class Holdings:
+    """What the nodes say of their samples, which never leave them. Immutable: copies share it."""
 
-    Immutable: copies share it.
-    """
-
-    train: Dataset
-    indices: tuple[Tensor, ...]
-    """Per node int64 [n_samples]."""
+    samples: Ints
+    """[n_nodes], read-only: how many each node holds, at least one."""
     labels: Floats
     """[n_nodes, n_classes], read-only: share of each label, rows sum to 1."""
     n_validation: int
     """Validation samples that every node was given when it enrolled, to evaluate on."""
 
-    @cached_property
-    def samples(self) -> Ints:
-        """[n_nodes], read-only: how many samples each node holds."""
-        return read_only(np.array([len(i) for i in self.indices]))
+    def __deepcopy__(self, memo: dict[int, Any]) -> Holdings:
+        return self
+
+
+@dataclass(frozen=True)
+class NodeData(Holdings):
+    """In a simulation also the samples themselves."""
+
+    train: Dataset
+    indices: tuple[Tensor, ...]
+    """Per node int64 [n_samples], into `train`."""
 
     def __deepcopy__(self, memo: dict[int, Any]) -> NodeData:
         return self
@@ -50,7 +52,8 @@ def node_data(train: Dataset, indices: list[NDArray[np.int64]], n_validation: in
     labels = train.labels.numpy()
     counts = np.stack([np.bincount(labels[i], minlength=train.n_classes) for i in indices])
     shares = read_only(counts / counts.sum(axis=1, keepdims=True))
-    return NodeData(train, tuple(torch.from_numpy(i) for i in indices), shares, n_validation)
+    samples = read_only(np.array([len(i) for i in indices]))
+    return NodeData(samples, shares, n_validation, train, tuple(torch.from_numpy(i) for i in indices))
 
 
 class RecentLabels:
@@ -62,7 +65,7 @@ class RecentLabels:
         divergence: [n_nodes], read-only: Jensen-Shannon distance of each node's labels from the mean.
     """
 
-    def __init__(self, data: NodeData) -> None:
+    def __init__(self, data: Holdings) -> None:
         self._data = data
         self.rows = LabelRows(data.labels)
         self.set_mean(np.average(data.labels, axis=0, weights=data.samples))

@@ -8,25 +8,24 @@ import numpy as np
 
 from snakegym.arrays import read_only
 from snakegym.control.nodes.adapting import look_at_adapters
-from snakegym.control.nodes.holdings import NodeData, RecentLabels
+from snakegym.control.nodes.holdings import Holdings, RecentLabels
 from snakegym.control.records import Part
 from snakegym.control.view import Bools, Floats
-from snakegym.learning.jobs import LocalTraining
+from snakegym.learning.jobs import TrainingOrder
 from snakegym.models.profile import ModelProfile
-from snakegym.models.state import ModelState
 from snakegym.network.costs import soft_target_bytes
-from snakegym.network.network import Network
+from snakegym.network.network import Monitor
 from snakegym.scenario import LearningConfig, Scenario
 
 
 class LocalManagers:
-    """The LMs of all nodes: the samples they hold, what they have room for, and whether they distil.
+    """The LMs of all nodes: how many samples they hold, what they have room for, and whether they distil.
 
     Args:
         scenario: mode and rules of local training.
         profile: of the model.
         network: the nodes.
-        data: the samples.
+        data: what is known of the samples.
 
     Attributes:
         labels: the labels trained recently, and how far each node's are from them.
@@ -39,7 +38,7 @@ class LocalManagers:
 
     fits: Bools
 
-    def __init__(self, scenario: Scenario, profile: ModelProfile, network: Network, data: NodeData) -> None:
+    def __init__(self, scenario: Scenario, profile: ModelProfile, network: Monitor, data: Holdings) -> None:
         self.data = data
         self.labels = RecentLabels(data)
         self.teaching = Teaching(scenario.learning, profile, data)
@@ -73,15 +72,11 @@ class LocalManagers:
         nodes = [part.node for part in parts]
         self.go_on_from(self.labels.after(nodes, [part.used for part in parts]))
 
-    def training(
-        self, node: int, middle: int, state: ModelState, cycle: int, rng: np.random.Generator
-    ) -> LocalTraining:
+    def training(self, node: int, middle: int, cycle: int, rng: np.random.Generator) -> TrainingOrder:
         """What the node would train: `rng` draws the seed."""
-        return LocalTraining(
-            state=state,
+        return TrainingOrder(
             middle=middle,
-            data=self.data.train,
-            indices=self.data.indices[node],
+            samples=int(self.data.samples[node]),
             config=self._learning,
             learning_rate=self._learning.rate(cycle),
             seed=int(rng.integers(2**31)),
@@ -111,7 +106,7 @@ class Teaching:
     flops: Floats
     n_bytes: Floats
 
-    def __init__(self, learning: LearningConfig, profile: ModelProfile, data: NodeData) -> None:
+    def __init__(self, learning: LearningConfig, profile: ModelProfile, data: Holdings) -> None:
         passes, n = learning.teacher_passes, data.samples.astype(np.float64)
         self._flops = n * profile.teacher_flops(passes)
         self._n_bytes = n * soft_target_bytes(float(profile.output_bytes[-1]), passes)

@@ -11,7 +11,7 @@ from snakegym.arrays import read_only
 from snakegym.control.progress.plain import Plain, count, keep, keep_records, put_back, records_of
 from snakegym.control.records import Ground, Hop, PoolEvent
 from snakegym.control.view import Bools, Floats
-from snakegym.network.network import Measurement, Network
+from snakegym.network.network import Measurement, Monitor
 from snakegym.network.records import PCE
 from snakegym.scenario import PoolConfig
 
@@ -69,7 +69,7 @@ class NodePool:
 
     def __init__(
         self,
-        network: Network,
+        network: Monitor,
         config: PoolConfig,
         memory_bytes: float,
         epochs: int,

@@ -9,9 +9,12 @@ import numpy as np
 from snakegym.arrays import read_only
 from snakegym.control.progress.plain import Plain, keep, put_back
 from snakegym.control.records import Part
-from snakegym.control.view import Floats, Ints
+from snakegym.control.view import AdaptersView, Floats, Ints
+from snakegym.models.profile import ModelProfile
+from snakegym.models.store import Versions
 from snakegym.models.trained import TrainedSet
 from snakegym.network.records import PCE
+from snakegym.scenario import Scenario
 
 NOTHING = -1
 _CHANGING = ("_versions", "_behind", "_latest")
@@ -78,8 +81,22 @@ class LayerCaches:
         """The process goes on from an earlier version, `current`: who has another one has no use for it."""
         self._behind = np.where(self._versions == self.current, 0.0, np.inf)
 
-    def book(self, middle: int, parts: Sequence[Part]) -> None:
-        """Account for a hop on that middle layer.
+    def next_number(self) -> int:
+        """A number that no version and no hop has had."""
+        self._latest += 1
+        return self._latest
+
+    def of_node(self, node: int) -> Versions:
+        """The versions that the node is known to hold, `NOTHING` where none."""
+        versions: list[int] = self._versions[node].tolist()
+        return tuple(versions)
+
+    def forget(self, node: int) -> None:
+        """Whatever that node held is gone."""
+        self._versions[node], self._behind[node] = NOTHING, np.inf
+
+    def book(self, middle: int, parts: Sequence[Part], version: int) -> None:
+        """Account for a hop on that middle layer, which gives what it changes that version.
 
         A node trains in place, so an update that is lost, or that the PCE averaged with others, also
         costs it the versions it had.
@@ -97,17 +114,16 @@ class LayerCaches:
             if part.batches > 0:
                 self._set(part.node, replaced, NOTHING, np.inf)
         if delivered:
-            self._latest += 1
             current = self.current.copy()
             for layer in changed:
-                current[layer] = self._latest
+                current[layer] = version
             self.current = read_only(current)
             for layer in replaced:
                 self._behind[:, layer] = np.inf
             if adapted is not None and self._adapter_bytes is not None:
                 self._behind[:, adapted] += self._adapter_bytes[delivered, middle].sum()
         if len(delivered) == 1:
-            self._set(delivered[0], changed, self._latest, 0.0)
+            self._set(delivered[0], changed, version, 0.0)
 
     def _set(self, node: int, layers: Sequence[int], version: int, behind: float) -> None:
         for layer in layers:  # for up to three of them faster than one indexed assignment
@@ -120,3 +136,19 @@ class LayerCaches:
     def restore(self, kept: Plain) -> None:
         """Take up what `checkpoint` gave."""
         put_back(self, _CHANGING, kept, open_ended=("_behind",))
+
+
+def caches_of(
+    scenario: Scenario, profile: ModelProfile, n_nodes: int, adapters: AdaptersView | None
+) -> LayerCaches:
+    """Those of a process that begins.
+
+    In CS mode a node has room for quantised frozen layers, but not for the originals beside them.
+    """
+    return LayerCaches(
+        n_nodes,
+        profile.n_bytes,
+        profile.trained(scenario.learning.trains),
+        adapter_bytes=None if adapters is None else adapters.n_bytes,
+        keeps_frozen=scenario.network.mode == "p2p" or not scenario.learning.quantise_frozen,
+    )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from snakegym.control.progress.plain import Plain, count
+from snakegym.control.progress.plain import Plain
 from snakegym.errors import SnakegymError
-from snakegym.models.state import LayerState, ModelState, check_like
+from snakegym.models.state import LayerState
 
 
 @dataclass(frozen=True)
@@ -19,33 +19,9 @@ class ProcessCheckpoint:
     """
 
     layers: tuple[LayerState, ...]
-    """The tensors of every layer of every model that the process may still need, each once."""
+    """The tensors of every layer of every model that the process may still need and has, each once."""
     journal: Plain
-    """Everything else; models are lists of indices into `layers`."""
-
-
-class Shelf:
-    """Layers by number, each kept once however many models share it."""
-
-    def __init__(self, layers: Sequence[LayerState] = ()) -> None:
-        self.layers = list(layers)
-        self._places = {id(layer): place for place, layer in enumerate(self.layers)}
-
-    def put(self, state: ModelState) -> list[int]:
-        """The numbers of the model's layers, which are here from now on."""
-        return [self._place(layer) for layer in state.layers]
-
-    def take(self, places: Sequence[int], like: ModelState) -> ModelState:
-        """The model whose layers have these numbers. Raises SnakegymError if it is not like that one."""
-        taken = [self.layers[count("state", place, below=len(self.layers))] for place in places]
-        check_like(taken, like.layers)
-        return ModelState(tuple(taken))
-
-    def _place(self, layer: LayerState) -> int:
-        if id(layer) not in self._places:
-            self._places[id(layer)] = len(self.layers)
-            self.layers.append(layer)
-        return self._places[id(layer)]
+    """Everything else; in it stands which layer each is, and in which version."""
 
 
 @contextmanager

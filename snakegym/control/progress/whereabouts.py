@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from snakegym.control.progress.checkpoint import Shelf
 from snakegym.control.progress.cycle import CycleProgress
 from snakegym.control.progress.plain import Plain, count, keep, keep_records, kept, number, records_of
 from snakegym.control.records import Hop, Recovery
 from snakegym.control.view import Bools, Floats, Ints
 from snakegym.errors import SnakegymError
-from snakegym.models.state import ModelState
+from snakegym.models.state import LayerState, ModelState, check_like
+from snakegym.models.store import Key, LayerStore, Versions
 from snakegym.network.records import PCE
 
 _PLAIN = ("metric", "labels", "versions")
@@ -21,9 +22,8 @@ _PLAIN_CYCLE = ("index", "order", "trained_in_cycle", "times_trained", "last_gai
 
 @dataclass(frozen=True)
 class Progress:
-    """A model and all that belongs to it: it gets lost with the model, and comes back with a copy of it."""
+    """How far a model is, and all that belongs to it: lost with the model, and back with a copy of it."""
 
-    state: ModelState
     metric: float
     """Validation accuracy as measured last, in [0, 1]."""
     cycle: CycleProgress
@@ -31,20 +31,25 @@ class Progress:
     labels: Floats
     """[n_classes]: running mean of the labels trained (`RecentLabels`), which also switches distillation."""
     versions: Ints
-    """[n_layers]: of the model's layers (`LayerCaches`)."""
+    """[n_layers]: of the model's layers (`LayerCaches`), under which they lie in stores."""
     hops: tuple[int, ...] = ()
     """Indices of the hops whose updates are in the model."""
 
-    def checkpoint(self, shelf: Shelf) -> Plain:
-        """As plain data; the model's layers go to the shelf."""
+    @property
+    def model(self) -> Versions:
+        """The versions as what a store takes."""
+        versions: list[int] = self.versions.tolist()
+        return tuple(versions)
+
+    def checkpoint(self) -> Plain:
+        """As plain data."""
         return {
             **keep(self, _PLAIN),
             "cycle": keep(self.cycle, _PLAIN_CYCLE),
             "hops": list(self.hops),
-            "state": shelf.put(self.state),
         }
 
-    def restored(self, plain: Plain, shelf: Shelf) -> Progress:
+    def restored(self, plain: Plain) -> Progress:
         """What `checkpoint` was called on, in the process that this is of."""
         cycle = replace(self.cycle, **kept(self.cycle, _PLAIN_CYCLE, plain["cycle"]))
         cycle.check()
@@ -52,7 +57,6 @@ class Progress:
             **kept(self, _PLAIN, plain),
             cycle=cycle,
             hops=tuple(count("hops", hop) for hop in plain["hops"]),
-            state=shelf.take(plain["state"], self.state),
         )
 
 
@@ -70,21 +74,24 @@ class Whereabouts:
 
     In CS mode the PCE holds it. In P2P mode a node keeps what it trained, or received, until it is visited
     again. When the holder is lost, the PC asks for the latest copy among the nodes that it can reach; what
-    the PCE has, at least the initial model, is always at hand.
+    the PCE has, at least the initial model, is always at hand. Whatever came to the model since is lost:
+    weights, metric, memory of labels, layers trained and their gains, cycle and with it the learning rate.
 
     Args:
         initial: the model that the process begins with, at the PCE.
+        store: what the PCE has of it, or in a simulation anybody.
         patience_s: how long a holder may be out of reach; None: for ever.
 
     Attributes:
+        store: as given, and what came to it since; nothing that the process will not need.
         progress: the model, and all that belongs to it.
         holder: node that has it, or PCE.
         out_since: when the holder was first found out of reach; None while it can send.
         recoveries: the times that a holder was given up.
     """
 
-    def __init__(self, initial: Progress, patience_s: float | None) -> None:
-        self.progress = initial
+    def __init__(self, initial: Progress, store: LayerStore, patience_s: float | None) -> None:
+        self.progress, self.store = initial, store
         self.holder = PCE
         self.out_since: float | None = None
         self.recoveries: list[Recovery] = []
@@ -98,9 +105,25 @@ class Whereabouts:
         if hop.delivered:
             self.holder = node
 
+    @property
+    def state(self) -> ModelState:
+        """The model itself. Raises SnakegymError if only nodes have it."""
+        return self.store.state(self.progress.model)
+
+    def take_in(self, layers: Mapping[Key, LayerState]) -> None:
+        """These layers came to the store; what nobody needs any more goes."""
+        self.store.put(layers)
+        if self.store.crowded:
+            self.store.keep(self._keys())
+
+    def forget(self, node: int) -> None:
+        """Whatever that node held is gone; if it is the holder, the process goes back to another copy."""
+        self._copies.pop(node, None)
+
     def can_send(self, reachable: Bools) -> bool:
         """Whether somebody could fetch the model, given the nodes [n_nodes] that are up and alive."""
-        return self.holder == PCE or bool(reachable[self.holder])
+        here = self.holder == PCE or (self.holder in self._copies and bool(reachable[self.holder]))
+        return here
 
     def give_up(self, reachable: Bools, dead: bool, time_s: float) -> bool:
         """Go back to the latest copy in reach if the holder is lost for good, or for too long.
@@ -118,6 +141,7 @@ class Whereabouts:
             return False
         if self.out_since is None:
             self.out_since = time_s
+        dead = dead or self.holder not in self._copies
         if not dead and time_s - self.out_since < self._patience_s:
             return False
         found = [copy for node, copy in self._copies.items() if node == PCE or reachable[node]]
@@ -128,34 +152,64 @@ class Whereabouts:
         self.progress, self.holder, self.out_since = latest.progress, latest.node, None
         return True
 
-    def checkpoint(self, shelf: Shelf) -> Plain:
-        """All that changes, as plain data; the models go to the shelf."""
+    def checkpoint(self) -> tuple[tuple[LayerState, ...], Plain]:
+        """All that changes: the layers in the store, and the rest as plain data."""
+        layers = self.store.take(sorted(key for key in self._keys() if key in self.store))
         copies = [
-            {"node": c.node, "hop": c.hop, "progress": c.progress.checkpoint(shelf)}
-            for c in self._copies.values()
+            {"node": c.node, "hop": c.hop, "progress": c.progress.checkpoint()} for c in self._copies.values()
         ]
-        return {
-            "progress": self.progress.checkpoint(shelf),
+        plain = {
+            "layers": [list(key) for key in layers],
+            "progress": self.progress.checkpoint(),
             "copies": copies,
             "recoveries": keep_records(self.recoveries),
             **keep(self, ("holder", "out_since")),
         }
+        return tuple(layers.values()), plain
 
-    def restore(self, plain: Plain, shelf: Shelf, n_nodes: int) -> None:
+    def restore(self, layers: Sequence[LayerState], plain: Plain, n_nodes: int) -> None:
         """Take up what `checkpoint` gave, in a process of so many nodes."""
+        like = self.store.state(self._copies[PCE].progress.model)
         copies = [
             Copy(
                 count("node", c["node"], PCE, n_nodes),
                 count("hop", c["hop"], -1),
-                self.progress.restored(c["progress"], shelf),
+                self.progress.restored(c["progress"]),
             )
             for c in plain["copies"]
         ]
         self._copies = {copy.node: copy for copy in copies}
         if PCE not in self._copies:
             raise SnakegymError("checkpoint, field 'copies': found none of the PCE, expected it among them")
-        self.progress = self.progress.restored(plain["progress"], shelf)
+        self.progress = self.progress.restored(plain["progress"])
         self.recoveries = records_of(Recovery, plain["recoveries"])
         self.holder = count("holder", plain["holder"], PCE, n_nodes)
         since = plain["out_since"]
         self.out_since = None if since is None else number("out_since", since)
+        self.store = _restored(layers, plain["layers"], self.store.whole)
+        self._check(like)
+
+    def _check(self, like: ModelState) -> None:
+        """See that the store has, at least, the model of the PCE, and only models like that one."""
+        at_hand = self._copies[PCE].progress.model
+        for versions in self._models():
+            if self.store.has(versions):
+                check_like(self.store.state(versions).layers, like.layers)
+            elif self.store.whole or versions == at_hand:
+                raise SnakegymError(
+                    f"checkpoint: found no model of versions {[*versions]}, expected its layers"
+                )
+
+    def _models(self) -> set[Versions]:
+        """Those that the process may still need: it goes on with one, and the others are copies."""
+        return {self.progress.model, *(copy.progress.model for copy in self._copies.values())}
+
+    def _keys(self) -> set[Key]:
+        return {key for model in self._models() for key in enumerate(model)}
+
+
+def _restored(layers: Sequence[LayerState], keys: Sequence[Sequence[int]], whole: bool) -> LayerStore:
+    if len(keys) != len(layers):
+        raise SnakegymError(f"checkpoint: found {len(layers)} layers, expected {len(keys)} as it says")
+    pairs = [(count("layers", layer), count("layers", version)) for layer, version in keys]
+    return LayerStore(dict(zip(pairs, layers, strict=True)), whole=whole)

@@ -57,7 +57,7 @@ def advance(process: Any, hops: Sequence[Assignment]) -> list[Any]:
     done = []
     for assignment in hops:
         job = controller.dispatch(assignment)
-        done.append(controller.complete(job, executor.run(job)))
+        done.append(controller.complete(job.id, executor.run(job)))
     return done
 
 

@@ -45,7 +45,7 @@ def test_of_the_view_itself_is_the_controllers_forecast(
             view = replace(view, nodes=nodes)
         assert_as_forecast(ForecastOutlook().hop_costs(PlanState.of(view)), view)
         job = controller.dispatch(Assignment(node, controller.view().next_layer))
-        controller.complete(job, executor.run(job))
+        controller.complete(job.id, executor.run(job))
 
 
 @pytest.mark.parametrize("parallel", [2, 3])
@@ -74,5 +74,5 @@ def test_a_plan_costs_what_it_said_where_rates_do_not_change(
         state = state.after(*at, time_s=time_s, energy_j=energy_j, gain=np.zeros(1))
     for assignment, *said in plan:
         job = controller.dispatch(assignment)
-        hop = controller.complete(job, executor.run(job))
+        hop = controller.complete(job.id, executor.run(job))
         np.testing.assert_allclose([hop.costs.time_s, hop.costs.energy_j, hop.costs.n_bytes], said)

@@ -104,7 +104,7 @@ def test_a_plan_costs_what_it_said_where_rates_do_not_change(frozen_process: Cal
     assert len(plan.hops) == 8, "over the end of the cycle"
     for planned in plan.hops:
         job = controller.dispatch(planned.assignment)
-        hop = controller.complete(job, executor.run(job))
+        hop = controller.complete(job.id, executor.run(job))
         for name in ("time_s", "energy_j", "n_bytes"):
             assert getattr(hop.costs, name) == pytest.approx(getattr(planned.costs, name))
 

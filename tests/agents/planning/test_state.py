@@ -58,7 +58,7 @@ def test_follows_the_process(
         np.testing.assert_array_equal(legal, controller.view().legal)
         node, layer = (int(i) for i in rng.choice(np.argwhere(legal)))
         job = controller.dispatch(Assignment(node, layer))
-        hop = controller.complete(job, executor.run(job))
+        hop = controller.complete(job.id, executor.run(job))
         plan = plan.after(
             np.array([node]),
             np.array([layer]),

@@ -58,7 +58,7 @@ def start() -> Callable[..., Process]:
             drawn.metric,
             np.random.default_rng(seed),
         )
-        return controller, SimulatedExecutor(network, executor.engine, executor.pce.validation)
+        return controller, SimulatedExecutor(controller, executor.engine, executor.pce.validation)
 
     return build
 
@@ -69,7 +69,7 @@ def hop() -> Callable[..., Hop]:
 
     def run(controller: ProcessController, executor: SimulatedExecutor, node: int, layer: int) -> Hop:
         job = controller.dispatch(Assignment(node, layer))
-        return controller.complete(job, executor.run(job))
+        return controller.complete(job.id, executor.run(job))
 
     return run
 

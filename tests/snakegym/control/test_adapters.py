@@ -74,7 +74,7 @@ def test_the_pce_gets_adapters_and_nodes_those_of_all(
     others = [node for node in range(4) if node not in members]
     assert (missing[others] == size.sum()).all()
     again = controller.dispatch(Assignment(members[0], 1, (members[1],)))
-    assert controller.complete(again, executor.run(again)).costs.n_bytes == 2 * 3 * ADAPTERS
+    assert controller.complete(again.id, executor.run(again)).costs.n_bytes == 2 * 3 * ADAPTERS
 
 
 def test_an_evaluating_pce_is_sent_what_it_lacks(start: Callable[..., Any], hop: Callable[..., Any]) -> None:
@@ -92,7 +92,7 @@ def test_hops_cost_what_they_were_forecast_to(start: Callable[..., Any], mode: s
         view = controller.view()
         expected = forecast(view)
         job = controller.dispatch(Assignment(node, layer))
-        costs = controller.complete(job, executor.run(job)).costs
+        costs = controller.complete(job.id, executor.run(job)).costs
         assert costs.n_bytes == expected.n_bytes[node, layer]
         assert costs.time_s == pytest.approx(expected.time_s[node, layer])
         assert costs.energy_j == pytest.approx(expected.energy_j[node, layer])

@@ -48,7 +48,7 @@ def test_a_scheduler_may_name_all(start, along):
     controller, executor = start("cs", parallel=3)
     expected = forecast_team(controller.view(), (0, *along), 2)
     job = controller.dispatch(Assignment(0, 2, along))
-    done = controller.complete(job, executor.run(job))
+    done = controller.complete(job.id, executor.run(job))
     assert tuple(part.node for part in done.parts) == (0, *along)
     assert done.costs.time_s == pytest.approx(expected.time_s, rel=1e-9)
     again, _ = start("cs", parallel=3)

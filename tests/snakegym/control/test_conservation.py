@@ -37,7 +37,7 @@ def test_bytes_energy_time_and_parameters_are_conserved(start, random_network, s
         else:
             job = controller.dispatch(Assignment(*(int(i) for i in rng.choice(legal))))
             assert view.nodes.in_pool[[m.assignment.node for m in job.members]].all()
-            done = controller.complete(job, executor.run(job))
+            done = controller.complete(job.id, executor.run(job))
         assert controller.clock_s >= clock
         assert controller.view().nodes.in_pool.tolist() == controller.pool.members().tolist()
         assert all(clock <= e.time_s <= controller.clock_s for e in controller.pool.events[events:])
@@ -81,5 +81,5 @@ def test_a_process_can_always_go_on_once_everybody_is_back(start, seed):
             controller.wait()
             continue
         job = controller.dispatch(Assignment(*(int(i) for i in rng.choice(legal))))
-        controller.complete(job, executor.run(job))
+        controller.complete(job.id, executor.run(job))
     assert controller.view().legal.any()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -47,12 +48,12 @@ def start(
         drawn.metric,
         np.random.default_rng(1),
     )
-    return controller, SimulatedExecutor(network, executor.engine, executor.pce.validation)
+    return controller, SimulatedExecutor(controller, executor.engine, executor.pce.validation)
 
 
 def hop(controller: ProcessController, executor: SimulatedExecutor, node: int, layer: int):
     job = controller.dispatch(Assignment(node, layer))
-    return controller.complete(job, executor.run(job))
+    return controller.complete(job.id, executor.run(job))
 
 
 @pytest.mark.parametrize("mode", ["p2p", "cs"])
@@ -133,11 +134,11 @@ def test_a_lost_upload_changes_no_parameter_and_leaves_the_layer_open():
     lost = replace(
         outcome,
         phases=replace(outcome.phases, interrupted="send", update_sent=False),
-        state=job.training.state,
+        layers={},
         delivered=False,
         metric=job.metric,
     )
-    done = controller.complete(job, lost)
+    done = controller.complete(job.id, lost)
     assert controller.state is state
     assert controller.metric == metric
     assert done.gain == 0
@@ -154,7 +155,7 @@ def test_learning_rate_is_constant_in_a_cycle_and_decays_after_it():
     for h in range(15):
         job = controller.dispatch(Assignment(h % N, h % 7))
         rates.append(job.training.learning_rate)
-        controller.complete(job, executor.run(job))
+        controller.complete(job.id, executor.run(job))
     np.testing.assert_allclose(rates, [base] * 7 + [base * decay] * 7 + [base * decay**2])
     assert controller.cycle.index == 2
 
@@ -177,7 +178,7 @@ def test_memory_and_battery_mask_nodes():
     assert not controller.view().legal.any(), "no battery lasts for a hop"
 
 
-def test_one_job_at_a_time():
+def test_one_job_at_a_time_and_each_is_booked_once():
     controller, executor = start("p2p")
     job = controller.dispatch(Assignment(0, 0))
     with pytest.raises(SnakegymError, match="under way"):
@@ -185,9 +186,69 @@ def test_one_job_at_a_time():
     with pytest.raises(SnakegymError, match="under way"):
         controller.wait()
     outcome = executor.run(job)
-    controller.complete(job, outcome)
-    with pytest.raises(SnakegymError, match="not under way"):
-        controller.complete(job, outcome)
+    with pytest.raises(SnakegymError, match="job 99: not under way, expected the id"):
+        controller.complete(99, outcome)
+    done, clock, state = controller.complete(job.id, outcome), controller.clock_s, controller.state
+    assert controller.complete(job.id, outcome) is done
+    assert controller.abandon(job.id, "late") is done, "it is too late for that"
+    following = controller.dispatch(Assignment(1, 1))
+    assert controller.complete(job.id, outcome) is done, "while another is under way, too"
+    assert (controller.clock_s, len(controller.history), controller.state) == (clock, 1, state)
+    assert following.id != job.id
+
+
+@pytest.mark.parametrize("mode", ["p2p", "cs"])
+def test_an_abandoned_job_costs_its_time_and_changes_nothing(mode):
+    controller, executor = start(mode)
+    hop(controller, executor, 0, 0)
+    state, clock, held = controller.state, controller.clock_s, controller.view().held.copy()
+    job = controller.dispatch(Assignment(1, 1))
+    outcome = executor.run(job)
+    done = controller.abandon(job.id, "nothing heard", after_s=7)
+    assert (done.abandoned, done.delivered, done.gain) == ("nothing heard", False, 0)
+    assert controller.complete(job.id, outcome) is done, "an outcome that comes too late"
+    assert controller.state is state
+    assert controller.clock_s == clock + 7
+    view = controller.view()
+    assert (view.held == held).all()
+    assert view.nodes.interruptions.tolist() == [0, 1, 0, 0]
+    assert view.layers.open[1]
+    again = controller.dispatch(Assignment(1, 1))
+    assert again.id > job.id, "what the lost update is called is no name for another"
+    assert controller.complete(again.id, executor.run(again)).delivered
+
+
+def test_what_a_node_lost_is_fetched_anew_and_a_lost_model_is_gone_back_from():
+    controller, executor = start("p2p")
+    size = controller.view().layer_bytes
+    hop(controller, executor, 0, 0)
+    hop(controller, executor, 1, 1)
+    kept = controller.state
+    hop(controller, executor, 2, 2)
+    controller.forget(0)
+    assert controller.view().nodes.missing_bytes[0] == size.sum()
+    assert controller.view().holder == 2
+    controller.forget(2)
+    (lost,) = controller.recoveries
+    assert (lost.lost, lost.source, lost.hops) == (2, 1, (2,))
+    assert controller.state is kept
+    assert hop(controller, executor, 2, 2).sender == 1
+    controller.dispatch(Assignment(0, 3))
+    controller.forget(2)
+    assert len(controller.recoveries) == 1, "first the hop under way has to be booked"
+
+
+def test_a_job_is_plain_data_and_names_what_to_fetch_from_whom():
+    controller, executor = start("p2p")
+    first = controller.dispatch(Assignment(0, 0))
+    assert first.fetch == tuple((layer, 0) for layer in range(9))
+    assert first.receive.sender == PCE
+    controller.complete(first.id, executor.run(first))
+    second = controller.dispatch(Assignment(1, 1))
+    assert dict(second.fetch)[1] == first.id
+    assert second.receive.sender == 0
+    assert b"torch" not in pickle.dumps(second)
+    assert len(pickle.dumps(second)) < 4096
 
 
 def test_budgets_end_the_process():

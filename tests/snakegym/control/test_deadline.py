@@ -103,7 +103,7 @@ def test_finishing_is_possible_between_hops_alone(start):
     job = controller.dispatch(Assignment(0, 0))
     with pytest.raises(SnakegymError, match="under way"):
         controller.finish()
-    controller.complete(job, executor.run(job))
+    controller.complete(job.id, executor.run(job))
     assert (controller.ended, controller.finish().time_s, controller.ended) == ("", 0, "finish")
     other, _ = start()
     other.restore(controller.checkpoint())
@@ -139,7 +139,7 @@ def test_no_process_outlasts_its_budget(
             assert 0 < controller.wait().time_s <= 4
             continue
         job = controller.dispatch(Assignment(*(int(i) for i in rng.choice(legal))))
-        done = controller.complete(job, executor.run(job))
+        done = controller.complete(job.id, executor.run(job))
         assert controller.clock_s >= clock
         assert done.delivered or controller.state is state or controller.recoveries
         late = [part.phases for part in done.parts if part.phases.reason == "deadline"]

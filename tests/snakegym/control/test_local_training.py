@@ -39,12 +39,12 @@ def start(memory=8e6, mode="cs", **learning) -> tuple[ProcessController, Simulat
         drawn.metric,
         np.random.default_rng(1),
     )
-    return controller, SimulatedExecutor(network, executor.engine, executor.pce.validation)
+    return controller, SimulatedExecutor(controller, executor.engine, executor.pce.validation)
 
 
 def hop(controller, executor, node, layer):
     job = controller.dispatch(Assignment(node, layer))
-    return job, controller.complete(job, executor.run(job))
+    return job, controller.complete(job.id, executor.run(job))
 
 
 @pytest.mark.parametrize("measure", ["js", "kl"])

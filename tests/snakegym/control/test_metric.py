@@ -74,7 +74,7 @@ def test_the_pce_is_sent_what_it_lacks(start, hop):
     job = controller.dispatch(Assignment(0, 1))
     outcome = executor.run(job)
     assert not outcome.measured
-    lost = controller.complete(job, outcome)
+    lost = controller.complete(job.id, outcome)
     assert (lost.delivered, lost.phases.interrupted, lost.gain) == (True, "send", 0)
     assert controller.metric == known, "as measured last"
     view = controller.view()

@@ -63,12 +63,13 @@ def test_the_fastest_legal_nodes_go_along(start):
 def test_the_pce_averages_and_all_members_pay(start):
     controller, executor = start("cs", parallel=2)
     job = controller.dispatch(Assignment(0, 1))
-    alone = executor.engine.train([m.training for m in job.members])
+    alone = executor.engine.train([executor.training(m) for m in job.members])
     outcome = executor.run(job)
-    expected = average([r.state for r in alone], [len(m.training.indices) for m in job.members])
-    for layer, mean in zip(outcome.state.layers, expected.layers, strict=True):
+    expected = average([r.state for r in alone], [m.training.samples for m in job.members])
+    for (i, _), layer in outcome.layers.items():
+        mean = expected.layers[i]
         assert all(torch.equal(layer[name], mean[name]) for name in layer)
-    done = controller.complete(job, outcome)
+    done = controller.complete(job.id, outcome)
     a, b = (part.phases.costs for part in done.parts)
     assert done.costs.time_s == max(a.time_s, b.time_s)
     assert done.costs.energy_j == a.energy_j + b.energy_j
@@ -89,7 +90,7 @@ def test_if_one_of_two_drops_out_the_other_ones_update_counts(start):
     network = Network(profiles, [Trace("c", [0], [1.0])] * 4, links)
     controller, executor = start("cs", network=network, parallel=4)
     job = controller.dispatch(Assignment(1, 0))
-    done = controller.complete(job, executor.run(job))
+    done = controller.complete(job.id, executor.run(job))
     assert [part.delivered for part in done.parts] == [False, True, True, True]
     assert done.delivered
     assert done.parts[0].phases.reason == "link"
@@ -115,15 +116,17 @@ def test_an_interrupted_update_weighs_by_the_samples_really_used(start, share):
     out = whole.receive_s + share * whole.compute_s
     controller, executor, job = begin(Trace("c", [0, out, out + 1e3], [1.0, 0.0, 1.0], 1e6))
     outcome = executor.run(job)
-    done = controller.complete(job, outcome)
+    done = controller.complete(job.id, outcome)
     half, full = done.parts
     assert (half.delivered, full.delivered, full.used) == (True, True, 1)
     assert half.used == pytest.approx(share, abs=0.1)
-    trainings = [replace(job.training, max_batches=half.batches), job.companions[0].training]
+    whole = executor.training(job.companions[0])
+    trainings = [replace(executor.training(job), max_batches=half.batches), whole]
     states = [result.state for result in executor.engine.train(trainings)]
     n = [len(training.indices) for training in trainings]
     expected = average(states, [half.used * n[0], n[1]])
-    for layer, mean in zip(outcome.state.layers, expected.layers, strict=True):
+    for (i, _), layer in outcome.layers.items():
+        mean = expected.layers[i]
         for name in layer:
             torch.testing.assert_close(layer[name], mean[name], rtol=0, atol=1e-7)
 
@@ -144,13 +147,13 @@ def test_labels_are_remembered_by_the_samples_really_used(start, hop):
 @pytest.mark.parametrize("k", [1, 3])
 def test_without_a_finished_batch_nothing_is_uploaded(start, hop, k):
     controller, executor = start("cs", parallel=k)
-    before, size = controller.progress, controller.view().layer_bytes
+    before, size = controller.state, controller.view().layer_bytes
     done = hop(controller, InterruptingExecutor(executor, 0, 0.01, 10), 1, 0)
     assert not done.delivered
     assert [part.batches for part in done.parts] == [0] * k
     assert done.costs.n_bytes == k * size.sum(), "the model came, nothing went"
     assert all(part.phases.send_s == 0 for part in done.parts)
-    assert controller.state is before.state
+    assert controller.state is before
     assert controller.view().nodes.missing_bytes[1] == 0, "it has what it received"
 
 

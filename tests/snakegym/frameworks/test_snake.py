@@ -164,10 +164,12 @@ def test_copies_after_going_on_are_the_models_that_their_metrics_say(make_proble
     resumed = SnakeLearning(problem, mode)
     resumed.restore(framework.checkpoint())
     checkpoint = resumed.checkpoint()
-    copies = checkpoint.journal["process"]["model"]["copies"]
+    model = checkpoint.journal["process"]["model"]
+    layers = dict(zip(map(tuple, model["layers"]), checkpoint.layers, strict=True))
+    copies = model["copies"]
     assert len(copies) == (5 if mode == "p2p" else 1)
     for copy in (c["progress"] for c in copies):
-        state = ModelState(tuple(checkpoint.layers[place] for place in copy["state"]))
+        state = ModelState(tuple(layers[key] for key in enumerate(copy["versions"])))
         (found,) = problem.engine.evaluate([state], problem.data.validation)
         assert found.score == copy["metric"]
 

@@ -141,7 +141,7 @@ class Course:
         # Whom the scenario's rule takes along has to be leased, too: it is asked about the narrowed view.
         team = team_of(view, decision)
         job = self._controller.dispatch(replace(decision, companions=team[1:]))
-        hop = self._controller.complete(job, self._executor.run(job))
+        hop = self._controller.complete(job.id, self._executor.submit(job).result())
         self._tell_hop(hop, shadow)
 
     def _choice_of(self, shadow: tuple[str, Scheduler], view: ProcessView) -> dict[str, Any]:

@@ -50,7 +50,7 @@ def test_nodes_that_train_in_parallel_are_taken_together(
         view = controller.view()
         (labels,), (samples,) = who_trains(PlanState.of(view))
         job = controller.dispatch(Assignment(node, view.next_layer))
-        parts = [part.node for part in controller.complete(job, executor.run(job)).parts]
+        parts = [part.node for part in controller.complete(job.id, executor.run(job)).parts]
         assert len(parts) == k
         assert samples[node] == view.nodes.samples[parts].sum()
         weights = view.nodes.samples[parts]

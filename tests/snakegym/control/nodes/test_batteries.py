@@ -65,6 +65,6 @@ def test_what_a_node_learnt_is_lost_with_its_battery(start):
     assert outcome.batches > 0
     assert (outcome.delivered, outcome.measured) == (False, False)
     assert outcome.phases.node_energy_j == pytest.approx(0.9 * needed)
-    controller.complete(job, outcome)
+    controller.complete(job.id, outcome)
     assert controller.progress is before
     assert controller.view().holder == PCE

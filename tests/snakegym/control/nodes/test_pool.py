@@ -106,8 +106,8 @@ def test_repeated_interruptions_remove_a_node_for_a_while(start):
         job = controller.dispatch(Assignment(1, 0))
         outcome = executor.run(job)
         phases = replace(outcome.phases, interrupted="send", update_sent=False)
-        lost = replace(outcome, phases=phases, delivered=False, state=job.training.state, metric=job.metric)
-        done = controller.complete(job, lost)
+        lost = replace(outcome, phases=phases, delivered=False, layers={}, metric=job.metric)
+        done = controller.complete(job.id, lost)
         assert done.phases.reason == "link"
     assert left(controller) == [(1, "interruptions")]
     assert not controller.view().nodes.in_pool[1]
@@ -135,7 +135,7 @@ def test_nodes_without_gain_leave(start):
     for node, layer, gain in [(0, 0, 0.005), (1, 1, 0.1), (0, 2, 0.02), (0, 0, 0.005), (0, 1, -0.2)]:
         job = controller.dispatch(Assignment(node, layer))
         assert left(controller) == []
-        controller.complete(job, give(executor.run(job), gain, job))
+        controller.complete(job.id, give(executor.run(job), gain, job))
     assert left(controller) == [(0, "gain")]
 
 

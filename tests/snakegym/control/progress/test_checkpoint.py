@@ -34,7 +34,7 @@ def act(controller, executor, rng) -> None:
         controller.wait()
         return
     job = controller.dispatch(Assignment(*(int(i) for i in rng.choice(legal))))
-    controller.complete(job, executor.run(job))
+    controller.complete(job.id, executor.run(job))
 
 
 def same(a, b) -> None:
