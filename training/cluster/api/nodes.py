@@ -1,0 +1,59 @@
+"""Nodes as routes."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from snakegym.training.cluster.api.bodies import (
+    Limit,
+    NewNode,
+    NodeName,
+    NodeState,
+    Offset,
+    Permission,
+    strictly,
+)
+from snakegym.training.cluster.provider.nodes import Nodes
+from snakegym.training.cluster.provider.provider import PAGE
+from snakegym.training.cluster.provider.records import NodeRecord
+
+STRICT = [Depends(strictly)]
+
+
+def node_routes(nodes: Nodes) -> APIRouter:
+    """Register, authorise, hear of and remove nodes."""
+    routes = APIRouter(prefix="/nodes", tags=["nodes"])
+
+    @routes.post("", status_code=201, dependencies=STRICT)
+    def register(node: NewNode, request: Request, response: Response) -> NodeRecord:
+        """Offer a node. One that comes with a token of scope `node` waits to be authorised."""
+        record = nodes.register(node.report(node.name), authorised=request.state.bearer.scope == "all")
+        response.headers["location"] = f"/nodes/{record.name}"
+        return record
+
+    @routes.get("")
+    def listing(limit: Limit = PAGE, offset: Offset = 0, hosted: bool | None = None) -> list[NodeRecord]:
+        """By name."""
+        return nodes.listing(limit, offset, hosted)
+
+    @routes.get("/{name}")
+    def one(name: NodeName) -> NodeRecord:
+        """One of them."""
+        return nodes.one(name)
+
+    @routes.put("/{name}", dependencies=STRICT)
+    def hear(name: NodeName, state: NodeState) -> NodeRecord:
+        """It lives, and has this to tell; to be repeated every second or two."""
+        return nodes.hear(state.report(name))
+
+    @routes.patch("/{name}", dependencies=STRICT)
+    def authorise(name: NodeName, permission: Permission) -> NodeRecord:
+        """Allow it to be leased, or no longer."""
+        return nodes.authorise(name, permission.authorised)
+
+    @routes.delete("/{name}", status_code=204)
+    def remove(name: NodeName) -> None:
+        """Forget a node that serves nobody."""
+        nodes.remove(name)
+
+    return routes
