@@ -123,7 +123,8 @@ class Hostile:
             if rng.random() < 0.15:
                 inner.pop(key, None)
             else:
-                inner[key if rng.random() < 0.9 else rng.choice(string.ascii_letters)] = deepcopy(rng.choice(VALUES))
+                key = key if rng.random() < 0.9 else rng.choice(string.ascii_letters)
+                inner[key] = deepcopy(rng.choice(VALUES))
             return
 
 
