@@ -40,7 +40,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def sources() -> set[str]:
     """What the wheel should hold, by the names that it has there."""
-    kinds = {".py", ".pyi", ".yaml", ".jinja", ".json", ".typed", ".md", ".zip"}
+    kinds = {".py", ".pyi", ".yaml", ".jinja", ".json", ".typed", ".md", ".zip", ".css", ".html", ".js"}
     files = {
         path.relative_to(ROOT)
         for folder in ("snakegym", *SUBPACKAGES)

@@ -65,14 +65,14 @@ class Hostile:
 
     def __init__(self, rng: random.Random, service: dict[str, Any], processes: list[str]) -> None:
         self.rng = rng
-        self.bodies = [
-            service,
-            {"service": "tiny", "scheduler": "fastest", "shadow": "greedy", "seed": 1, "priority": 3},
-            {"name": "phone", "slots": 1, "samples": 3, "labels": {"1": 3}, "battery": 0.5},
-            {"name": "somebody", "scope": "read", "days": 1},
-            {"machine": "there"},
-            {"authorised": True},
-        ]
+        self.bodies = {
+            "/services": service,
+            "/processes": {"service": "tiny", "scheduler": "fastest", "shadow": "greedy", "seed": 1},
+            "/nodes": {"name": "phone", "slots": 1, "samples": 3, "labels": {"1": 3}, "battery": 0.5},
+            "/tokens": {"name": "somebody", "scope": "read", "days": 1},
+            "/processes/{process}/migrate": {"machine": "there"},
+            "/nodes/{name}": {"authorised": True},
+        }
         self.words = WORDS + processes
 
     def request(self, routes: list[tuple[str, str]]) -> dict[str, Any]:
@@ -90,13 +90,14 @@ class Hostile:
                 for _ in range(rng.randint(1, 3))
             }
         if rng.random() < 0.8:
-            found["content"] = self.body()
+            found["content"] = self.body(path if rng.random() < 0.7 else "")
         found["headers"] = dict(rng.choice(HEADERS)) if rng.random() < 0.3 else {}
         found["headers"].setdefault("content-type", "application/json")
         return found
 
-    def body(self) -> bytes:
-        rng, document = self.rng, deepcopy(self.rng.choice(self.bodies))
+    def body(self, path: str) -> bytes:
+        rng, bodies = self.rng, self.bodies
+        document = deepcopy(bodies.get(path) or rng.choice([*bodies.values()]))
         for _ in range(rng.choice([0, 1, 1, 2, 4])):
             self.change(document)
         text = json.dumps(document).encode("utf-8", "surrogatepass")
