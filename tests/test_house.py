@@ -33,7 +33,17 @@ COMMANDS = (
 )
 TOOLS = ("pool", "tracking", "runs", "arguments", "options")
 ROOMS = {
-    "snakegym": ("testing", "frameworks", "control", "learning", "models", "data", "network", "scenario"),
+    "snakegym": (
+        "testing",
+        "cluster",
+        "frameworks",
+        "control",
+        "learning",
+        "models",
+        "data",
+        "network",
+        "scenario",
+    ),
     "training": ("cli", *COMMANDS, "show", "analysis", "episodes", *TOOLS),
 }
 """In the same order; in snakegym/ other single modules (errors, arrays and so on) lie below all folders."""

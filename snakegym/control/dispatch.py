@@ -63,6 +63,7 @@ def make_job(
         receive=Transfer(holder, node, int(nodes.missing_bytes[node])),
         flops=float(view.pair_flops[node, layer]) * training.n_samples + teacher_flops,
         send=Transfer(node, PCE, upload) if upload else None,
+        upload=upload_layers(view, layer),
         training=training,
         metric=view.metric,
         mode=view.mode,
@@ -72,6 +73,16 @@ def make_job(
         teacher_flops=teacher_flops,
         deadline_s=view.budget.time_s,
     )
+
+
+def upload_layers(view: ProcessView, layer: int) -> tuple[int, ...]:
+    """What a hop on that middle layer uploads to the PCE, as `upload_bytes` counts it."""
+    if view.mode == "p2p" and view.evaluation != "pce":
+        return ()
+    changed = view.trained.of(layer)
+    if view.mode == "cs":
+        return changed
+    return tuple(sorted({*changed, *(int(i) for i in (~view.held_by_pce).nonzero()[0])}))
 
 
 def why_over(process: ProcessConfig, spent: Costs, hops: int, waits: int, metric: float) -> str:

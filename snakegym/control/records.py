@@ -76,6 +76,8 @@ class Job:
     send: Transfer | None
     """The upload to the PCE: of first, assigned and last layer (CS mode), or of whatever the PCE lacks and
     needs in order to evaluate (P2P); None where nothing is uploaded."""
+    upload: tuple[int, ...]
+    """The layers of `send`."""
     training: TrainingOrder
     metric: float
     """Validation accuracy of the model as it is before the hop, in [0, 1]."""

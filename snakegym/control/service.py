@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from snakegym.control.clock import Clock
 from snakegym.control.controller import ProcessController
 from snakegym.control.execution.executor import SimulatedExecutor
 from snakegym.control.feasible import check_feasible
-from snakegym.control.nodes.holdings import node_data
+from snakegym.control.nodes.holdings import Holdings, node_data
 from snakegym.data.datasets import DataParts, load_data
 from snakegym.data.partition import partition
 from snakegym.documents import parse_json
@@ -24,8 +25,9 @@ from snakegym.learning.stacked import EngineKind, make_engine
 from snakegym.models.adapters import check_rank
 from snakegym.models.layered import LayeredModel
 from snakegym.models.profile import ModelProfile, profile_model
+from snakegym.models.store import LayerStore
 from snakegym.models.zoo import build_model
-from snakegym.network.network import draw_network
+from snakegym.network.network import Monitor, draw_network
 from snakegym.network.traces.library import load_library
 from snakegym.network.traces.trace import TraceLibrary
 from snakegym.scenario import ModelConfig, Scenario, Split, load_scenario
@@ -50,7 +52,7 @@ class Service:
 
     def start(self, rng: np.random.Generator) -> tuple[ProcessController, SimulatedExecutor]:
         """Start a process: draw network, partition and initial model from `rng`."""
-        network_seed, data_seed, model_seed, process_seed = rng.integers(2**31, size=4)
+        network_seed, data_seed, *seeds = rng.integers(2**31, size=4).tolist()
         config = self.scenario.network
         network = draw_network(config, self.library, np.random.default_rng(network_seed))
         train = self.data.train
@@ -61,18 +63,32 @@ class Service:
             train.n_classes,
             np.random.default_rng(data_seed),
         )
-        state = self.model.initial_state(int(model_seed))
-        metric = self.engine.evaluate([state], self.data.validation)[0].score
-        controller = ProcessController(
-            self.scenario,
-            self.profile,
-            network,
-            node_data(train, indices, len(self.data.validation)),
-            state,
-            metric,
-            np.random.default_rng(process_seed),
-        )
+        data = node_data(train, indices, len(self.data.validation))
+        controller = self._controller(network, data, seeds)
         return controller, self.executor_for(controller)
+
+    def control(
+        self, rng: np.random.Generator, nodes: Monitor, data: Holdings, clock: Clock
+    ) -> ProcessController:
+        """The controller of a process on real nodes; initial model and seeds are as `start` draws them.
+
+        Args:
+            rng: as of `start`.
+            nodes: as many as the scenario's network has.
+            data: what they say of their samples.
+            clock: whose time is real.
+        """
+        return self._controller(nodes, data, rng.integers(2**31, size=4).tolist()[2:], clock)
+
+    def _controller(
+        self, nodes: Monitor, data: Holdings, seeds: Sequence[int], clock: Clock | None = None
+    ) -> ProcessController:
+        state = self.model.initial_state(seeds[0])
+        metric = self.engine.evaluate([state], self.data.validation)[0].score
+        rng = np.random.default_rng(seeds[1])
+        # The PCE of real nodes has what it was sent; in a simulation nothing lies anywhere else.
+        store = LayerStore.of(state, whole=clock is None or self.scenario.network.mode == "cs")
+        return ProcessController(self.scenario, self.profile, nodes, data, store, metric, rng, clock)
 
     def executor_for(self, controller: ProcessController) -> SimulatedExecutor:
         """What carries out the jobs of one of this service's processes."""

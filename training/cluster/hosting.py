@@ -10,13 +10,14 @@ Events are JSON records with `number` (1, 2, … in a process, without gaps), `a
 | kind | with |
 |---|---|
 | `started`, `resumed` | `machine`, `metric`; resumed also `hops` |
-| `hop` | `hop`, `cycle`, `seat`, `node`, `layer`, `sender` (null: the PCE), `along` (companions), `start_s`, `clock_s`, `receive_s`, `compute_s`, `send_s`, `energy_j`, `n_bytes`, `metric`, `gain`, `delivered`, `interrupted`, `shadow` |
+| `hop` | `hop`, `cycle`, `seat`, `node`, `layer`, `sender` (null: the PCE), `along` (companions), `start_s`, `clock_s`, `receive_s`, `compute_s`, `send_s`, `energy_j`, `n_bytes`, `metric`, `gain`, `delivered`, `interrupted`, `abandoned` (null, or why it was given up), `shadow` |
+| `refused` | `reason`: a leased node that cannot serve the process; its seat stays empty |
 | `waited` | `clock_s`, `reason` (`scheduler`, `illegal`), `shadow` |
 | `pool` | `node`, `joined`, `reason`, `clock_s`: a node that the PC accepted or removed |
 | `recovery` | `lost`, `source` (null: the PCE), `hops_lost`, `clock_s` |
 | `leased`, `released` | `nodes`: now under the process's control, or no longer |
 | `sla` | `promise`, `state` (`broken`, `at risk`), `found`, `promised` |
-| `ended` | `reason` (`finish`, `target`, `time`, … or `request`), `metric`, `test_accuracy` |
+| `ended` | `reason` (`finish`, `target`, `time`, … or `request`), `metric`, `test_accuracy` (null: the model cannot be had) |
 | `failed` | `reason`, in one line |
 """  # noqa: E501
 

@@ -5,29 +5,32 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from snakegym.agents.protocol import Scheduler
 from snakegym.agents.registry import make_scheduler
+from snakegym.control.controller import ProcessController
 from snakegym.control.dispatch import team_of
 from snakegym.control.records import FINISH, Assignment, Decision, Hop
 from snakegym.control.service import load_service
 from snakegym.control.view import ProcessView
+from snakegym.errors import SnakegymError
 from snakegym.network.records import PCE
 from snakegym.training.cluster.description import ServiceDescription
 from snakegym.training.cluster.local.keeping import Keeper
 from snakegym.training.cluster.local.seats import Seats, only
+from snakegym.training.cluster.stages.stage import Stage
 from snakegym.training.runs.seeding import derive_seed
 
 
 class Course:
-    """A process of a service on the simulated network.
+    """A process of a service.
 
     Args:
         service: what is run.
+        stage: where.
         keeper: what it leaves; it goes on from there.
         nodes: that sit on its seats.
         machine: where this is.
@@ -37,13 +40,11 @@ class Course:
     """
 
     def __init__(
-        self, service: ServiceDescription, keeper: Keeper, nodes: Sequence[str], machine: str
+        self, service: ServiceDescription, stage: Stage, keeper: Keeper, nodes: Sequence[str], machine: str
     ) -> None:
         scenario = service.plan()
-        loaded = load_service(scenario, service.split)
-        self.service, self.machine, self._keeper = service, machine, keeper
-        self._controller, self._executor = loaded.start(np.random.default_rng(service.seed))
-        self._test = loaded.data.test
+        self._loaded = load_service(scenario, service.split)
+        self.service, self.machine, self._keeper, self._stage = service, machine, keeper, stage
         self._seats = Seats(scenario.network.nodes)
         self._pool_told = self._recoveries_told = 0
         self._begin(nodes)
@@ -61,6 +62,10 @@ class Course:
         """Why it is over; empty while it goes on."""
         return self._controller.ended
 
+    @property
+    def _controller(self) -> ProcessController:
+        return self._stage.controller
+
     def step(self) -> float:
         """One decision and what follows of it, kept on the disk; the simulated seconds that it took."""
         before = self._controller.clock_s
@@ -73,7 +78,7 @@ class Course:
         elif decision is FINISH:
             self._controller.finish()
         else:
-            self._controller.wait()
+            self._stage.wait()
             reason = "scheduler" if legal else "illegal"
             self.tell("waited", clock_s=self._controller.clock_s, reason=reason, shadow=shadow)
         self._tell_pool()
@@ -87,15 +92,20 @@ class Course:
             self.tell("leased", nodes=come)
         if gone:
             self.tell("released", nodes=gone)
+        for fault in self._stage.seat(self._seats.names):
+            self.tell("refused", reason=fault)
         self.save()
 
     def end(self, reason: str = "") -> None:
         """Measure the model on the test part, and tell that this is over."""
-        state = self._controller.state
-        score = float(self._executor.engine.evaluate([state], self._test)[0].score)
+        score = None
+        with suppress(SnakegymError):  # its holder may be out of reach
+            state = self._stage.collect()
+            score = float(self._loaded.engine.evaluate([state], self._loaded.data.test)[0].score)
         metric = self._controller.metric
         self.tell("ended", reason=reason or self.ended, metric=metric, test_accuracy=score)
         self._keeper.finish(self._status())
+        self._stage.close()
 
     def tell(self, kind: str, **more: Any) -> None:
         """Note an event."""
@@ -103,7 +113,8 @@ class Course:
 
     def save(self) -> None:
         """Keep where it is, and tell what has happened."""
-        more = {"seats": self._seats.names, "told": [self._pool_told, self._recoveries_told]}
+        told = [self._pool_told, self._recoveries_told]
+        more = {"seats": self._seats.names, "told": told, "stage": self._stage.keep()}
         self._keeper.save(self._controller.checkpoint(), more, self._status())
 
     @property
@@ -114,7 +125,7 @@ class Course:
         kept = self._keeper.take_up()
         if kept is not None:
             checkpoint, more = kept
-            self._controller.restore(checkpoint)
+            self._stage.resume(checkpoint, more["stage"])
             self._seats = Seats(len(more["seats"]), more["seats"])
             self._pool_told, self._recoveries_told = more["told"]
             self.tell("resumed", machine=self.machine, metric=self._controller.metric, hops=self._hops)
@@ -141,8 +152,7 @@ class Course:
         # Whom the scenario's rule takes along has to be leased, too: it is asked about the narrowed view.
         team = team_of(view, decision)
         job = self._controller.dispatch(replace(decision, companions=team[1:]))
-        hop = self._controller.complete(job.id, self._executor.submit(job).result())
-        self._tell_hop(hop, shadow)
+        self._tell_hop(self._stage.carry_out(job), shadow)
 
     def _choice_of(self, shadow: tuple[str, Scheduler], view: ProcessView) -> dict[str, Any]:
         """What the second scheduler would do; whatever happens to it does not touch the process."""
@@ -180,6 +190,7 @@ class Course:
             loss=hop.loss if math.isfinite(hop.loss) else None,
             delivered=hop.delivered,
             interrupted=phases.interrupted,
+            abandoned=hop.abandoned or None,
             shadow=shadow,
         )
 

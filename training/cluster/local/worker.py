@@ -14,10 +14,12 @@ from typing import Any
 import torch
 from filelock import FileLock
 
+from snakegym.control.service import load_service
 from snakegym.errors import SnakegymError
 from snakegym.training.cluster.description import ServiceDescription
 from snakegym.training.cluster.local.course import Course
 from snakegym.training.cluster.local.keeping import Keeper
+from snakegym.training.cluster.stages.stage import SimulatedStage
 
 ORPHAN_S = 60.0
 NICENESS = 5
@@ -48,7 +50,8 @@ def work(folder: Path, document: dict[str, Any], nodes: Sequence[str], pace: flo
     try:
         alone.acquire()
         service = ServiceDescription.model_validate(document)
-        course = Course(service, keeper, nodes, f"{platform.node()}/{os.getpid()}")
+        stage = SimulatedStage(load_service(service.plan(), service.split), service.seed)
+        course = Course(service, stage, keeper, nodes, f"{platform.node()}/{os.getpid()}")
         _run(course, pace, line)
     except _Leave:
         return

@@ -1,0 +1,180 @@
+"""A node: its Local Manager, which admits processes, and its Local Computation Engine, which trains."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+import torch
+
+from snakegym.cluster.checks import check_layers, layer_bytes
+from snakegym.cluster.statements import Enrolment, Means, Report
+from snakegym.control.records import Job
+from snakegym.data.datasets import Dataset
+from snakegym.errors import SnakegymError
+from snakegym.learning.jobs import Engine
+from snakegym.learning.stacked import make_engine
+from snakegym.models.state import LayerState, ModelState
+from snakegym.models.store import Key, LayerStore
+from snakegym.models.zoo import build_model
+from snakegym.network.records import PCE
+from snakegym.scenario import Scenario
+
+Layers = dict[Key, LayerState]
+Fetch = Callable[[], Mapping[Key, LayerState]]
+"""Gives the layers that a job says are missing, however long that takes."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a node has to know of a process to train for it; plain data but for the validation samples."""
+
+    process: str
+    seat: int
+    """Where the node sits: its index in the process."""
+    scenario: Scenario
+    validation: Dataset
+    """Every node is given it when it enrols, to evaluate on."""
+    tells_labels: bool = True
+    """Whether the node is asked how many samples of each label it has."""
+
+
+Data = Callable[[Task], Dataset]
+"""The samples that a node has for a process; raises SnakegymError where it has none."""
+
+
+@dataclass
+class _Room:
+    """What a node has of one process."""
+
+    task: Task
+    engine: Engine
+    like: ModelState
+    data: Dataset
+    store: LayerStore = field(default_factory=lambda: LayerStore(whole=False))
+    last: tuple[Report, Layers] | None = None
+    busy: threading.Lock = field(default_factory=threading.Lock)
+
+
+class Node:
+    """What runs on a node. Samples never leave it; of layers it keeps those that a controller counts on.
+
+    Several threads may call it: it trains one hop of a process at a time, and hands layers on meanwhile.
+
+    Args:
+        means: what it is.
+        data: gives its samples.
+    """
+
+    def __init__(self, means: Means, data: Data) -> None:
+        self.means, self.life = means, uuid.uuid4().hex
+        self._data = data
+        self._rooms: dict[str, _Room] = {}
+
+    def enrol(self, task: Task) -> Enrolment:
+        """Admit a process: capability, room for another one, and data; again: as it is.
+
+        Raises:
+            SnakegymError: it serves as many as it can, or has no samples of that kind; names the node.
+        """
+        if task.process not in self._rooms:
+            if len(self._rooms) >= self.means.slots:
+                raise SnakegymError(
+                    f"node '{self.means.name}': serves {len(self._rooms)} processes, expected less than "
+                    f"{self.means.slots} to admit '{task.process}'"
+                )
+            self._rooms[task.process] = self._room(task)
+        room = self._rooms[task.process]
+        room.task = task
+        counts: list[int] = []
+        if task.tells_labels:
+            counts = torch.bincount(room.data.labels, minlength=room.data.n_classes).tolist()
+        return Enrolment(len(room.data), tuple(counts), self.life)
+
+    def release(self, process: str) -> None:
+        """Forget the process and all that it left here; one that is not known is no error."""
+        self._rooms.pop(process, None)
+
+    def take(self, process: str, keys: Iterable[Key]) -> Layers:
+        """Hand layers on. Raises SnakegymError: one of them is not here."""
+        return self._of(process).store.take(keys)
+
+    def hop(self, process: str, job: Job, fetch: Fetch) -> tuple[Report, Layers]:
+        """Receive what the job says is missing, train, evaluate if asked for; the same job again: as before.
+
+        Args:
+            process: that the job is of.
+            job: plain data.
+            fetch: gives the layers of `job.fetch`.
+
+        Returns:
+            The report, and the layers that the PCE wants.
+
+        Raises:
+            Refused: what came, or what was trained, is not fit to go on with.
+            SnakegymError: samples or layers are missing.
+        """
+        room = self._of(process)
+        with room.busy:
+            if room.last is None or room.last[0].job != job.id:
+                room.last = self._hop(room, job, fetch)
+            return room.last
+
+    def _hop(self, room: _Room, job: Job, fetch: Fetch) -> tuple[Report, Layers]:
+        if len(room.data) != job.training.samples:
+            raise SnakegymError(
+                f"node '{self.means.name}': found {len(room.data)} samples, expected "
+                f"{job.training.samples}, as when it enrolled"
+            )
+        start = time.perf_counter()
+        received = dict(fetch()) if job.fetch else {}
+        receive_s = time.perf_counter() - start
+        sender = job.receive.sender
+        whose = "the PCE" if sender == PCE else f"the node on seat {sender}"
+        check_layers(received, job.fetch, room.like, whose, None if sender == PCE else sender)
+        room.store.put(received)
+        room.store.keep([*enumerate(job.versions), *enumerate(job.holds)])
+        report, update = self._train(room, job)
+        n_bytes = layer_bytes(received.values())
+        return replace(report, received_bytes=n_bytes, receive_s=receive_s), update
+
+    def _train(self, room: _Room, job: Job) -> tuple[Report, Layers]:
+        before = room.store.state(job.versions)
+        training = job.training.on(before, room.data, torch.arange(len(room.data)))
+        start = time.perf_counter()
+        (result,) = room.engine.train([training])
+        compute_s = time.perf_counter() - start
+        pairs = enumerate(zip(before.layers, result.state.layers, strict=True))
+        changed = {(i, job.id): new for i, (old, new) in pairs if new is not old}
+        check_layers(changed, changed, room.like, f"node '{self.means.name}'", job.assignment.node)
+        room.store.put(changed)
+        start = time.perf_counter()
+        metric = None
+        if job.mode == "p2p" and job.send is None:
+            metric = room.engine.evaluate([result.state], room.task.validation)[0].score
+        evaluate_s = time.perf_counter() - start
+        wanted = [(i, job.id if (i, job.id) in changed else job.versions[i]) for i in job.upload]
+        report = Report(job.id, result.batches, result.loss, metric, 0, 0.0, compute_s, evaluate_s, self.life)
+        return report, room.store.take(wanted)
+
+    def _room(self, task: Task) -> _Room:
+        data = self._data(task)
+        if not len(data):
+            raise SnakegymError(f"node '{self.means.name}': has no samples, expected at least one")
+        validation = task.validation
+        tokens = not validation.inputs.is_floating_point()
+        shape = tuple(validation.inputs.shape[1:])
+        n_outputs = validation.task.n_outputs(validation.n_classes)
+        model = build_model(task.scenario.model, shape, n_outputs, tokens=tokens)
+        return _Room(task, make_engine(model), model.state(), data)
+
+    def _of(self, process: str) -> _Room:
+        room = self._rooms.get(process)
+        if room is None:
+            raise SnakegymError(
+                f"node '{self.means.name}': knows no process '{process}', which has to enrol it"
+            )
+        return room

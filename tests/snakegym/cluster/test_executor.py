@@ -1,0 +1,291 @@
+"""Nodes in this program: the contract of executors, and the same model as in a simulation, bit by bit."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from snakegym.cluster.clock import WallClock
+from snakegym.cluster.executor import NodesExecutor
+from snakegym.cluster.monitor import MeasuredNodes
+from snakegym.cluster.node import Node, Task
+from snakegym.cluster.reach import Near
+from snakegym.cluster.statements import Beat, Lost, Means, Refused
+from snakegym.control.execution.engines import ProcessComputationEngine
+from snakegym.control.nodes.holdings import Holdings
+from snakegym.control.records import Assignment
+from snakegym.control.service import load_service
+from snakegym.data.datasets import Dataset
+from snakegym.errors import SnakegymError
+from snakegym.learning.stacked import make_engine
+from snakegym.network.network import NodeProfile, constant_network
+from snakegym.scenario import Scenario, load_scenario
+from snakegym.testing import check_executor
+
+N = 3
+
+
+def scenario(mode: str = "p2p", parallel: int = 1, evaluation: str = "node", **learning: Any) -> Scenario:
+    plain = load_scenario("default").model_dump()
+    plain["network"].update(mode=mode, nodes=N)
+    plain["model"] = {"name": "mlp", "options": {"width": 16, "middle": 3}}
+    plain["process"].update(parallel=parallel, evaluation=evaluation, budget={"time_s": 1e6})
+    plain["learning"].update({"batch_size": 32, "learning_rate": 0.002, **learning})
+    return Scenario.model_validate(plain)
+
+
+class Cluster:
+    """Nodes in this program with the samples that the simulation gives them."""
+
+    def __init__(self, config: Scenario, memory: float = 8e6) -> None:
+        service = load_service(config)
+        simulated, self.simulator = service.start(np.random.default_rng(0))
+        profiles = [NodeProfile(f"n{i}", 1e7, memory, 10, 1) for i in range(N)]
+        self.simulated = simulated
+        simulated.network = constant_network(profiles, 1, 1e8, 1e8)
+        data = simulated.managers.data
+        self.samples = [
+            Dataset(data.train.inputs[own], data.train.targets[own], data.train.n_classes)
+            for own in data.indices
+        ]
+        self.nodes = [Node(Means(f"n{i}", memory, 1e9), lambda _, i=i: self.samples[i]) for i in range(N)]
+        self.reach = {i: Near(node, "p") for i, node in enumerate(self.nodes)}
+        told = [
+            node.enrol(Task("p", i, config, service.data.validation)) for i, node in enumerate(self.nodes)
+        ]
+        counts = np.array([t.counts for t in told])
+        holdings = Holdings(
+            counts.sum(axis=1), counts / counts.sum(axis=1, keepdims=True), len(service.data.validation)
+        )
+        monitor = MeasuredNodes(N)
+        for i, node in enumerate(self.nodes):
+            monitor.sit(i, node.means)
+            monitor.beat(i, 0.0, Beat(node.life, 1.0))
+        self.monitor = monitor
+        self.controller = service.control(np.random.default_rng(0), monitor, holdings, Ticking())
+        engine = make_engine(service.model, "stacked")
+        pce = ProcessComputationEngine(engine, service.data.validation)
+        self.now = 0.0
+        self.patience_s = 20.0
+        self.executor = NodesExecutor(
+            self.controller,
+            self.reach.__getitem__,
+            pce,
+            simulated.state,
+            lambda: self.now,
+            lambda _: self.patience_s,
+        )
+
+
+class Ticking:
+    """A clock that agrees with what hops say."""
+
+    def after(self, clock_s: float, spent_s: float) -> float:
+        return clock_s + min(spent_s, 1.0) + 1e-3 + spent_s
+
+
+PLAN = [(0, 0), (1, 1), (1, 2), (2, 0), (0, 2), (2, 1), (0, 1)]
+
+
+def equal(one: Any, other: Any) -> bool:
+    return all(
+        torch.equal(a[name], b[name]) for a, b in zip(one.layers, other.layers, strict=True) for name in a
+    )
+
+
+@pytest.mark.parametrize(("mode", "parallel"), [("p2p", 1), ("cs", 1), ("cs", 2)])
+def test_nodes_of_this_program_keep_the_contract(mode: str, parallel: int) -> None:
+    def start() -> Any:
+        cluster = Cluster(scenario(mode, parallel))
+        return cluster.controller, cluster.executor
+
+    check_executor(start, repeatable=False)
+
+
+@pytest.mark.parametrize(
+    ("mode", "parallel", "evaluation", "learning"),
+    [
+        ("p2p", 1, "node", {}),
+        ("p2p", 1, "pce", {}),
+        ("cs", 1, "node", {"distillation": {"threshold": 0}}),
+        ("cs", 2, "node", {"trains": "last"}),
+    ],
+)
+def test_simulated_and_real_hops_give_the_same_model(
+    mode: str, parallel: int, evaluation: str, learning: dict[str, Any]
+) -> None:
+    cluster = Cluster(scenario(mode, parallel, evaluation, **learning))
+    for node, layer in PLAN:
+        other = ((node + 1) % N,) if parallel > 1 else ()
+        hops = []
+        for controller, executor in (
+            (cluster.simulated, cluster.simulator),
+            (cluster.controller, cluster.executor),
+        ):
+            if not controller.view().layers.open[layer]:
+                continue
+            job = controller.dispatch(Assignment(node, layer, other))
+            hops.append(controller.complete(job.id, executor.submit(job).result()))
+        assert len({(hop.metric, hop.batches, hop.loss, hop.costs.n_bytes) for hop in hops}) <= 1
+    state = cluster.executor.collect()
+    if parallel == 1:
+        assert equal(state, cluster.simulated.state)
+    for layer, other in zip(state.layers, cluster.simulated.state.layers, strict=True):
+        for name in layer:  # in a simulation companions are trained together, which rounds differently
+            torch.testing.assert_close(layer[name], other[name], rtol=0, atol=1e-6)
+
+
+def hop(cluster: Cluster, node: int, layer: int) -> Any:
+    job = cluster.controller.dispatch(Assignment(node, layer))
+    return job, cluster.executor.submit(job)
+
+
+def done(cluster: Cluster, node: int, layer: int) -> Any:
+    job, future = hop(cluster, node, layer)
+    return cluster.controller.complete(job.id, future.result())
+
+
+def spoil(cluster: Cluster, node: int, value: Any) -> None:
+    """Whatever that node trains comes out so."""
+    room = cluster.nodes[node]._rooms["p"]
+    train = room.engine.train
+
+    class Spoilt:
+        def train(self, jobs: Any) -> Any:
+            (result,) = train(jobs)
+            layers = {0: {n: value(t) for n, t in result.state.layers[0].items()}}
+            return [replace(result, state=result.state.replace(layers))]
+
+        evaluate = room.engine.evaluate
+
+    room.engine = Spoilt()  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize("mode", ["cs", "p2p"])
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (lambda t: t * float("nan"), "found nan in layer 0"),
+        (lambda t: t * 1e9 + 1e9, r"found .*e\+.* in layer 0"),
+        (lambda t: t[..., None], "expected"),
+    ],
+)
+def test_an_update_that_is_no_update_is_refused(mode: str, value: Any, said: str) -> None:
+    cluster = Cluster(scenario(mode))
+    done(cluster, 1, 0)
+    state = cluster.controller.progress
+    spoil(cluster, 0, value)
+    job, future = hop(cluster, 0, 1)
+    with pytest.raises(Refused, match=said) as error:
+        future.result()
+    assert error.value.seat == 0
+    cluster.monitor.ban(0)
+    cluster.controller.abandon(job.id, str(error.value))
+    assert cluster.controller.progress is state
+    assert not cluster.controller.view().legal[0].any()
+    assert cluster.monitor.banned == ["n0"]
+    assert done(cluster, 2, 1).delivered
+
+
+def test_a_node_that_hands_on_something_else_is_refused_by_the_next() -> None:
+    cluster = Cluster(scenario("p2p"))
+    first = done(cluster, 0, 0)
+    room = cluster.nodes[0]._rooms["p"]
+    room.store.put({(0, first.job): {n: t * float("nan") for n, t in room.like.layers[0].items()}})
+    with pytest.raises(Refused, match="the node on seat 0: found nan in layer 0") as error:
+        hop(cluster, 1, 1)[1].result()
+    assert error.value.seat == 0
+
+
+def test_a_version_that_a_node_should_not_have_is_refused() -> None:
+    cluster = Cluster(scenario("cs"))
+    truly = cluster.nodes[0].hop
+
+    def more(*arguments: Any) -> Any:
+        report, layers = truly(*arguments)
+        return report, {**layers, (0, 99): layers[0, report.job]}
+
+    cluster.nodes[0].hop = more  # type: ignore[method-assign]
+    with pytest.raises(Refused, match="layer 0 in version 99 came, of which nobody had asked"):
+        hop(cluster, 0, 1)[1].result()
+
+
+def test_a_node_that_lost_its_layers_or_samples_says_so() -> None:
+    cluster = Cluster(scenario("p2p"))
+    done(cluster, 0, 0)
+    cluster.nodes[0]._rooms["p"].store.keep([])
+    job, future = hop(cluster, 1, 1)
+    with pytest.raises(SnakegymError, match="found no version"):
+        future.result()
+    cluster.controller.abandon(job.id, "lost")
+    cluster.nodes[1]._rooms["p"].data = cluster.samples[0]
+    with pytest.raises(
+        SnakegymError, match=r"node 'n1': found \d+ samples, expected \d+, as when it enrolled"
+    ):
+        hop(cluster, 1, 1)[1].result()
+    cluster.nodes[2].release("p")
+    job = cluster.controller._running
+    assert job is not None
+    cluster.controller.abandon(job.id, "samples")
+    with pytest.raises(SnakegymError, match="node 'n2': knows no process 'p'"):
+        hop(cluster, 2, 1)[1].result()
+
+
+def test_a_node_serves_as_many_processes_as_it_says() -> None:
+    cluster = Cluster(scenario())
+    task = cluster.nodes[0]._rooms["p"].task
+    told = cluster.nodes[0].enrol(task)
+    assert told.samples == len(cluster.samples[0])
+    with pytest.raises(SnakegymError, match="node 'n0': serves 1 processes, expected less than 1"):
+        cluster.nodes[0].enrol(replace(task, process="q"))
+    cluster.nodes[0].release("p")
+    assert cluster.nodes[0].enrol(replace(task, process="q", tells_labels=False)).counts == ()
+
+
+def slow(cluster: Cluster, node: int, seconds: float) -> None:
+    train = cluster.nodes[node].hop
+
+    def later(*arguments: Any) -> Any:
+        time.sleep(seconds)
+        return train(*arguments)
+
+    cluster.nodes[node].hop = later  # type: ignore[method-assign]
+
+
+def test_a_hop_ends_when_its_node_is_not_heard_of_and_when_it_takes_too_long() -> None:
+    cluster = Cluster(scenario("p2p"))
+    done(cluster, 0, 0)
+    slow(cluster, 1, 1.0)
+    job, future = hop(cluster, 1, 1)
+    cluster.now = 10.0
+    with pytest.raises(Lost, match="seat 1 is not heard of any more"):
+        future.result()
+    for seat, node in enumerate(cluster.nodes):
+        cluster.monitor.beat(seat, 10.0, Beat(node.life, 1.0))
+    late = cluster.controller.abandon(job.id, "silent", after_s=3.0)
+    assert late.costs.time_s == 3
+    cluster.patience_s = 0.2
+    with pytest.raises(Lost, match="seat 1 was waited for too long"):
+        hop(cluster, 1, 1)[1].result()
+
+
+def test_the_others_updates_count_where_one_of_several_is_lost() -> None:
+    cluster = Cluster(scenario("cs", parallel=2))
+    slow(cluster, 1, 1.0)
+    cluster.patience_s = 0.6
+    job = cluster.controller.dispatch(Assignment(0, 0, (1,)))
+    found = cluster.controller.complete(job.id, cluster.executor.submit(job).result())
+    assert [part.delivered for part in found.parts] == [True, False]
+    assert cluster.controller.view().layers.times_trained[0] == 1
+
+
+def test_real_time_passes_by_itself() -> None:
+    times = iter([100.0, 103.0, 103.5])
+    clock = WallClock(7.0, now=lambda: next(times))
+    assert clock.after(7.0, spent_s=999.0) == 10.0
+    assert clock.elapsed() == 10.5

@@ -1,0 +1,1 @@
+"""Where a process is played: on a simulated network, or on nodes that are really there."""
