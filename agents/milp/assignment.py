@@ -53,8 +53,9 @@ def _chosen(programme: Programme, price: float) -> tuple[Pairs, float]:
     pairs: Pairs = []
     value = 0.0
     for block in reversed(programme.blocks):
-        worth = programme.value[block.start] - price * programme.time_s[block.start]
-        worth = np.where(programme.timely[block.start], worth, IMPOSSIBLE)
+        worth = np.full(programme.shape[1:], IMPOSSIBLE)
+        timely = programme.timely[block.start]  # others may take for ever, which is no number at any price
+        worth[timely] = programme.value[block.start][timely] - price * programme.time_s[block.start][timely]
         part, brings = _match(worth, programme.again, block.stop - block.start, complete=False)
         if value > 0:
             whole, costs = _match(worth, programme.again, block.stop - block.start, complete=True)

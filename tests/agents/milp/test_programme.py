@@ -15,6 +15,8 @@ from snakegym.agents.milp.exact import solve_exactly
 from snakegym.agents.milp.lagrangian import solve_lagrangian
 from snakegym.agents.milp.programme import Programme, Solution
 
+pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
+
 SHAPES = st.sampled_from([((0, 0), 4, 2), ((0, 0, 0), 3, 3), ((0, 1, 1), 3, 2), ((0, 0, 1), 2, 3)])
 """Block of each position, nodes and layers."""
 
@@ -27,11 +29,14 @@ def programmes(draw: st.DrawFn, hands_on: bool, short: bool | None = None) -> Pr
     value = rng.normal(0.2, 0.5, (n, m)) * np.ones((t, 1, 1))
     if hands_on:
         value += rng.normal(0, 0.1, (t, n, m))
-    value[:, rng.random((n, m)) < 0.2] = -np.inf
+    impossible = rng.random((n, m)) < 0.2
+    value[:, impossible] = -np.inf
+    time_s = rng.uniform(5, 20, (n, m)) * np.ones((t, 1, 1))
+    time_s[:, impossible] = rng.choice([10.0, np.inf])  # no memory, or no link
     short = draw(st.booleans()) if short is None else short
     return Programme(
         value,
-        rng.uniform(5, 20, (n, m)) * np.ones((t, 1, 1)),
+        time_s,
         rng.uniform(0, 0.5, (t, n, n)) if hands_on else None,
         rng.uniform(0, 5, (t, n, n)) if hands_on else None,
         np.array(block),
