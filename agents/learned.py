@@ -33,6 +33,8 @@ from snakegym.envs.encoder import Encoded, ViewEncoder
 from snakegym.errors import SnakegymError, SnakegymWarning
 from snakegym.scenario import Scenario
 
+Memory = tuple[NDArray[np.float32], ...]
+"""What a policy remembers of n episodes, [layers, n, width] each; nothing where it has no memory."""
 NO_MATTER = ("summary", "network.traces.skip_bad", "network.traces.format")
 """Fields of a scenario that change nothing about the decision problem."""
 
@@ -86,26 +88,41 @@ class LearnedScheduler:
         """Bool [n_actions]: legal actions."""
         return self._codec.mask(view)
 
-    def log_probabilities(self, observations: Encoded, masks: NDArray[np.bool_]) -> Floats:
+    @property
+    def memory(self) -> Memory:
+        """What it remembers of the episode before the next decision."""
+        if self._algo not in REMEMBERING:
+            return ()
+        if self._state is None:
+            return tuple(np.zeros(self._policy.lstm_hidden_state_shape, np.float32) for _ in range(2))
+        return tuple(self._state)
+
+    def log_probabilities(
+        self, observations: Encoded, masks: NDArray[np.bool_], memory: Memory = ()
+    ) -> Floats:
         """[n, n_actions]: logarithms of the probabilities of all actions in n views.
+
+        A policy that values actions (dqn) has none: here it is as if it drew them by the softmax of their
+        values, discounted returns in reward units.
 
         Args:
             observations: what `encode` gives of each, stacked: [n, …].
             masks: [n, n_actions]: what is legal; a policy that takes no masks leaves them aside. What is not
                 legal is given hardly any probability, exp(-1e8).
-
-        Raises:
-            SnakegymError: the policy values actions (dqn), or goes by what it remembers (recurrent-ppo).
+            memory: what `memory` was before each, stacked; of a policy that has one.
         """
-        if self._algo in ("dqn", *REMEMBERING):
-            raise SnakegymError(
-                f"{self.folder}: found a policy of '{self._algo}', expected one that gives the probabilities "
-                "of actions in any view, as those of ppo, maskable-ppo and a2c do"
-            )
         given = {"action_masks": masks} if self._masked else {}
         tensors, _ = self._policy.obs_to_tensor(observations)
         with torch.no_grad():
-            logits = self._policy.get_distribution(tensors, **given).distribution.logits
+            if self._algo == "dqn":
+                logits = self._policy.q_net(tensors).log_softmax(dim=1)
+            elif self._algo in REMEMBERING:
+                remembered = tuple(torch.from_numpy(part) for part in memory)
+                starts = torch.zeros(len(masks))  # what is remembered at a start is nothing already
+                distribution, _ = self._policy.get_distribution(tensors, remembered, starts)
+                logits = distribution.distribution.logits
+            else:
+                logits = self._policy.get_distribution(tensors, **given).distribution.logits
         return np.asarray(logits.numpy(), np.float64)
 
     def reset(self, seed: int) -> None:

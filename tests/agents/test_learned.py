@@ -363,14 +363,30 @@ def test_a_config_that_says_something_twice_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["dqn", "recurrent-ppo"])
-def test_what_has_no_probabilities_of_single_views_says_so(name: str, tmp_path: Path) -> None:
-    save_run(tmp_path / "a-run", name)
-    scheduler = LearnedScheduler(tmp_path / "a-run", SCENARIO)
-    env = SerpentineEnv(SCENARIO)
+def test_what_is_said_of_views_is_what_is_done_in_them(name: str, tmp_path: Path) -> None:
+    algorithm = save_run(tmp_path / "a-run", name)
+    if name == "recurrent-ppo":
+        algorithm.policy.lstm_actor.lstm.weight_hh_l0.data.mul_(50.0)
+        algorithm.policy.action_net.score.weight.data.mul_(100.0)
+        algorithm.save(tmp_path / "a-run" / "best.zip")
+    scheduler, env = LearnedScheduler(tmp_path / "a-run", SCENARIO), SerpentineEnv(SCENARIO)
     env.reset(seed=0)
-    sight = {key: value[None] for key, value in scheduler.encode(env.view()).items()}
-    with pytest.raises(SnakegymError, match=f"found a policy of '{name}', expected one that gives"):
-        scheduler.log_probabilities(sight, scheduler.mask(env.view())[None])
+    scheduler.reset(0)
+    encoded, masks, memories, done = [], [], [], []
+    for _ in range(8):
+        encoded.append(scheduler.encode(env.view()))
+        masks.append(scheduler.mask(env.view()))
+        memories.append(scheduler.memory)
+        done.append(env.codec.encode(scheduler.schedule(env.view())))
+        env.step(int(np.flatnonzero(masks[-1])[0]))
+    told = scheduler.log_probabilities(
+        {key: np.stack([one[key] for one in encoded]) for key in encoded[0]},
+        np.stack(masks),
+        tuple(np.concatenate(parts, axis=1) for parts in zip(*memories, strict=True)),
+    )
+    assert told.argmax(axis=1).tolist() == done
+    assert np.exp(told).sum(axis=1) == pytest.approx(np.ones(8))
+    assert np.exp(told[~np.stack(masks)]).sum() == 0
 
 
 def test_a_policy_with_a_memory_remembers_an_episode_and_no_more(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from snakegym.agents.learned import LearnedScheduler
+from snakegym.agents.learned import LearnedScheduler, Memory
 from snakegym.control.view import Floats
 from snakegym.envs.encoder import Encoded
 from snakegym.envs.features.layers import LAYER_FEATURES
@@ -80,6 +80,8 @@ class Sights:
     """[n, n_actions]."""
     episodes: NDArray[np.int64]
     """[n]: which episode a state is of."""
+    memory: Memory = ()
+    """[layers, n, width] each, of a policy that has one."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,7 @@ def stack(episodes: Sequence[Sequence[Sight]], most: int) -> Sights:
         {key: np.stack([sight.observation[key] for _, sight in kept]) for key in first},
         np.stack([sight.mask for _, sight in kept]),
         np.array([number for number, _ in kept], np.int64),
+        tuple(np.concatenate(parts, axis=1) for parts in zip(*(s.memory for _, s in kept), strict=True)),
     )
 
 
@@ -140,28 +143,32 @@ def importance(
     """How much each of `all_features` moves the policy's choice.
 
     Args:
-        policy: is asked about the states, as they are and permuted.
+        policy: is asked about the states, as they are and permuted; what it remembers stays as it was.
         sights: recorded states.
         repetitions: permutations of each feature.
         seed: of the permutations.
     """
     rng = np.random.default_rng(seed)
-    before = _asked(policy, sights.observations, sights.masks)
+    before = _asked(policy, sights, sights.observations)
     for feature in all_features():
         changed, divergence = np.zeros(len(before)), np.zeros(len(before))
         for _ in range(repetitions):
-            after = _asked(policy, permuted(sights.observations, feature, rng), sights.masks)
+            after = _asked(policy, sights, permuted(sights.observations, feature, rng))
             changed += after.argmax(axis=1) != before.argmax(axis=1)
             # Rounding may leave a hair less than nothing.
             divergence += np.maximum(0.0, (np.exp(before) * (before - after)).sum(axis=1))
         yield feature, Moved(changed / repetitions, divergence / repetitions)
 
 
-def _asked(policy: LearnedScheduler, observations: Encoded, masks: Bools) -> Floats:
-    """Log probabilities [n, n_actions], of a few states at a time."""
-    n, step = len(masks), max(1, MOST_NUMBERS // (100 * masks.shape[1]))
+def _asked(policy: LearnedScheduler, sights: Sights, observations: Encoded) -> Floats:
+    """Log probabilities [n, n_actions], of a few states at a time; all but the observations as recorded."""
+    n, step = len(sights.masks), max(1, MOST_NUMBERS // (100 * sights.masks.shape[1]))
     parts = [
-        policy.log_probabilities({k: v[i : i + step] for k, v in observations.items()}, masks[i : i + step])
+        policy.log_probabilities(
+            {k: v[i : i + step] for k, v in observations.items()},
+            sights.masks[i : i + step],
+            tuple(part[:, i : i + step] for part in sights.memory),
+        )
         for i in range(0, n, step)
     ]
     return np.concatenate(parts)

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from snakegym.agents.learned import LearnedScheduler
+from snakegym.agents.learned import LearnedScheduler, Memory
 from snakegym.agents.protocol import Scheduler, let_watch
 from snakegym.control.forecast import HopForecast, forecast
 from snakegym.control.records import FINISH, Assignment, Decision
@@ -67,6 +67,8 @@ class Sight:
 
     observation: Encoded
     mask: NDArray[np.bool_]
+    memory: Memory = ()
+    """What it remembered of the episode, where it has a memory."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,8 @@ def play_both(env: SerpentineEnv, policy: Scheduler, planner: Scheduler, episode
     Args:
         env: left at the end of the episode.
         policy: whose decisions are carried out.
-        planner: sees the same views in the same order, as if it had decided so itself.
+        planner: sees the same views in the same order, and is told what was decided (by `follow`, if it
+            has that), so that it expects of the hops what it would have.
         episode: number to write into the record.
         seed: of the environment; the record is that of the policy alone.
     """
@@ -115,10 +118,12 @@ class _Witness:
             let_watch(scheduler, env)
 
     def schedule(self, view: ProcessView) -> Decision:
-        chosen, planned = self._policy.schedule(view), self._planner.schedule(view)
+        policy = self._policy
+        if isinstance(policy, LearnedScheduler):
+            self.sights.append(Sight(policy.encode(view), policy.mask(view), policy.memory))
+        chosen, planned = policy.schedule(view), self._planner.schedule(view)
         self.states.append(_state(view, chosen, planned))
-        if isinstance(self._policy, LearnedScheduler):
-            self.sights.append(Sight(self._policy.encode(view), self._policy.mask(view)))
+        getattr(self._planner, "follow", lambda *_: None)(view, chosen)
         return chosen
 
 

@@ -7,9 +7,12 @@ import shutil
 
 import pytest
 
+from snakegym.agents.registry import make_scheduler
+from snakegym.envs.serpentine import SerpentineEnv
 from snakegym.training.explain.command import explain
 from snakegym.training.explain.config import ExplainConfig
 from snakegym.training.explain.importance import all_features
+from snakegym.training.explain.states import play_both
 
 FEW = ("--episodes", 2, "--repetitions", 1, "--states", 6, "--baseline", "milp", "--split", "validation")
 
@@ -58,6 +61,45 @@ def test_asking_the_planner_changes_no_episode(snakegym, trained, tmp_path):
     assert snakegym("evaluate", *scenario, *both, "--out", "evaluated")[0] == 0
     evaluated = json.loads((tmp_path / "evaluated" / "evaluation.json").read_text())
     assert told(tmp_path / "out")["episodes"] == evaluated["episodes"]
+
+
+@pytest.mark.parametrize("algo", ["dqn", "recurrent-ppo"])
+def test_features_are_shown_of_policies_with_values_or_a_memory(algo, snakegym, trained, tmp_path):
+    scenario = ("--scenario", trained / "tiny.yaml")
+    short = ("--timesteps", 16, "--n-steps", 16, "--batch-size", 16, "--eval-episodes", 1)
+    status, _, err = snakegym(
+        "train", "--algo", algo, *scenario, *short, "--wandb", "disabled", "--out", "run"
+    )
+    assert status == 0, err
+    status, _, err = snakegym("explain", "run", *scenario, *FEW, "--out", "out")
+    assert status == 0, err
+    (policy,) = told(tmp_path / "out")["policies"].values()
+    assert len(policy["importance"]) == len(all_features())
+    assert any(w["divergence"]["value"] > 0 for w in policy["importance"])
+
+
+def test_the_planner_is_told_what_was_decided_instead(trained):
+    class Planner:
+        """Writes down what it says and what it is told."""
+
+        def __init__(self):
+            self.said, self.told = [], []
+
+        def reset(self, seed):
+            pass
+
+        def schedule(self, view):
+            self.said.append(view.hops)
+            return None
+
+        def follow(self, view, decision):
+            self.told.append((view.hops, decision))
+
+    env, planner = SerpentineEnv(str(trained / "tiny.yaml")), Planner()
+    played = play_both(env, make_scheduler("serpentine", env.scenario), planner, 0, 0)
+    assert planner.told == [(state.hops, state.chosen) for state in played.states]
+    assert [hops for hops, _ in planner.told] == planner.said
+    assert len(planner.told) >= 2
 
 
 def test_runs_that_differ_in_the_seed_are_one_policy(snakegym, trained, tmp_path, read_page):

@@ -49,7 +49,7 @@ class Leaning:
     def __init__(self, part, name):
         self.part, self.place = part, FEATURES[part].index(name)
 
-    def log_probabilities(self, observations, masks):
+    def log_probabilities(self, observations, masks, memory):
         n = len(masks)
         logits = np.zeros(masks.shape)
         table = observations[self.part].reshape(n, -1, len(FEATURES[self.part]))[..., self.place]
