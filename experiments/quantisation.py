@@ -23,7 +23,7 @@ import torch
 from snakegym.data.datasets import Dataset, load_data
 from snakegym.data.partition import partition
 from snakegym.learning.jobs import LocalTraining
-from snakegym.learning.quantisation import quantise_state
+from snakegym.learning.quantisation import low_state
 from snakegym.learning.sequential import SequentialEngine
 from snakegym.models.profile import profile_model
 from snakegym.models.state import ModelState
@@ -51,7 +51,9 @@ def resident(key: str) -> float:
 def node(name: str, options: dict[str, float], batch_size: int, int8: bool) -> dict[str, float]:
     """One hop of two batches on a node that has received the model, in MiB over what was there before."""
     torch.set_num_threads(1)
-    config = LearningConfig(batch_size=batch_size, epochs=1, optimizer="sgd", quantise_frozen=int8)
+    config = LearningConfig(
+        batch_size=batch_size, epochs=1, optimizer="sgd", frozen="int8" if int8 else "fp32"
+    )
     g = torch.Generator().manual_seed(0)
     data = Dataset(torch.randn(2 * batch_size, 3, 32, 32, generator=g), torch.arange(2 * batch_size) % 10, 10)
     warm_up()
@@ -72,7 +74,7 @@ def stored(model, int8: bool) -> ModelState:
     if int8:
         frozen = [i for i in range(model.n_layers) if i not in (0, MIDDLE + 1, model.n_layers - 1)]
         for i in frozen:  # layer by layer, as it comes in
-            state = quantise_state(model, state, [i])
+            state = low_state(model, state, [i], "int8")
             empty = {k: t.new_empty(()).expand(t.shape) for k, t in model.layer_state(i).items()}
             model.load_layer(i, empty)
     ctypes.CDLL("libc.so.6").malloc_trim(0)
@@ -104,7 +106,8 @@ def memory() -> list[dict[str, object]]:
                 env=environment, check=True, capture_output=True, text=True,
             )  # fmt: skip
             found = json.loads(done.stdout)
-            learning = LearningConfig(batch_size=batch_size, optimizer="sgd", quantise_frozen=int8)
+            frozen = "int8" if int8 else "fp32"
+            learning = LearningConfig(batch_size=batch_size, optimizer="sgd", frozen=frozen)
             formula = {
                 "stored": profile.weight_bytes(learning)[MIDDLE] / MIB,
                 "peak": profile.hop_memory(learning)[MIDDLE] / MIB,
@@ -134,7 +137,7 @@ def accuracy(seeds: int) -> list[dict[str, object]]:
             rng = np.random.default_rng(seed)
             nodes = partition(DataConfig(alpha=alpha), data.train.targets.numpy(), NODES, data.n_classes, rng)
             engine, state = SequentialEngine(model), model.initial_state(seed)
-            config = LearningConfig(quantise_frozen=int8)
+            config = LearningConfig(frozen="int8" if int8 else "fp32")
             path = []
             for hop in range(HOPS):
                 own = torch.from_numpy(nodes[hop % NODES])

@@ -174,6 +174,7 @@ class ProcessController:
             return booked(self.history, job)
         hop = finished_hop(running, outcome, index=len(self.history), cycle=self.cycle.index)
         self.caches.book(running.assignment.layer, hop.parts, job)
+        self.managers.beside = self.caches.bytes_beside
         self._book_model(running, outcome, hop)
         self.pool.book(hop)
         self.history.append(hop)
@@ -303,6 +304,7 @@ class ProcessController:
     def _follow(self) -> None:
         """Caches and managers follow the model."""
         self.caches.current = self.progress.versions
+        self.managers.beside = self.caches.bytes_beside
         self.managers.go_on_from(self.progress.labels)
 
     def _reachable(self) -> Bools:

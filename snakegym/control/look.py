@@ -39,6 +39,8 @@ def look_at(
         "legal": managers.fits,
         "lacking": lacking,
         "lacking_pce": caches.lacking_pce(),
+        "layer_bytes": caches.layer_bytes,
+        "bytes_beside": caches.bytes_beside,
         "adapters": managers.adapters,
         "cycle": progress.cycle.index,
         "metric": progress.metric,
@@ -93,6 +95,7 @@ def look_at_layers(cycle: CycleProgress, managers: LocalManagers, n_bytes: Float
         flops=managers.layer_flops,
         n_bytes=n_bytes,
         memory_bytes=managers.layer_memory,
+        kept_bytes=managers.kept_bytes,
         times_trained=cycle.times_trained,
         trained_in_cycle=cycle.trained_in_cycle,
         open=read_only(cycle.open_layers()),
@@ -111,7 +114,6 @@ def fixed_part(scenario: Scenario, caches: LayerCaches, evaluation_flops: float)
     process = scenario.process
     on_node = scenario.network.mode == "p2p" and process.evaluation == "node"
     return {
-        "layer_bytes": caches.layer_bytes,
         "trained": caches.trained,
         "keeps_frozen": caches.keeps_frozen,
         "mode": scenario.network.mode,

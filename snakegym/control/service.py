@@ -21,6 +21,7 @@ from snakegym.data.partition import partition
 from snakegym.documents import parse_json
 from snakegym.errors import SnakegymError
 from snakegym.learning.jobs import Engine
+from snakegym.learning.quantisation import as_handed_on
 from snakegym.learning.stacked import EngineKind, make_engine
 from snakegym.models.adapters import check_rank
 from snakegym.models.layered import LayeredModel
@@ -83,7 +84,7 @@ class Service:
     def _controller(
         self, nodes: Monitor, data: Holdings, seeds: Sequence[int], clock: Clock | None = None
     ) -> ProcessController:
-        state = self.model.initial_state(seeds[0])
+        state = as_handed_on(self.model, self.model.initial_state(seeds[0]), self.scenario.learning)
         metric = self.engine.evaluate([state], self.data.validation)[0].score
         rng = np.random.default_rng(seeds[1])
         # The PCE of real nodes has what it was sent; in a simulation nothing lies anywhere else.

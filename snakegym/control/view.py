@@ -88,6 +88,8 @@ class LayersView:
     """Bytes of this layer's parameters."""
     memory_bytes: Floats
     """Memory that a hop on this layer needs; with adapters, mean over nodes."""
+    kept_bytes: Floats
+    """Memory that each of the node's samples adds: of what the frozen layers before make of it."""
     times_trained: Ints
     trained_in_cycle: Bools
     open: Bools
@@ -149,9 +151,9 @@ class ProcessView:
     trained: TrainedSet
     """Which layers a hop changes."""
     keeps_frozen: bool
-    """Whether a node still holds the layers that it did not train; not where it keeps them as int8 alone."""
+    """Whether a node still holds the layers that it did not train; not if it keeps them in low precision."""
     layer_bytes: Floats
-    """[n_middle + 2]: bytes of every layer of the whole model."""
+    """[n_middle + 2]: bytes of every layer of the whole model, adapters that lie beside it included."""
     mode: Mode
     evaluation: Evaluation
     """Who measures the metric in P2P mode: `node`, `pce`, or an `observer` at nobody's expense."""
@@ -185,6 +187,9 @@ class ProcessView:
     """Which companions a node gets where the scheduler does not name them (`control.forecast.companions`)."""
     adapters: AdaptersView | None = None
     """Where hops train low-rank adapters of the middle layer; None: all its parameters."""
+
+    bytes_beside: float = 0.0
+    """Bytes of earlier hops' adapters that lie beside layers in low precision, where hops train adapters."""
 
     @property
     def held(self) -> Bools:
@@ -229,7 +234,8 @@ class ProcessView:
     def needed_bytes(self) -> Floats:
         """[n_nodes, n_middle]: memory that a hop would take, with the teacher of a node that would distil."""
         own = self.layers.memory_bytes if self.adapters is None else self.adapters.memory_bytes
-        return own + self.nodes.teacher_bytes[:, None]
+        kept = self.nodes.samples[:, None] * self.layers.kept_bytes
+        return own + kept + self.nodes.teacher_bytes[:, None] + self.bytes_beside
 
     @property
     def fits(self) -> Bools:

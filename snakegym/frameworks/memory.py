@@ -25,7 +25,7 @@ def check_hop_memory(problem: Problem, *, originals: bool = True) -> None:
     learning, distillation = scenario.learning, scenario.learning.distillation
     rank = None if learning.lora is None else learning.lora.choices[0]
     memory = problem.profile.hop_memory(learning, originals=originals, rank=rank)
-    needed = np.tile(memory, (network.n_nodes, 1))
+    needed = memory + nodes.samples[:, None] * problem.profile.kept_bytes(learning)
     if distillation is not None and distillation.weight > 0:
         each = soft_target_bytes(float(problem.profile.output_bytes[-1]), learning.teacher_passes)
         needed = needed + each * nodes.samples[:, None]

@@ -22,6 +22,7 @@ from snakegym.errors import SnakegymError
 from snakegym.frameworks.base import Framework
 from snakegym.frameworks.ledger import Ledger
 from snakegym.frameworks.problem import Problem
+from snakegym.learning.quantisation import as_handed_on
 from snakegym.models.state import LayerState
 from snakegym.network.records import PCE
 from snakegym.scenario import LayerOrder, Mode, Scenario
@@ -75,7 +76,9 @@ class SnakeLearning(Framework):
         """That of the hop that needs most."""
         learning, hands_on = self.problem.scenario.learning, self._scenario.network.mode == "p2p"
         rank = None if learning.lora is None else learning.lora.choices[-1]
-        return float(self.problem.profile.hop_memory(learning, originals=hands_on, rank=rank).max())
+        profile = self.problem.profile
+        memory = profile.hop_memory(learning, originals=hands_on, rank=rank)
+        return float((memory + max(self.problem.samples) * profile.kept_bytes(learning)).max())
 
     def _train(self, ledger: Ledger) -> float:
         problem, controller = self.problem, self._controller
@@ -134,13 +137,14 @@ class SnakeLearning(Framework):
 
     def _start(self) -> ProcessController:
         problem = self.problem
-        metric = problem.engine.evaluate([problem.initial], problem.data.validation)[0].score
+        initial = as_handed_on(problem.model, problem.initial, problem.scenario.learning)
+        metric = problem.engine.evaluate([initial], problem.data.validation)[0].score
         return ProcessController(
             self._scenario,
             problem.profile,
             problem.network,
             problem.nodes,
-            problem.initial,
+            initial,
             metric,
             np.random.default_rng([problem.seed, 4]),
         )

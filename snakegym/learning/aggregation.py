@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from snakegym.errors import SnakegymError
-from snakegym.models.state import ModelState
+from snakegym.models.adapters import stacked
+from snakegym.models.state import A, B, LayerState, ModelState
 
 
 def average(states: Sequence[ModelState], samples: Sequence[float]) -> ModelState:
@@ -32,15 +33,57 @@ def average(states: Sequence[ModelState], samples: Sequence[float]) -> ModelStat
     first, total = states[0], float(sum(samples))
     weights = [n / total for n in samples]
     changed = {
-        i: {name: _mean([s.layers[i][name] for s in states], weights) for name in layer}
+        i: _mean_layer([s.layers[i] for s in states], weights)
         for i, layer in enumerate(first.layers)
         if any(s.layers[i] is not layer for s in states)
     }
     return first.replace(changed) if changed else first
 
 
+def _mean_layer(layers: Sequence[LayerState], weights: Sequence[float]) -> LayerState:
+    names = dict.fromkeys(name for layer in layers for name in layer)
+    mean: dict[str, Tensor] = {}
+    for name in names:
+        if name.endswith(A):
+            pair = name.removesuffix(A) + B
+            pairs = [(layer[name], layer[pair]) for layer in layers if name in layer]
+            own = [w for w, layer in zip(weights, layers, strict=True) if name in layer]
+            mean[name], mean[pair] = mean_of_adapters(pairs, own)
+        elif not name.endswith(B):
+            mean[name] = _mean([layer[name] for layer in layers], weights)
+    return mean
+
+
+def mean_of_adapters(
+    pairs: Sequence[tuple[Tensor, Tensor]], weights: Sequence[float]
+) -> tuple[Tensor, Tensor]:
+    """A and B whose product is the weighted sum of the pairs' B A, exactly, whatever their ranks.
+
+    They are stacked (Wang et al. 2024, FLoRA, arXiv:2409.05976): the mean of the As times that of the Bs is
+    something else, and cutting the sum down to a rank loses some of it. What all pairs begin with, the
+    adapters of earlier hops, is taken once.
+    """
+    first = pairs[0]
+    common = 0
+    if sum(weights) > 1 - 1e-9:
+        common = min(_alike(first, pair) for pair in pairs)
+    parts = [(w, a[common:], b[:, common:]) for w, (a, b) in zip(weights, pairs, strict=True)]
+    if common:
+        parts.insert(0, (1.0, first[0][:common], first[1][:, :common]))
+    return stacked(parts)
+
+
+def _alike(one: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor]) -> int:
+    """How many of their ranks, from the first, are the same."""
+    n = min(len(one[0]), len(other[0]))
+    same = (one[0][:n] == other[0][:n]).all(1) & (one[1][:, :n] == other[1][:, :n]).all(0)
+    return int(same.long().cumprod(0).sum())
+
+
 def _mean(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
     if not tensors[0].is_floating_point():  # a counter, not a parameter
+        return tensors[0]
+    if all(tensor is tensors[0] for tensor in tensors):
         return tensors[0]
     mean = torch.zeros_like(tensors[0])
     for tensor, weight in zip(tensors, weights, strict=True):

@@ -34,6 +34,13 @@ def training_loss(
     return loss + config.weight * task.distillation_loss(outputs, targets, soft_targets, config.temperature)
 
 
+def place_of(job: LocalTraining) -> Tensor:
+    """int64 [n of the data]: where each of the job's samples stands among its `indices`."""
+    place = job.indices.new_empty(len(job.data))
+    place[job.indices] = torch.arange(len(job.indices), device=place.device)
+    return place
+
+
 def soft_targets(
     model: LayeredModel, job: LocalTraining, order: Sequence[Tensor]
 ) -> Iterator[Tensor] | Iterator[None]:
@@ -59,6 +66,5 @@ def soft_targets(
     if job.config.augmentation is not None:
         return iter(outputs(order))
     table = torch.cat(outputs(torch.split(job.indices, job.config.batch_size)))
-    place = job.indices.new_empty(len(job.data))
-    place[job.indices] = torch.arange(len(job.indices), device=place.device)
+    place = place_of(job)
     return (table[place[batch]] for batch in order)

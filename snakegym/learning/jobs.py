@@ -117,6 +117,9 @@ class LocalTraining(Measured):
     rank: int | None = None
     """Of the adapters that are trained of a middle layer instead of its weights; None: all its parameters."""
 
+    in_place: bool = False
+    """Whether the tensors of trained layers may be written into: who does so keeps no copy beside them."""
+
     distil: bool = False
     """Whether the divergence of the node's labels switched distillation on."""
 
@@ -126,7 +129,7 @@ class LocalTraining(Measured):
         config = self.config
         if self.rank is not None:
             return False
-        special = config.quantise_frozen or config.augmentation or config.early_exit
+        special = config.frozen != "fp32" or config.augmentation or config.early_exit
         return not (self.distils or special)
 
     @property

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from typing import Any
+from contextlib import contextmanager
+from itertools import repeat
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -14,14 +15,23 @@ from snakegym.data.augmentation import batch_inputs
 from snakegym.data.datasets import Dataset
 from snakegym.data.tasks import Tally
 from snakegym.errors import SnakegymError
-from snakegym.learning.distillation import soft_targets, training_loss
+from snakegym.learning.adapting import adapted_layers, low_rank, with_adapters
+from snakegym.learning.distillation import place_of, soft_targets, training_loss
 from snakegym.learning.jobs import Evaluation, LocalTraining, TrainingResult
-from snakegym.learning.quantisation import loaded
-from snakegym.models.adapters import beside, check_rank, folded, new_adapters
+from snakegym.learning.quantisation import LowLayers, loaded
 from snakegym.models.layered import LayeredModel
 from snakegym.models.state import LayerState, ModelState
-from snakegym.models.trained import TrainedSet
-from snakegym.scenario import EarlyExitConfig, LearningConfig, LoraConfig
+from snakegym.scenario import EarlyExitConfig, LearningConfig
+
+
+class Batch(NamedTuple):
+    """What one step of training is made of."""
+
+    inputs: Tensor
+    start: int
+    """Layer that the inputs are for."""
+    targets: Tensor
+    soft_targets: Tensor | None
 
 
 class SequentialEngine:
@@ -33,6 +43,7 @@ class SequentialEngine:
 
     def __init__(self, model: LayeredModel) -> None:
         self.model = model.eval().requires_grad_(False)
+        self._low = LowLayers(model)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> SequentialEngine:
         return self
@@ -55,38 +66,55 @@ class SequentialEngine:
         if budget <= 0:
             return TrainingResult(job.state, 0, math.nan)
         adapted = adapted_layers(self.model, job, trained)
-        copies = {i: self._copy(job.state.layers[i], i, whole=i not in adapted) for i in trained}
-        frozen = [i for i in range(self.model.n_layers) if i not in trained]
+        adapted = adapted_layers(self.model, job, trained)
+        copies = {i: self._copy(job, i, whole=i not in adapted) for i in trained}
+        frozen = [i for i in range(self.model.n_layers) if i not in copies]
+        state = self._low.state(job.state, frozen, job.config.frozen).replace(copies)
         generator = torch.Generator().manual_seed(job.seed)
-        with (
-            loaded(self.model, job.state.replace(copies), frozen if job.config.quantise_frozen else ()),
-            private_randomness(generator, job.data.inputs.device),
-        ):
+        with loaded(self.model, state), private_randomness(generator, job.data.inputs.device):
             order = list(batches(job, budget, generator))
-            soft = soft_targets(self.model, job, order)
+            batch_of = self._batches(job, order, min(trained))
             with (
                 low_rank(self.model, job, adapted, generator) as adapters,
                 unfrozen(self.model, trained, adapted) as parameters,
             ):
                 own = [p for pairs in adapters.values() for p in pairs.values()]
-                done, loss = self._run(job, [*parameters, *own], order, soft)
+                done, loss = self._run(job, [*parameters, *own], batch_of)
             changed = {i: self.model.layer_state(i) for i in trained}
-            for i, pairs in adapters.items():
-                changed[i] = folded(changed[i], pairs, adapter_scale(job))
-            state = job.state.replace(changed)
-        return TrainingResult(state, done, loss / done)
+            changed |= {i: with_adapters(self.model, job, i, pairs) for i, pairs in adapters.items()}
+        return TrainingResult(job.state.replace(changed), done, loss / done)
 
-    def _copy(self, layer: LayerState, i: int, *, whole: bool) -> LayerState:
+    def _copy(self, job: LocalTraining, layer: int, *, whole: bool) -> LayerState:
         """To be written into: all of it, or what is written even where its parameters stay."""
-        kept = () if whole else self.model.parameters_of(i)
-        return {name: t if name in kept else t.clone() for name, t in layer.items()}
+        tensors, buffers = job.state.layers[layer], self.model.buffers_of(layer)
+        if job.in_place:
+            return tensors
+        return {name: t.clone() if whole or name in buffers else t for name, t in tensors.items()}
+
+    def _batches(self, job: LocalTraining, order: Sequence[Tensor], first: int) -> Iterator[Batch]:
+        """The job's batches as they reach the first layer that is trained.
+
+        What the layers before it make of a sample is computed once where all epochs see it alike.
+        """
+        data, config = job.data, job.config
+        soft = soft_targets(self.model, job, order)
+        start = 0
+        if first and config.same_passes > 1 and len(order) > job.batches_per_epoch:
+            start, place = first, place_of(job)
+            with torch.no_grad():
+                parts = torch.split(job.indices, config.batch_size)
+                table = torch.cat([self.model(data.inputs[part], stop=first) for part in parts])
+            views: Iterator[Tensor] = (table[place[batch]] for batch in order)
+        else:
+            views = batch_inputs(data.inputs, order, config.augmentation, job.seed)
+        targets = (data.targets.index_select(0, batch) for batch in order)
+        return map(Batch, views, repeat(start), targets, soft)
 
     def _run(
         self,
         job: LocalTraining,
         parameters: list[nn.Parameter],
-        order: Sequence[Tensor],
-        soft: Iterator[Tensor] | Iterator[None],
+        batch_of: Iterator[Batch],
     ) -> tuple[int, float]:
         """Batches run, and the sum of their losses."""
         config, data = job.config, job.data
@@ -94,12 +122,10 @@ class SequentialEngine:
         enough = EarlyExit(config.early_exit, job.batches_per_epoch)
         total = torch.zeros((), device=data.targets.device)
         done = 0
-        views = batch_inputs(data.inputs, order, config.augmentation, job.seed)
-        for inputs, batch in zip(views, order, strict=True):
+        for batch in batch_of:
             optimizer.zero_grad()  # frees the last gradients before activations take their place
-            logits = self.model(inputs)
-            targets = data.targets.index_select(0, batch)
-            loss = training_loss(data.task, logits, targets, next(soft), config.distillation)
+            logits = self.model(batch.inputs, batch.start)
+            loss = training_loss(data.task, logits, batch.targets, batch.soft_targets, config.distillation)
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(parameters, config.clip_norm)
             optimizer.step()
@@ -110,10 +136,9 @@ class SequentialEngine:
         return done, total.item()
 
     def _evaluate(self, state: ModelState, data: Dataset) -> Evaluation:
-        self.model.load(state)
         task, chunk = data.task, data.task.chunk(data.targets)
         tally = Tally(0.0, 0, 0)
-        with torch.no_grad():
+        with torch.no_grad(), loaded(self.model, state):
             for start in range(0, len(data), chunk):
                 outputs = self.model(data.inputs[start : start + chunk])
                 tally += task.tally(outputs, data.targets[start : start + chunk])
@@ -158,38 +183,7 @@ def trained_layers(model: LayeredModel, job: LocalTraining) -> tuple[int, ...]:
         raise SnakegymError("job: found no samples, expected at least one")
     if job.layers is not None:
         return job.layers
-    return TrainedSet(model.n_layers, job.config.trains, model.tied).of(job.middle)
-
-
-def adapted_layers(model: LayeredModel, job: LocalTraining, trained: Sequence[int]) -> tuple[int, ...]:
-    """Those of the trained layers of which adapters are trained alone: middle ones, if the job has a rank.
-
-    Raises:
-        SnakegymError: one of them has no products, or smaller ones than the rank.
-    """
-    if job.rank is None:
-        return ()
-    found = tuple(i for i in trained if 0 < i < model.n_layers - 1)
-    check_rank(model, found, job.rank, "job")
-    return found
-
-
-def adapter_scale(job: LocalTraining) -> float:
-    """What the adapters' product is added with."""
-    lora = job.config.lora or LoraConfig()
-    return lora.alpha / (job.rank or 1)
-
-
-@contextmanager
-def low_rank(
-    model: LayeredModel, job: LocalTraining, layers: Sequence[int], generator: torch.Generator
-) -> Iterator[dict[int, dict[str, nn.Parameter]]]:
-    """Fresh adapters beside these layers; they are let go of afterwards."""
-    adapters = {i: new_adapters(model, i, job.rank or 1, generator) for i in layers}
-    with ExitStack() as stack:
-        for i, pairs in adapters.items():
-            stack.enter_context(beside(model, i, pairs, adapter_scale(job)))
-        yield adapters
+    return model.trained(job.config.trains).of(job.middle)
 
 
 def epoch_order(job: LocalTraining, generator: torch.Generator) -> Tensor:

@@ -15,6 +15,7 @@ from snakegym.data.datasets import Dataset
 from snakegym.data.tasks import Classification
 from snakegym.errors import SnakegymError
 from snakegym.learning.jobs import Engine, Evaluation, LocalTraining, TrainingResult
+from snakegym.learning.quantisation import plain
 from snakegym.learning.sequential import SequentialEngine, trained_layers
 from snakegym.learning.stacked_lockstep import Lockstep, ParameterStack, Stint
 from snakegym.models.layered import LayeredModel
@@ -199,6 +200,8 @@ class StackedEngine:
             for layer, expected in zip(state.layers, self._shapes, strict=True)
         )
         if not fits:
+            if not plain(state):
+                return False
             model.load(state)  # says what does not
         types = {t.dtype for layer in state.layers for t in layer.values()}
         if types != {kind} or not kind.is_floating_point:

@@ -8,7 +8,7 @@ layers keep the names of their parameters.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -18,9 +18,7 @@ from torch import Tensor, nn
 
 from snakegym.errors import SnakegymError
 from snakegym.models.layered import LayeredModel
-
-A, B = ".lora_a", ".lora_b"
-"""Suffixes of the names of a weight's adapters."""
+from snakegym.models.state import A, B
 
 
 def linear_products(model: LayeredModel, layer: int) -> dict[str, nn.Linear]:
@@ -88,6 +86,34 @@ def folded(weights: Mapping[str, Tensor], adapters: Mapping[str, Tensor], scale:
         else weight
         for name, weight in weights.items()
     }
+
+
+def stacked(parts: Sequence[tuple[float, Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """A and B of the sum of w B A over some adapters (w, A, B) of one product, exactly, whatever their ranks.
+
+    They are put side by side; beyond the smaller dimension of the product one of them is the identity.
+    """
+    a = torch.cat([a for _, a, _ in parts])
+    b = torch.cat([b if weight == 1 else weight * b for weight, _, b in parts], 1)
+    n_out, n_in = len(b), a.shape[1]
+    if len(a) <= min(n_out, n_in):
+        return a, b
+    if n_in <= n_out:
+        return torch.eye(n_in, device=a.device), b @ a
+    return b @ a, torch.eye(n_out, device=a.device)
+
+
+def stayed(before: Mapping[str, Tensor], adapters: Mapping[str, Tensor], scale: float) -> dict[str, Tensor]:
+    """A layer with further adapters beside it: what adding them to weights in low precision would lose."""
+    found = dict(before)
+    for name, a in adapters.items():
+        if name.endswith(A):
+            weight = name.removesuffix(A)
+            parts = [(scale, a.detach(), adapters[weight + B].detach())]
+            if name in before:
+                parts.insert(0, (1.0, before[name], before[weight + B]))
+            found[name], found[weight + B] = stacked(parts)
+    return found
 
 
 def _product(base: Any, a: Tensor, b: Tensor, scale: float, inputs: Tensor) -> Tensor:

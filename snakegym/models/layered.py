@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from itertools import islice
 
 import torch
 from torch import Tensor, nn
 
 from snakegym.errors import SnakegymError
-from snakegym.models.quantisable import quantisable_weights
+from snakegym.models.quantisable import Quantisable, quantisable_weights
 from snakegym.models.state import LayerState, ModelState
+from snakegym.models.trained import TrainedSet
+from snakegym.scenario import Trains
 
 
 class LayeredModel(nn.Module):
@@ -40,6 +43,15 @@ class LayeredModel(nn.Module):
         self._shared = last - {*self._parameters_of[-1].values()}
         self.tied = bool(self._shared)
         self._buffers_of = [_buffer_slots(layer) for layer in layers]
+        known = {module.weight for module in quantisable_weights(layers[-1]).values()}
+        self._quantisable_of = [  # of what is shared both uses have to be known
+            {
+                name: module
+                for name, module in quantisable_weights(layer).items()
+                if name in own and module.weight not in self._shared - known
+            }
+            for layer, own in zip(layers, self._parameters_of, strict=True)
+        ]
         self._made = [_as_made(layer, own) for layer, own in zip(layers, self._parameters_of, strict=True)]
 
     @property
@@ -52,14 +64,23 @@ class LayeredModel(nn.Module):
         """Layers between first and last, at least 1."""
         return len(self.layers) - 2
 
-    def forward(self, inputs: Tensor) -> Tensor:
+    def trained(self, trains: Trains = "both-ends") -> TrainedSet:
+        """What hops train of this model."""
+        return TrainedSet(self.n_layers, trains, self.tied)
+
+    def forward(self, inputs: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
         """Outputs of the last layer: logits [n, n_classes] for inputs [n, *input_shape].
 
         Images go through with their channels last in memory: VGG-11 takes 0.7 to 0.9 of the time.
+
+        Args:
+            inputs: of the model, or what comes out before the layer `start`.
+            start: layer to begin with.
+            stop: layer to stop before; None: the last is computed too.
         """
         if inputs.ndim == 4:
             inputs = inputs.contiguous(memory_format=torch.channels_last)
-        for layer in self.layers:
+        for layer in islice(self.layers, start, stop):
             inputs = layer(inputs)
         return inputs
 
@@ -67,10 +88,20 @@ class LayeredModel(nn.Module):
         """Name to parameter of one layer."""
         return self._parameters_of[layer]
 
-    def quantisable_of(self, layer: int) -> dict[str, nn.Linear | nn.Conv2d]:
-        """Names of the layer's own weights that can be kept as int8, and the modules that use them."""
-        weights = quantisable_weights(self.layers[layer])  # what two layers share is not one's to change
-        return {name: module for name, module in weights.items() if module.weight not in self._shared}
+    def buffers_of(self, layer: int) -> Collection[str]:
+        """Names of the layer's buffers."""
+        return self._buffers_of[layer].keys()
+
+    def quantisable_of(self, layer: int) -> Mapping[str, Quantisable]:
+        """Names of the layer's own weights that can be in low precision, and the modules that use them."""
+        return self._quantisable_of[layer]
+
+    def sharers_of(self, layer: int, name: str) -> list[Quantisable]:
+        """Modules of the last layer that compute with that weight of the first, if it is the first's."""
+        if layer or not self.tied:
+            return []
+        weight = self._parameters_of[layer][name]
+        return [m for m in quantisable_weights(self.layers[-1]).values() if m.weight is weight]
 
     def initial_state(self, seed: int) -> ModelState:
         """Fresh parameters: Kaiming-normal weights, zero biases (He et al. 2015, arXiv:1502.01852).

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -13,21 +15,22 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from snakegym.models.keeper import Keeper
 from snakegym.models.layered import LayeredModel
+from snakegym.models.precision import low_bytes
 from snakegym.models.profile_adapters import AdapterProfile, profile_adapters
 from snakegym.models.trained import TrainedSet
 from snakegym.network.costs import (
     CAST_BYTES,
     hop_memory,
-    int8_bytes,
     teacher_flops,
     training_flops,
     weight_bytes,
 )
-from snakegym.scenario import LearningConfig, Trains
+from snakegym.scenario import LearningConfig, Precision, Trains
 
 Floats = npt.NDArray[np.float64]
 
 _SAMPLES = 2
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,8 @@ class ModelProfile:
     """Of what one sample is after the layer: what a cut there sends; of the last layer, the outputs."""
     n_parameters: Floats
     """Parameters of the layer, without buffers."""
-    int8_bytes: Floats
-    """Parameters and buffers of the layer with its products' weights as int8."""
+    low_bytes: Mapping[Precision, Floats]
+    """Parameters and buffers of the layer with the weights that can be in a precision in it."""
     scratch_bytes: Floats
     """What the layer takes for a moment while it is computed: the largest of its convolutions'
     weights twice more, with channels last in memory (torch) and as the library that computes them
@@ -73,16 +76,20 @@ class ModelProfile:
         """What hops train of this model."""
         return TrainedSet(len(self.n_bytes), trains, self.tied)
 
-    def training_flops(self, trains: Trains = "both-ends", rank: int | None = None) -> Floats:
+    def training_flops(
+        self, trains: Trains = "both-ends", rank: int | None = None, same_passes: int = 1
+    ) -> Floats:
         """FLOPs per sample and epoch of a hop, per middle layer assigned, [n_middle].
 
         Args:
             trains: what else a hop trains.
             rank: of the adapters that are trained of the middle layer; None: all its parameters.
+            same_passes: epochs that see a sample alike: what comes before the first layer that is trained
+                is computed in the first of them alone, and its FLOPs are spread over them.
         """
-        return np.array([self._flops(m + 1, trains, rank) for m in range(self.n_middle)])
+        return np.array([self._flops(m + 1, trains, rank, same_passes) for m in range(self.n_middle)])
 
-    def _flops(self, layer: int, trains: Trains, rank: int | None) -> float:
+    def _flops(self, layer: int, trains: Trains, rank: int | None, same_passes: int) -> float:
         rule = self.trained(trains)
         forward, trained = self.forward_flops.copy(), set(rule.of(layer - 1))
         frozen, first = self.frozen_backward_flops.copy(), self.first_backward_flops.copy()
@@ -93,6 +100,7 @@ class ModelProfile:
             first[layer] = extra.first_backward_flops.at(rank)[layer]
             if min(trained) != layer:  # then it passes gradients on, as a frozen layer does
                 trained.remove(layer)
+        forward[: min(trained)] /= same_passes
         return training_flops(
             forward.tolist(), trained, frozen_flops=frozen.tolist(), first_flops=first.tolist()
         )
@@ -108,8 +116,36 @@ class ModelProfile:
     def weight_bytes(self, learning: LearningConfig) -> Floats:
         """Bytes of the model that a node stores during a hop, per middle layer assigned, [n_middle]."""
         frozen, trained = self._frozen_bytes(learning), self.trained(learning.trains)
-        sizes = self.n_bytes.tolist()
-        return np.array([weight_bytes(sizes, trained.of(m), frozen) for m in range(self.n_middle)])
+        return np.array(
+            [
+                weight_bytes(self._trained_bytes(m + 1, learning), trained.of(m), frozen)
+                for m in range(self.n_middle)
+            ]
+        )
+
+    def handed_on_bytes(self, learning: LearningConfig) -> Floats:
+        """[n_layers]: bytes of what a process hands on of each layer, before there are adapters beside it."""
+        if not learning.low_base:
+            return self.n_bytes
+        found = self.low_bytes[learning.frozen].copy()
+        ends = list(self.trained(learning.trains).ends)
+        found[ends] = self.n_bytes[ends]
+        return found
+
+    def most_beside(self, learning: LearningConfig) -> Floats | None:
+        """[n_layers]: bytes of adapters beside a layer at most; None: they are added to its weights."""
+        return self._adapters().most_bytes if learning.low_base else None
+
+    def kept_bytes(self, learning: LearningConfig) -> Floats:
+        """Bytes that each sample of a node adds to a hop's memory, per middle layer assigned, [n_middle].
+
+        Those of what comes out of the layers before the first that is trained, where it is kept for later
+        epochs.
+        """
+        rule = self.trained(learning.trains)
+        firsts = np.array([min(rule.of(m)) for m in range(self.n_middle)])
+        again = learning.same_passes > 1
+        return np.where((firsts > 0) & again, self.output_bytes[np.maximum(0, firsts - 1)], 0.0)
 
     def hop_memory(
         self, learning: LearningConfig, *, originals: bool = False, rank: int | None = None
@@ -135,11 +171,11 @@ class ModelProfile:
             kept = extra.first_activation_bytes if min(trained) == layer else extra.activation_bytes
             activations[layer] = kept.at(rank)[layer]
             adapter_bytes = float(rank * extra.bytes_per_rank[layer])
-        if learning.quantise_frozen:  # frozen weights are computed with in blocks
+        if learning.frozen != "fp32":  # frozen weights are computed with in blocks
             scratch = np.minimum(scratch, CAST_BYTES)
             scratch[list(trained)] = self.scratch_bytes[list(trained)]
         return hop_memory(
-            self.n_bytes.tolist(),
+            self._trained_bytes(layer, learning),
             activations.tolist(),
             trained,
             learning.batch_size,
@@ -150,11 +186,19 @@ class ModelProfile:
             adapter_bytes=adapter_bytes,
         )
 
+    def _trained_bytes(self, layer: int, learning: LearningConfig) -> list[float]:
+        """Of every layer where it is trained: in full, but for the weights that only adapters lie beside."""
+        found: list[float] = self.n_bytes.tolist()
+        if learning.low_base:
+            found[layer] = float(self.low_bytes[learning.frozen][layer])
+        return found
+
     def _frozen_bytes(self, learning: LearningConfig, originals: bool = False) -> list[float] | None:
-        if not learning.quantise_frozen:
+        if learning.frozen == "fp32":
             return None
-        kept = self.n_bytes.tolist() if originals else [0.0] * len(self.n_bytes)
-        return [quantised + full for quantised, full in zip(self.int8_bytes.tolist(), kept, strict=True)]
+        low = self.low_bytes[learning.frozen]
+        found: list[float] = (low + self.n_bytes if originals and not learning.low_base else low).tolist()
+        return found
 
 
 def profile_model(model: LayeredModel, sample: Tensor, *, adapters: bool = False) -> ModelProfile:
@@ -181,18 +225,22 @@ def profile_model(model: LayeredModel, sample: Tensor, *, adapters: bool = False
         "n_parameters": [
             sum(p.numel() for p in model.parameters_of(i).values()) for i in range(model.n_layers)
         ],
-        "int8_bytes": [size - _saved_by_int8(model, i) for i, size in enumerate(n_bytes)],
         "scratch_bytes": [_scratch(layer) for layer in model.layers],
     }
     arrays = {name: np.array(row, dtype=np.float64) for name, row in rows.items()}
     own = profile_adapters(model.requires_grad_(False), inputs) if adapters else None
-    return ModelProfile(**arrays, adapters=own, tied=model.tied)
+    low = {p: np.array([_low_bytes(model, i, p) for i in range(model.n_layers)]) for p in PRECISIONS}
+    return ModelProfile(**arrays, low_bytes=low, adapters=own, tied=model.tied)
 
 
-def _saved_by_int8(model: LayeredModel, layer: int) -> float:
-    """Bytes by which the layer shrinks when its products' weights are kept as int8."""
+def _low_bytes(model: LayeredModel, layer: int, precision: Precision) -> float:
+    """Bytes of the layer with the weights that can be in that precision in it."""
     weights = [module.weight for module in model.quantisable_of(layer).values()]
-    return sum(w.numel() * w.element_size() - int8_bytes(w.numel(), len(w)) for w in weights)
+    whole = sum(t.numel() * t.element_size() for t in model.layer_state(layer).values())
+    saved = sum(
+        w.numel() * w.element_size() - low_bytes(len(w), w.numel() // len(w), precision) for w in weights
+    )
+    return float(whole - saved)
 
 
 def _scratch(layer: nn.Module) -> float:

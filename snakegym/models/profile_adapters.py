@@ -36,6 +36,8 @@ class AdapterProfile:
 
     bytes_per_rank: Floats
     """[n_layers]: of the adapters, for each unit of rank."""
+    most_bytes: Floats
+    """[n_layers]: of the adapters at the highest rank of any use, each product's smaller dimension."""
     largest_rank: int
     """That all middle layers can have; 0 if one has no product to lie beside."""
     forward_flops: Linear
@@ -71,7 +73,8 @@ def profile_adapters(model: LayeredModel, inputs: Tensor) -> AdapterProfile:
     for costs in rows.values():
         costs["forward_flops"] -= without
     found = {name: Linear(2 * rows[1][name] - rows[2][name], rows[2][name] - rows[1][name]) for name in _ROWS}
-    return AdapterProfile(np.array(sizes), min(ranks), **found)
+    most = [4.0 * sum(min(m.weight.shape) * sum(m.weight.shape) for m in own.values()) for own in products]
+    return AdapterProfile(np.array(sizes), np.array(most), min(ranks), **found)
 
 
 _ROWS = (

@@ -1,17 +1,22 @@
-"""Which weights of a layer can be kept as int8."""
+"""Which weights of a layer can be kept in low precision."""
 
 from __future__ import annotations
 
 from torch import nn
 
+Quantisable = nn.Linear | nn.Conv2d | nn.Embedding
 
-def quantisable_weights(layer: nn.Module) -> dict[str, nn.Linear | nn.Conv2d]:
-    """Names of the layer's weights that can be kept as int8, and the module that multiplies by each."""
-    found: dict[str, nn.Linear | nn.Conv2d] = {}
+
+def quantisable_weights(layer: nn.Module) -> dict[str, Quantisable]:
+    """Names of the layer's weights that can be kept in low precision, and the module that uses each."""
+    found: dict[str, Quantisable] = {}
     for path, module in layer.named_modules():
         name = f"{path}.weight" if path else "weight"
         # Exactly these types: a subclass may use its weight elsewhere.
-        if type(module) is nn.Linear or (type(module) is nn.Conv2d and _plain(module)):
+        if type(module) is nn.Linear or (
+            (type(module) is nn.Conv2d and _plain(module))
+            or (type(module) is nn.Embedding and module.max_norm is None)
+        ):
             found[name] = module
     return found
 

@@ -23,7 +23,7 @@ Quantity = TypeVar("Quantity", float, NDArray[np.float64])
 """A number, or an array of them (broadcast)."""
 
 CAST_BYTES: Final = 2**22
-"""What int8 weights are cast up to float32 in: 4 MiB are a large product for a CPU, and a small layer."""
+"""What low precision is cast up to float32 in: 4 MiB are a large product for a CPU, and a small layer."""
 
 OPTIMIZER_SLOTS: Final = {"sgd": 0, "rmsprop": 1, "adam": 2}
 """State tensors that an optimiser keeps per parameter tensor: plain SGD none, RMSprop the mean
@@ -84,14 +84,6 @@ def weight_bytes(
     frozen = parameter_bytes if frozen_bytes is None else frozen_bytes
     n_layers = len(parameter_bytes)
     return float(sum(parameter_bytes[i] if i in trained else frozen[i] for i in range(n_layers)))
-
-
-def int8_bytes(n_weights: float, n_channels: float) -> float:
-    """Bytes of weights kept as int8 with one float32 scale per output channel.
-
-    Krishnamoorthi 2018 (arXiv:1806.08342), section 2: symmetric, so there is no zero point.
-    """
-    return n_weights + 4 * n_channels
 
 
 def hop_memory(

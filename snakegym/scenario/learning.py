@@ -7,7 +7,17 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from snakegym.scenario.section import Count, Fraction, Line, PathText, Positive, Section, Setting, Trains
+from snakegym.scenario.section import (
+    Count,
+    Fraction,
+    Line,
+    PathText,
+    Positive,
+    Precision,
+    Section,
+    Setting,
+    Trains,
+)
 
 
 class CleaningConfig(Section):
@@ -158,10 +168,22 @@ class LearningConfig(Section):
     """Null: nobody distils."""
     early_exit: EarlyExitConfig | None = None
     """Null: all epochs are trained."""
-    quantise_frozen: bool = False
-    """Whether a node keeps the layers that it does not train as int8, and so needs less memory. In CS mode it
-    keeps nothing else of them, and has to receive them anew for its next hop. In P2P mode nobody else has the
-    layers as they are: the node keeps them beside the int8 ones, and needs more memory than without."""
+    frozen: Precision = "fp32"
+    """What a node keeps the weights in that it does not train: the less the less memory it needs; it computes
+    in float32 all the same. In CS mode it keeps nothing else of them, and has to receive them anew for its
+    next hop. In P2P mode nobody else has the layers as they are: the node keeps them beside, and needs more
+    memory than with `fp32`. With `lora` all weights but those that hops train in full are like that from the
+    start, for everybody, and the adapters of all hops stay beside them."""
+
+    @property
+    def same_passes(self) -> int:
+        """Epochs that see the samples as the first does."""
+        return self.epochs if self.augmentation is None else 1
+
+    @property
+    def low_base(self) -> bool:
+        """Whether the weights that adapters lie beside are in low precision, for good."""
+        return self.lora is not None and self.frozen != "fp32"
 
     @property
     def teacher_passes(self) -> int:

@@ -18,6 +18,7 @@ Mode = Literal["cs", "p2p"]
 Evaluation = Literal["node", "pce", "observer"]
 CompanionRule = Literal["shortest", "divergent"]
 Trains = Literal["both-ends", "last", "middle"]
+Precision = Literal["fp32", "bf16", "int8", "nf4"]
 
 Positive = Annotated[float, Field(ge=1e-9, le=1e9)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]

@@ -152,6 +152,8 @@ def fingerprint(scenario: Scenario) -> str:
     for section, field, value in added:
         if fields[section][field] == value:  # as it was before there was a word for it
             del fields[section][field]
+    if fields["learning"]["frozen"] == "fp32":  # what it was called then
+        fields["learning"]["quantise_frozen"] = not fields["learning"].pop("frozen")
     for section, field in (("data", "dataset"), ("model", "name")):
         if is_path(fields[section][field]):  # of a user's own file, wherever it lies
             fields[section][field] = Path(fields[section][field]).name

@@ -5,13 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from snakegym.arrays import read_only
+from snakegym.control.nodes.holdings import Holdings
 from snakegym.control.view import AdaptersView, Floats, Ints
 from snakegym.models.profile import ModelProfile
 from snakegym.network.network import Monitor
 from snakegym.scenario import LoraConfig, Scenario
 
 
-def look_at_adapters(scenario: Scenario, profile: ModelProfile, network: Monitor) -> AdaptersView | None:
+def look_at_adapters(
+    scenario: Scenario, profile: ModelProfile, network: Monitor, data: Holdings
+) -> AdaptersView | None:
     """Of every node and middle layer, by the scenario's rule; None where whole layers are trained."""
     lora, learning = scenario.learning.lora, scenario.learning
     if lora is None:
@@ -23,10 +26,12 @@ def look_at_adapters(scenario: Scenario, profile: ModelProfile, network: Monitor
         return profile.hop_memory(learning, originals=originals, rank=rank)
 
     needed = np.stack([memory(rank) for rank in choices])
-    place = _places(lora, needed, network)
+    kept = data.samples[:, None] * profile.kept_bytes(learning)
+    place = _places(lora, needed[:, None, :] + kept, network)
     shape = (network.n_nodes, profile.n_middle)
     place, layer = np.broadcast_to(place, shape), np.broadcast_to(np.arange(profile.n_middle), shape)
-    flops = np.stack([profile.training_flops(learning.trains, rank) for rank in choices])
+    passes = learning.same_passes
+    flops = np.stack([profile.training_flops(learning.trains, rank, passes) for rank in choices])
     ranks: Ints = np.array(choices)[place]
     assert profile.adapters is not None
     return AdaptersView(
@@ -38,9 +43,9 @@ def look_at_adapters(scenario: Scenario, profile: ModelProfile, network: Monitor
 
 
 def _places(lora: LoraConfig, needed: Floats, network: Monitor) -> Ints:
-    """[n_nodes or 1, n_middle or 1]: which of the choices; hops need `needed`, [n_choices, n_middle]."""
+    """[n_nodes or 1, n_middle or 1]: which of the choices; hops need [n_choices, n_nodes, n_middle] bytes."""
     if lora.rank == "memory":
-        fits = needed[:, None, :] <= network.memory_bytes[:, None]
+        fits = needed <= network.memory_bytes[:, None]
         place: Ints = np.maximum(0, fits.sum(axis=0) - 1)
         return place
     if lora.rank == "speed":

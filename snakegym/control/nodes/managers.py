@@ -33,6 +33,8 @@ class LocalManagers:
         adapters: of which rank a node would train them, and their costs; None: hops train whole layers.
         layer_memory: [n_middle] bytes that a hop needs if it does not distil; with adapters, mean over nodes.
         layer_flops: [n_middle] to train one sample, likewise.
+        kept_bytes: [n_middle] that each of a node's samples adds to that.
+        beside: bytes of earlier hops' adapters, which every node keeps; whoever sets it goes on from there.
         fits: [n_nodes, n_middle]: whether the node has the memory for a hop on that layer.
     """
 
@@ -42,15 +44,17 @@ class LocalManagers:
         self.data = data
         self.labels = RecentLabels(data)
         self.teaching = Teaching(scenario.learning, profile, data)
-        learning, self.adapters = scenario.learning, look_at_adapters(scenario, profile, network)
+        learning, self.adapters = scenario.learning, look_at_adapters(scenario, profile, network, data)
         if self.adapters is None:
             originals = scenario.network.mode == "p2p"
             memory = profile.hop_memory(learning, originals=originals)
-            flops = profile.training_flops(learning.trains)
+            flops = profile.training_flops(learning.trains, same_passes=learning.same_passes)
         else:
             memory, flops = (a.mean(axis=0) for a in (self.adapters.memory_bytes, self.adapters.flops))
         self.layer_memory, self.layer_flops = read_only(memory), read_only(flops)
-        self._needed = self.layer_memory[None] if self.adapters is None else self.adapters.memory_bytes
+        own = self.layer_memory[None] if self.adapters is None else self.adapters.memory_bytes
+        self.kept_bytes, self.beside = read_only(profile.kept_bytes(learning)), 0.0
+        self._needed = own + data.samples[:, None] * self.kept_bytes
         self._learning = scenario.learning
         self._memory_bytes = network.memory_bytes
         self.go_on_from(self.labels.mean)
@@ -64,7 +68,7 @@ class LocalManagers:
         """The mean [n_classes] of the labels trained recently is this."""
         self.labels.set_mean(labels)
         self.teaching.compare(self.labels)
-        needed = self._needed + self.teaching.n_bytes[:, None]
+        needed = self._needed + self.beside + self.teaching.n_bytes[:, None]
         self.fits = self._memory_bytes[:, None] >= needed
 
     def remember(self, parts: Sequence[Part]) -> None:

@@ -17,7 +17,7 @@ from snakegym.network.records import PCE
 from snakegym.scenario import Scenario
 
 NOTHING = -1
-_CHANGING = ("_versions", "_behind", "_latest")
+_CHANGING = ("_versions", "_behind", "_latest", "layer_bytes")
 
 
 class LayerCaches:
@@ -28,6 +28,8 @@ class LayerCaches:
 
     Where a layer changes by adapters alone, whoever has an older version lacks no more than the adapters
     since: it adds them to what it has. After a step back nobody knows which these would be.
+    Where adapters stay beside a layer it grows by those of every hop, until they are as large as they can be;
+    after a step back those that were lost are still counted.
 
     Args:
         n_nodes: number of nodes; they begin with nothing.
@@ -35,9 +37,11 @@ class LayerCaches:
         trained: which layers a hop changes.
         adapter_bytes: [n_nodes, n_middle]: of the adapters by which a hop changes its middle layer; None: all
             of the layer changes.
+        most_beside: [n_layers]: bytes that adapters beside a layer come to at most; None: there are none.
         keeps_frozen: whether nodes keep the layers that they do not train as they received them.
 
     Attributes:
+        layer_bytes: [n_layers], read-only: as they are now.
         current: [n_layers]: the versions of the model that the process goes on with.
         trained, keeps_frozen: as given.
     """
@@ -49,9 +53,12 @@ class LayerCaches:
         trained: TrainedSet,
         *,
         adapter_bytes: Floats | None = None,
+        most_beside: Floats | None = None,
         keeps_frozen: bool = True,
     ) -> None:
         self.layer_bytes = read_only(np.array(layer_bytes, dtype=np.float64))
+        self._first_bytes = self.layer_bytes
+        self._most_bytes = self.layer_bytes + (0.0 if most_beside is None else most_beside)
         self.current: Ints = read_only(np.zeros(len(layer_bytes), dtype=np.int64))
         self._versions = np.full((n_nodes + 1, len(layer_bytes)), NOTHING, dtype=np.int64)
         self._behind = np.full((n_nodes + 1, len(layer_bytes)), np.inf)
@@ -72,6 +79,11 @@ class LayerCaches:
     def _lacking(self) -> Floats:
         lacking: Floats = np.minimum(self._behind, self.layer_bytes) * (self._versions != self.current)
         return lacking
+
+    @property
+    def bytes_beside(self) -> float:
+        """Bytes of the adapters of earlier hops that lie beside layers."""
+        return float((self.layer_bytes - self._first_bytes).sum())
 
     def sent_to_pce(self) -> None:
         """The PCE was sent all that it lacked."""
@@ -121,7 +133,11 @@ class LayerCaches:
             for layer in replaced:
                 self._behind[:, layer] = np.inf
             if adapted is not None and self._adapter_bytes is not None:
-                self._behind[:, adapted] += self._adapter_bytes[delivered, middle].sum()
+                came = self._adapter_bytes[delivered, middle].sum()
+                self._behind[:, adapted] += came
+                grown = self.layer_bytes.copy()
+                grown[adapted] = min(grown[adapted] + came, self._most_bytes[adapted])
+                self.layer_bytes = read_only(grown)
         if len(delivered) == 1:
             self._set(delivered[0], changed, version, 0.0)
 
@@ -143,12 +159,14 @@ def caches_of(
 ) -> LayerCaches:
     """Those of a process that begins.
 
-    In CS mode a node has room for quantised frozen layers, but not for the originals beside them.
+    In CS mode a node has room for frozen layers in low precision, but not for the originals beside them.
     """
+    learning = scenario.learning
     return LayerCaches(
         n_nodes,
-        profile.n_bytes,
-        profile.trained(scenario.learning.trains),
+        profile.handed_on_bytes(learning),
+        profile.trained(learning.trains),
         adapter_bytes=None if adapters is None else adapters.n_bytes,
-        keeps_frozen=scenario.network.mode == "p2p" or not scenario.learning.quantise_frozen,
+        most_beside=profile.most_beside(learning),
+        keeps_frozen=scenario.network.mode == "p2p" or learning.frozen == "fp32" or learning.low_base,
     )

@@ -105,7 +105,7 @@ def process(memory: float, rank: Any) -> Any:
     config = load_scenario("default").model_dump()
     config["network"].update(mode="p2p", nodes=4)
     config["model"] = {"name": "blocks", "options": {"width": 16, "middle": 3, "largest": 256}}
-    config["learning"].update(lora(rank, ranks=[8, 1, 2]))
+    config["learning"].update(lora(rank, ranks=[8, 1, 2]), epochs=1)
     service = load_service(config)
     drawn, _ = service.start(np.random.default_rng(0))
     profiles = [NodeProfile(f"n{i}", 1e7 * (i + 1), memory, 0.3, 0.5) for i in range(4)]
@@ -193,3 +193,44 @@ def test_what_does_not_fit_is_named(model: Any, fields: Any, message: str) -> No
     config["learning"]["lora"] = fields
     with pytest.raises(SnakegymError, match=message):
         load_service(config)
+
+
+@pytest.mark.parametrize("frozen", ["bf16", "int8", "nf4"])
+@pytest.mark.parametrize("mode", ["p2p", "cs"])
+def test_where_the_base_is_in_low_precision_it_travels_so_once(
+    start: Callable[..., Any], hop: Callable[..., Any], frozen: str, mode: str
+) -> None:
+    plain, _ = start(mode=mode, learning=lora())
+    controller, executor = start(mode=mode, learning={**lora(), "frozen": frozen}, repeat_layers=True)
+    view = controller.view()
+    assert (view.layer_bytes < plain.view().layer_bytes / 1.7).all()
+    assert view.layer_bytes.sum() == sum(t.nbytes for x in controller.state.layers for t in x.values())
+    cast_up = plain.view().layer_bytes.max()
+    saved = plain.view().needed_bytes - (view.needed_bytes - cast_up)
+    assert (saved > 0).all(), "and nobody keeps more beside it than what is cast up at a time"
+    base = view.layer_bytes.sum()
+    first = hop(controller, executor, 1, 0)
+    assert first.costs.n_bytes == base + (ADAPTERS if mode == "cs" else 0)
+    hop(controller, executor, 2, 0)
+    after = controller.view()
+    assert after.nodes.missing_bytes[1] == ADAPTERS
+    assert after.layer_bytes.sum() == base + 2 * ADAPTERS, "they stay beside it"
+    assert after.nodes.missing_bytes[3] == base + 2 * ADAPTERS
+    found = sum(t.nbytes for x in controller.state.layers for t in x.values())
+    assert found == after.layer_bytes.sum()
+    np.testing.assert_allclose(after.needed_bytes - view.needed_bytes, 2 * ADAPTERS)
+    np.testing.assert_array_equal(after.fits, controller.managers.fits)
+    twin, other = start(mode=mode, learning={**lora(), "frozen": frozen}, repeat_layers=True)
+    checkpoint = controller.checkpoint()
+    twin.restore(ProcessCheckpoint(checkpoint.layers, json.loads(json.dumps(checkpoint.journal))))
+    np.testing.assert_array_equal(twin.view().layer_bytes, after.layer_bytes)
+    np.testing.assert_array_equal(twin.view().needed_bytes, after.needed_bytes)
+    for process_, by in ((controller, executor), (twin, other)):
+        hop(process_, by, 0, 2)
+    assert twin.metric == controller.metric
+    for _ in range(20):
+        hop(controller, executor, 2, 0)
+    bound = base + 4 * 16 * (16 + 16) + ADAPTERS
+    assert controller.view().layer_bytes.sum() == bound, "as large as they can be"
+    found = sum(t.nbytes for x in controller.state.layers for t in x.values())
+    assert found == bound

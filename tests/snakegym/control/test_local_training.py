@@ -132,14 +132,14 @@ def test_early_exit_before_an_interruption_is_none():
 
 
 def test_quantised_layers_need_less_memory():
-    plain, int8 = start()[0].view(), start(quantise_frozen=True)[0].view()
+    plain, int8 = start()[0].view(), start(frozen="int8")[0].view()
     assert (int8.layers.memory_bytes < plain.layers.memory_bytes).all()
     assert (int8.layers.flops == plain.layers.flops).all()
 
 
 def test_frozen_layers_kept_as_int8_alone_have_to_be_received_anew():
     """CS mode: what is held as it is was booked in memory as it is, and nothing else."""
-    controller, executor = start(quantise_frozen=True)
+    controller, executor = start(frozen="int8")
     size = controller.view().layer_bytes
     hop(controller, executor, 1, 2)
     view = controller.view()
@@ -153,7 +153,7 @@ def test_frozen_layers_kept_as_int8_alone_have_to_be_received_anew():
 
 def test_who_hands_quantised_layers_on_has_room_for_the_originals():
     """P2P: nobody else has them, so they are held, and booked in memory beside the int8 ones."""
-    plain, int8 = start(mode="p2p")[0].view(), start(mode="p2p", quantise_frozen=True)
+    plain, int8 = start(mode="p2p")[0].view(), start(mode="p2p", frozen="int8")
     profile, size = load_service("default").profile, plain.layer_bytes
     hop(*int8, 1, 2)
     view = int8[0].view()
@@ -161,4 +161,4 @@ def test_who_hands_quantised_layers_on_has_room_for_the_originals():
     frozen = [i for i in range(len(size)) if i not in (0, 3, 8)]
     stored = view.layers.memory_bytes[2] - plain.layers.memory_bytes[2]
     largest = size[frozen].max()
-    assert stored == profile.int8_bytes[frozen].sum() + largest, "and a layer cast up to compute with"
+    assert stored == profile.low_bytes["int8"][frozen].sum() + largest, "and a layer cast up to compute with"

@@ -8,16 +8,20 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 
 from snakegym.data.datasets import Dataset
 from snakegym.errors import SnakegymError
-from snakegym.learning.aggregation import average
+from snakegym.learning.aggregation import average, mean_of_adapters
 from snakegym.learning.jobs import LocalTraining
+from snakegym.learning.quantisation import as_handed_on
 from snakegym.learning.sequential import SequentialEngine
 from snakegym.learning.stacked import StackedEngine
-from snakegym.models.adapters import A, B, beside, folded, linear_products, new_adapters
+from snakegym.models.adapters import beside, folded, linear_products, new_adapters, stacked
 from snakegym.models.layered import LayeredModel
+from snakegym.models.state import A, B
 from snakegym.models.zoo import build_model
 from snakegym.scenario import LearningConfig, LoraConfig, ModelConfig
 
@@ -224,3 +228,82 @@ def test_what_cannot_have_adapters_is_named(model: LayeredModel) -> None:
         SnakegymError, match="found adapters for layer 2 of the model, expected one with linear"
     ):
         SequentialEngine(vgg).train([job(vgg)])
+
+
+def low(model: LayeredModel, task: LocalTraining) -> LocalTraining:
+    return replace(task, state=as_handed_on(model, task.state, task.config))
+
+
+@pytest.mark.parametrize("frozen", ["bf16", "int8", "nf4"])
+def test_beside_weights_in_low_precision_adapters_stay(model: LayeredModel, frozen: Any) -> None:
+    engine, task = SequentialEngine(model), low(model, job(model, frozen=frozen, trains="last"))
+    assert [t.dtype for t in task.state.layers[4].values()] == [torch.float32] * 2, "it is trained in full"
+    (first,) = engine.train([task])
+    before, after = task.state.layers[2], first.state.layers[2]
+    for name, tensor in before.items():
+        assert after[name] is tensor, "the base is what it was"
+    assert {name: tuple(t.shape) for name, t in after.items() if name.endswith((A, B))} == {
+        "widen.weight" + A: (RANK, 12),
+        "widen.weight" + B: (14, RANK),
+        "narrow.weight" + A: (RANK, 14),
+        "narrow.weight" + B: (12, RANK),
+    }
+    (second,) = engine.train([replace(task, state=first.state, seed=5)])
+    stack = second.state.layers[2]["widen.weight" + A]
+    assert stack.shape == (2 * RANK, 12)
+    assert torch.equal(stack[:RANK], after["widen.weight" + A]), "the earlier ones are frozen"
+    losses = [e.loss for e in engine.evaluate([task.state, first.state, second.state], task.data)]
+    assert losses[0] > losses[1] > losses[2]
+    stacked_engine = StackedEngine(model)
+    assert [e.loss for e in stacked_engine.evaluate([second.state], task.data)] == losses[2:]
+    (found,) = stacked_engine.train([replace(task, state=second.state)])
+    assert found.batches == 9
+
+
+@pytest.mark.parametrize("shape", [(4, 9), (9, 4)])
+def test_a_stack_of_adapters_is_never_larger_than_what_it_says(shape: tuple[int, int]) -> None:
+    n_out, n_in = shape
+    g = torch.Generator().manual_seed(0)
+    parts = [
+        (w, torch.randn(r, n_in, generator=g), torch.randn(n_out, r, generator=g))
+        for w, r in ((1.0, 3), (0.5, 2))
+    ]
+    expected = sum(w * b @ a for w, a, b in parts)
+    a, b = stacked(parts)
+    assert a.shape == (4, n_in)
+    assert b.shape == (n_out, 4)
+    torch.testing.assert_close(b @ a, expected)
+    a, b = stacked([*parts, (2.0, *stacked(parts))])
+    assert a.shape == (4, n_in)
+    torch.testing.assert_close(b @ a, 3 * expected)
+
+
+def test_stacks_of_different_ranks_are_averaged_exactly_and_common_ones_once(model: LayeredModel) -> None:
+    engine, task = SequentialEngine(model), low(model, job(model, rank=2, frozen="int8"))
+    task = replace(task, state=engine.train([task])[0].state)
+    tasks = [replace(task, rank=rank, seed=rank) for rank in (1, 3)]
+    states = [result.state for result in engine.train(tasks)]
+    mean = average(states, [1.0, 3.0]).layers[2]
+    for name in linear_products(model, 2):
+        products = [s.layers[2][name + B] @ s.layers[2][name + A] for s in states]
+        torch.testing.assert_close(
+            mean[name + B] @ mean[name + A], 0.25 * products[0] + 0.75 * products[1], atol=1e-6, rtol=1e-4
+        )
+        assert len(mean[name + A]) == 2 + 1 + 3
+        assert mean[name] is task.state.layers[2][name]
+
+
+@given(st.lists(st.integers(1, 3), min_size=1, max_size=4), st.integers(0, 2), st.integers(0, 99))
+def test_the_mean_of_adapters_is_the_mean_of_their_products(ranks: Any, common: int, seed: int) -> None:
+    g = torch.Generator().manual_seed(seed)
+    a, b = torch.randn(common, 5, generator=g), torch.randn(4, common, generator=g)
+    pairs = [
+        (torch.cat([a, torch.randn(r, 5, generator=g)]), torch.cat([b, torch.randn(4, r, generator=g)], 1))
+        for r in ranks
+    ]
+    weights = torch.rand(len(ranks), generator=g).add(0.1)
+    shares = (weights / weights.sum()).tolist()
+    found_a, found_b = mean_of_adapters(pairs, shares)
+    expected = sum(w * (y @ x) for w, (x, y) in zip(shares, pairs, strict=True))
+    torch.testing.assert_close(found_b @ found_a, expected, atol=1e-4, rtol=1e-4)
+    assert len(found_a) <= min(4, common + sum(ranks))

@@ -133,7 +133,7 @@ def test_plain_jobs_are_told_apart(model):
     for settings in (
         {"distillation": DistillationConfig()},
         {"augmentation": AugmentationConfig()},
-        {"quantise_frozen": True},
+        {"frozen": "int8"},
         {"early_exit": {}},
     ):
         assert not toy_job(model, **settings).plain

@@ -93,8 +93,8 @@ def test_a_head_tied_to_the_first_layer_is_trained_with_it(trains, expected):
     state = model.initial_state(0)
     data = Dataset(torch.randn(12, 6, generator=torch.Generator().manual_seed(0)), torch.arange(12) % 6, 6)
     config = LearningConfig(trains=trains, batch_size=4)
-    for quantise in (False, True):
-        config = config.model_copy(update={"quantise_frozen": quantise})
+    for frozen in ("fp32", "bf16", "int8", "nf4"):
+        config = config.model_copy(update={"frozen": frozen})
         (result,) = SequentialEngine(model).train(
             [job(state, data=data, indices=torch.arange(12), config=config)]
         )

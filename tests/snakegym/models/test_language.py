@@ -114,10 +114,10 @@ def test_states_begin_alike_and_at_a_size_that_suits(model: LayeredModel) -> Non
 
 
 @pytest.mark.parametrize("trains", ["both-ends", "last", "middle"])
-@pytest.mark.parametrize("int8", [False, True])
-def test_a_hop_trains_one_block(model: LayeredModel, trains: Any, int8: bool) -> None:
+@pytest.mark.parametrize("frozen", ["fp32", "bf16", "int8", "nf4"])
+def test_a_hop_trains_one_block(model: LayeredModel, trains: Any, frozen: Any) -> None:
     data, engine, state = texts(), SequentialEngine(model), model.initial_state(0)
-    config = LearningConfig(trains=trains, batch_size=8, epochs=8, quantise_frozen=int8)
+    config = LearningConfig(trains=trains, batch_size=8, epochs=8, frozen=frozen)
     (before,) = engine.evaluate([state], data)
     for middle in (0, 2):
         (result,) = engine.train([LocalTraining(state, middle, data, torch.arange(16), config, 1e-2, 1)])

@@ -132,7 +132,7 @@ def test_parameters_are_counted(case):
     assert profile.n_parameters.tolist() == [
         sum(p.numel() for p in layer.parameters()) for layer in model.layers
     ]
-    assert (profile.int8_bytes < profile.n_bytes).all()
+    assert (profile.low_bytes["int8"] < profile.n_bytes).all()
 
 
 def test_a_convolution_needs_room_for_its_weights_twice_more():

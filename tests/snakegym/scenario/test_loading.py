@@ -40,7 +40,7 @@ WRONG = [
     (("network", "traces", "generator"), {"links": True}),
     (("network", "traces", "generator"), {"links": "80"}),
     (("network", "traces", "source"), ""),
-    (("learning", "quantise_frozen"), "yes"),
+    (("learning", "frozen"), "int4"),
     (("learning", "learning_rate"), "1e-4"),
     (("learning", "epochs"), 0),
     (("model", "options"), {"width": float("inf")}),
