@@ -25,6 +25,7 @@ from snakegym.training.arguments import (
     value_of,
 )
 from snakegym.training.benchmark.config import BenchmarkConfig
+from snakegym.training.cluster.commands.config import CLUSTER_COMMANDS, Cluster, ParsedCluster
 from snakegym.training.evaluate.config import EvaluateConfig
 from snakegym.training.experiment.config import ExperimentConfig
 from snakegym.training.explain.config import ExplainConfig
@@ -63,6 +64,7 @@ Command = (
     | CheckScenario
     | ShowScenario
     | Traces
+    | Cluster
 )
 
 
@@ -97,6 +99,7 @@ Parsed = (
     | Annotated[SweepConfig, tyro.conf.subcommand("sweep")]
     | Annotated[AboutScenarios, tyro.conf.subcommand("scenarios")]
     | Annotated[AboutTraces, tyro.conf.subcommand("traces")]
+    | ParsedCluster
 )
 
 COMMANDS: dict[str, type[Any]] = {
@@ -119,6 +122,7 @@ COMMANDS: dict[str, type[Any]] = {
     "traces convert": ConvertTraces,
     "traces plot": PlotTraces,
     "traces generate": GenerateTraces,
+    **CLUSTER_COMMANDS,
 }
 """Options by the words that a command is called with."""
 
@@ -304,6 +308,10 @@ def run(command: Command) -> None:
             from snakegym.training.scenarios.listing import show
 
             show(command.name)
+        case Cluster():
+            from snakegym.training.cluster.commands.run import run as run_cluster
+
+            run_cluster(command)
         case Traces():
             from snakegym.training.traces import command as traces
 

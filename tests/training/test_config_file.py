@@ -15,6 +15,15 @@ from snakegym.agents.hyperparameters import Hyperparameters
 from snakegym.training.arguments import document_of, from_document
 from snakegym.training.benchmark.config import BenchmarkConfig
 from snakegym.training.cli import COMMANDS, parse
+from snakegym.training.cluster.commands.config import (
+    MigrateConfig,
+    NodesConfig,
+    ProcessesConfig,
+    ServeConfig,
+    StopConfig,
+    SubmitConfig,
+    WatchConfig,
+)
 from snakegym.training.evaluate.config import EvaluateConfig
 from snakegym.training.experiment.config import ExperimentConfig
 from snakegym.training.explain.config import ExplainConfig
@@ -96,6 +105,13 @@ ASKED: dict[str, Any] = {
     "traces convert": ConvertTraces("folder", out=X, skip_bad_traces=True),
     "traces plot": PlotTraces(folder="folder", out=Path("x.png"), uplink_ratio=0.5),
     "traces generate": GenerateTraces(out=X, links=3),
+    "serve": ServeConfig(port=0, pace=0.5, trust=True, certificate=X, key=X),
+    "submit": SubmitConfig(file="tidal", scheduler="greedy", seed=3, watch=True),
+    "processes": ProcessesConfig(service="tidal", token=X),
+    "nodes": NodesConfig(provider="https://there"),
+    "watch": WatchConfig(process="tidal-1", since=3),
+    "stop": StopConfig(process="tidal-1"),
+    "migrate": MigrateConfig(process="tidal-1", machine="there"),
 }
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from snakegym.errors import SnakegymError
 from snakegym.training.cli import Command
+from snakegym.training.cluster.commands.config import CLUSTER_COMMANDS
 from snakegym.training.evaluate.config import EvaluateConfig
 from snakegym.training.learn.config import TrainConfig
 from snakegym.training.repeated import refuse_repeated
@@ -22,7 +23,8 @@ from snakegym.training.traces.config import (
 )
 
 Run = Callable[..., tuple[int, str, str]]
-COMMANDS = (*get_args(Command), ConvertTraces, GenerateTraces, InspectTraces, ListTraces, PlotTraces)
+TRACES = (ConvertTraces, GenerateTraces, InspectTraces, ListTraces, PlotTraces)
+COMMANDS = (*get_args(Command), *TRACES, *CLUSTER_COMMANDS.values())
 MAY_REPEAT = {
     ("EvaluateConfig", "scheduler"),
     ("EvaluateConfig", "set"),

@@ -58,7 +58,7 @@ class LocalHost:
 
     def __init__(self, folder: Path, n_nodes: int = 16, slots: int = 4, pace: float = 0.0) -> None:
         self._folder, self._pace = folder, pace
-        self._nodes = [NodeReport(f"local-{i + 1}", slots=slots) for i in range(n_nodes)]
+        self._nodes = [NodeReport(f"local-{i + 1:0{len(str(n_nodes))}}", slots=slots) for i in range(n_nodes)]
         self._runs: dict[str, _Run] = {}
         # A fork server has PyTorch loaded once, and no threads that a fork would leave behind.
         method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"

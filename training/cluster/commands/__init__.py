@@ -1,0 +1,1 @@
+"""The commands `serve`, `submit`, `processes`, `nodes`, `watch`, `stop` and `migrate`."""
