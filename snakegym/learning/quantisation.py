@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.grad import conv2d_input
 
-from snakegym.models.adapters import beside
+from snakegym.models.adapters import beside, folded
 from snakegym.models.layered import LayeredModel
 from snakegym.models.precision import LOW, SCALE, decode, encode
 from snakegym.models.quantisable import Quantisable
@@ -57,6 +57,21 @@ def as_handed_on(model: LayeredModel, state: ModelState, learning: LearningConfi
         return state
     ends = model.trained(learning.trains).ends
     return low_state(model, state, [i for i in range(len(state)) if i not in ends], learning.frozen)
+
+
+def in_float32(model: LayeredModel, state: ModelState, *, fold: bool = True) -> ModelState:
+    """The state with all weights in float32; adapters are added to them, or left out where not to `fold`."""
+    return state.replace({i: _whole(model, i, tensors, fold) for i, tensors in enumerate(state.layers)})
+
+
+def _whole(model: LayeredModel, layer: int, tensors: LayerState, fold: bool) -> LayerState:
+    whole = {name: t for name, t in tensors.items() if not name.endswith((A, B, SCALE))}
+    for name in model.quantisable_of(layer):
+        if whole[name].dtype in LOW:
+            shape = model.parameters_of(layer)[name].shape
+            whole[name] = decode(whole[name], tensors.get(name + SCALE), shape[1:])
+    adapters = {name: t for name, t in tensors.items() if name.endswith((A, B))}
+    return folded(whole, adapters, 1.0) if fold and adapters else whole
 
 
 def plain(state: ModelState) -> bool:

@@ -20,7 +20,7 @@ class Keeper:
 
     def __init__(self, model: LayeredModel, others: Sequence[Tensor] = ()) -> None:
         own = (*model.parameters(), *model.buffers(), *others)
-        self._seen = {t.untyped_storage().data_ptr() for t in own}
+        self._seen = {t.untyped_storage()._cdata for t in own}
         self._alive: list[Tensor] = []  # so that the allocator cannot hand out an address again
         self._kept = 0
 
@@ -33,8 +33,8 @@ class Keeper:
 
     def _keep(self, tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
-        if storage.data_ptr() not in self._seen:
-            self._seen.add(storage.data_ptr())
+        if storage._cdata not in self._seen:  # its own address: on the device `meta` data have none
+            self._seen.add(storage._cdata)
             self._alive.append(tensor)
             self._kept += storage.nbytes()
         return tensor

@@ -55,43 +55,63 @@ class LlamaOptions(Section):
     """Whether the output head computes with the embedding's weights, as it always does in OPT."""
 
 
+Options = OptOptions | LlamaOptions
+
+
 def opt(options: OptOptions, input_shape: Shape, n_tokens: int) -> list[nn.Module]:
     """Layers of an OPT-shaped model for texts of that length; raises SnakegymError for what does not fit."""
-    length = _length("opt", input_shape)
-    _require_multiple("width", options.width, "heads", options.heads)
-    configuration = _transformers().OPTConfig(
-        word_embed_proj_dim=options.width,
-        ffn_dim=options.hidden,
-        dropout=0.0,
-        attention_dropout=0.0,
-        **_shape(options, length, n_tokens),
-    )
-    network = _transformers().OPTForCausalLM(configuration)
-    network.tie_weights()
-    decoder = network.model.decoder
-    blocks = [Block(b, ("self_attn.out_proj", "fc2"), options.middle) for b in decoder.layers]
-    first = Tokens(decoder.embed_tokens, decoder.embed_positions)
-    return [first, *blocks, Head(decoder.final_layer_norm, network.lm_head)]
+    return layers_of(network_of(options, input_shape, n_tokens), text_length("opt", input_shape))
 
 
 def llama(options: LlamaOptions, input_shape: Shape, n_tokens: int) -> list[nn.Module]:
     """Layers of a Llama-shaped model for texts of that length; raises SnakegymError for what does not fit."""
-    length = _length("llama", input_shape)
-    _require_multiple("width", options.width, "heads", 2 * options.heads)  # halves of a head are rotated
-    _require_multiple("heads", options.heads, "key_heads", options.key_heads)
-    configuration = _transformers().LlamaConfig(
-        intermediate_size=options.hidden,
-        num_key_value_heads=options.key_heads,
-        tie_word_embeddings=options.tied,
-        **_shape(options, length, n_tokens),
-    )
-    network = _transformers().LlamaForCausalLM(configuration)
+    return layers_of(network_of(options, input_shape, n_tokens), text_length("llama", input_shape))
+
+
+def network_of(options: Options, input_shape: Shape, n_tokens: int) -> Any:
+    """The model of transformers, all parameters as they happen to be. Raises SnakegymError as `opt`."""
+    if isinstance(options, OptOptions):
+        length = text_length("opt", input_shape)
+        _require_multiple("width", options.width, "heads", options.heads)
+        configuration = transformers().OPTConfig(
+            word_embed_proj_dim=options.width,
+            ffn_dim=options.hidden,
+            dropout=0.0,
+            attention_dropout=0.0,
+            **_shape(options, length, n_tokens),
+        )
+        network = transformers().OPTForCausalLM(configuration)
+    else:
+        length = text_length("llama", input_shape)
+        _require_multiple("width", options.width, "heads", 2 * options.heads)  # halves of a head are rotated
+        _require_multiple("heads", options.heads, "key_heads", options.key_heads)
+        configuration = transformers().LlamaConfig(
+            intermediate_size=options.hidden,
+            num_key_value_heads=options.key_heads,
+            tie_word_embeddings=options.tied,
+            **_shape(options, length, n_tokens),
+        )
+        network = transformers().LlamaForCausalLM(configuration)
     network.tie_weights()
-    decoder = network.model
-    rotation = decoder.rotary_emb(torch.empty(1), position_ids=torch.arange(length)[None])
+    return network
+
+
+def layers_of(network: Any, length: int) -> list[nn.Module]:
+    """The modules of a model of transformers, as layers for texts of at most that length."""
+    configuration = network.config
+    n_blocks = configuration.num_hidden_layers
+    body = network.model.decoder if configuration.model_type == "opt" else network.model
+    positions = body.embed_positions if configuration.model_type == "opt" else None
+    first = Tokens(body.embed_tokens, positions, configuration)
+    if configuration.model_type == "opt":
+        blocks = [Block(b, ("self_attn.out_proj", "fc2"), n_blocks) for b in body.layers]
+        return [first, *blocks, Head(body.final_layer_norm, network.lm_head)]
+    with torch.device("cpu"):  # real numbers even where the rest is shapes alone
+        rotary = transformers().models.llama.modeling_llama.LlamaRotaryEmbedding(configuration)
+        rotation = rotary(torch.empty(1), position_ids=torch.arange(length)[None])
     ways_back = ("self_attn.o_proj", "mlp.down_proj")
-    blocks = [Block(b, ways_back, options.middle, rotation) for b in decoder.layers]
-    return [Tokens(decoder.embed_tokens), *blocks, Head(decoder.norm, network.lm_head)]
+    blocks = [Block(b, ways_back, n_blocks, rotation) for b in body.layers]
+    return [first, *blocks, Head(body.norm, network.lm_head)]
 
 
 class Tokens(nn.Module):
@@ -100,10 +120,14 @@ class Tokens(nn.Module):
     Args:
         tokens: one vector a token.
         positions: one vector a place; called as OPT's is.
+        configuration: of the whole model, as transformers has it; kept for whoever writes it to a folder.
     """
 
-    def __init__(self, tokens: nn.Embedding, positions: nn.Module | None = None) -> None:
+    def __init__(
+        self, tokens: nn.Embedding, positions: nn.Module | None = None, configuration: Any = None
+    ) -> None:
         super().__init__()
+        self.configuration = configuration
         self.tokens, self.positions = tokens, positions
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -179,7 +203,8 @@ class Head(nn.Module):
         _draw(self, self.product.in_features)
 
 
-def _transformers() -> Any:
+def transformers() -> Any:
+    """The library. Raises SnakegymError where it is not installed."""
     with suppress(SnakegymError):  # where it is installed, transformers imports torchvision by itself
         import_torchvision()
     return import_llm("transformers")
@@ -210,7 +235,8 @@ def _draw(module: nn.Module, width: int) -> None:
                     part.bias.zero_()
 
 
-def _length(name: str, shape: Shape) -> int:
+def text_length(name: str, shape: Shape) -> int:
+    """Tokens of a sample of that shape. Raises SnakegymError, which names the model, if it is no text's."""
     if len(shape) != 1:
         raise SnakegymError(f"model '{name}': found samples of shape {shape}, expected texts (length,)")
     return shape[0]

@@ -24,6 +24,10 @@ class LayeredModel(nn.Module):
     (running statistics) to the layer they live in. The last layer may compute with parameters of the
     first (a head tied to the embedding): they are the first layer's, and not the last one's as well.
 
+    Args:
+        layers: first to last.
+        fixed: whether what they hold now is what the model always begins with, whatever the seed.
+
     Attributes:
         tied: whether it does; see `snakegym.models.trained.TrainedSet`.
 
@@ -31,7 +35,7 @@ class LayeredModel(nn.Module):
         SnakegymError: fewer than three layers, or others that share a parameter.
     """
 
-    def __init__(self, layers: Sequence[nn.Module]) -> None:
+    def __init__(self, layers: Sequence[nn.Module], *, fixed: bool = False) -> None:
         super().__init__()
         if len(layers) < 3:
             raise SnakegymError(
@@ -52,6 +56,7 @@ class LayeredModel(nn.Module):
             }
             for layer, own in zip(layers, self._parameters_of, strict=True)
         ]
+        self._fixed = self.state() if fixed else None
         self._made = [_as_made(layer, own) for layer, own in zip(layers, self._parameters_of, strict=True)]
 
     @property
@@ -113,6 +118,8 @@ class LayeredModel(nn.Module):
         an offset of zeros); buffers likewise begin as they were made. The same seed gives the same
         state; what the model has loaded and the global random generator are left alone.
         """
+        if self._fixed is not None:
+            return self._fixed
         before = self.state()
         try:
             # Tensors of its own: those that are loaded may be somebody's state.

@@ -18,13 +18,14 @@ from snakegym.errors import SnakegymError
 from snakegym.models.blocks import ResidualBlock, ResidualLinear, convolution, dense
 from snakegym.models.language import LlamaOptions, OptOptions, llama, opt
 from snakegym.models.layered import LayeredModel
+from snakegym.models.pretrained import pretrained_layers
 from snakegym.plugins import load_plugin, make_plugin
 from snakegym.scenario import ModelConfig, Section, describe_faults
 
 Shape = tuple[int, ...]
 
-MOST_BYTES = 2**32
-"""Of a model's parameters: eight times those of the largest model here, torchvision's VGG-11."""
+MOST_BYTES, MOST_TEXT_BYTES = 2**32, 2**36
+"""Of a model's parameters: eight times those of torchvision's VGG-11, and twice those of Llama-3-8B."""
 
 
 class MlpOptions(Section):
@@ -105,9 +106,18 @@ def build_model(
         options = options_type.model_validate(config.options)
     except ValidationError as error:
         raise SnakegymError(_describe(error, config.name, options_type)) from None
+    if config.weights is not None and not tokens:
+        raise SnakegymError(
+            f"field 'model.weights': found a folder for '{config.name}', expected null, or one of "
+            f"{', '.join(sorted(_OF_TOKENS))} as 'model.name'"
+        )
+    if config.weights is not None:
+        return LayeredModel(pretrained_layers(config, options, input_shape, n_classes), fixed=True)
     if options_type is not TorchvisionVgg11Options:  # which comes in one size
         with torch.device("meta"):  # shapes alone: takes neither memory nor random numbers
-            _check_size(config, build(options, input_shape, n_classes))
+            _check_size(
+                config, build(options, input_shape, n_classes), MOST_TEXT_BYTES if tokens else MOST_BYTES
+            )
     with _drawing_the_same():
         return LayeredModel(build(options, input_shape, n_classes))
 
@@ -247,12 +257,12 @@ def _require_images(name: str, shape: Shape, side: int) -> None:
         )
 
 
-def _check_size(config: ModelConfig, layers: list[nn.Module]) -> None:
+def _check_size(config: ModelConfig, layers: list[nn.Module], most: int) -> None:
     n_bytes = sum(p.numel() * p.element_size() for layer in layers for p in layer.parameters())
-    if n_bytes > MOST_BYTES:
+    if n_bytes > most:
         raise SnakegymError(
             f"field 'model.options': {config.name} with {config.options} has {n_bytes:.3g} bytes of "
-            f"parameters, expected at most {MOST_BYTES:.3g}"
+            f"parameters, expected at most {most:.3g}"
         )
 
 

@@ -79,6 +79,10 @@ class ModelConfig(Section):
     `module:attribute` or `file.py:attribute`."""
     options: dict[Line, Setting] = Field(default_factory=dict, max_length=32)
     """What the model takes; each has options of its own."""
+    weights: PathText | None = None
+    """Of `opt` and `llama`: folder with a model as transformers keeps it, which all processes begin with and
+    which says the shape; nothing is downloaded. Null: random parameters. In a scenario file: relative to that
+    file."""
 
 
 class AugmentationConfig(Section):

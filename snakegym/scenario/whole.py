@@ -147,6 +147,8 @@ def _relative_to(folder: Path, scenario: Scenario, origin: str) -> Scenario:
         data = data.model_copy(update={"dataset": absolute("data.dataset", data.dataset)})
     if is_path(model.name):
         model = model.model_copy(update={"name": absolute("model.name", model.name)})
+    if model.weights is not None:
+        model = model.model_copy(update={"weights": absolute("model.weights", model.weights)})
     if traces.source not in NO_FOLDER:
         traces = traces.model_copy(update={"source": absolute("network.traces.source", traces.source)})
     network = scenario.network.model_copy(update={"traces": traces})

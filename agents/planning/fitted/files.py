@@ -148,6 +148,7 @@ def fingerprint(scenario: Scenario) -> str:
         ("data", "text", None),
         ("learning", "trains", "both-ends"),
         ("learning", "lora", None),
+        ("model", "weights", None),
     )
     for section, field, value in added:
         if fields[section][field] == value:  # as it was before there was a word for it
