@@ -7,8 +7,13 @@ const OVER = ["terminated", "failed"];
 const $ = (id) => document.getElementById(id);
 
 let token = localStorage.getItem(KEY);
-let chosen = decodeURIComponent(location.hash.slice(1));
-let events = [], stream = null, timer = 0, detail = null;
+let chosen = named();
+let events = [], stream = null, timer = 0, detail = null, looking = "";
+
+// The process that the address names; ids have none of what an address would have to hide.
+function named() {
+  return /^#[a-z0-9-]+$/.test(location.hash) ? location.hash.slice(1) : "";
+}
 
 // ---- asking ----
 
@@ -63,8 +68,14 @@ async function look() {
 
 async function lookAtDetail() {
   const asked = chosen;
-  const found = await get(`processes/${encodeURIComponent(asked)}`);
-  if (asked === chosen) { detail = found; showDetail(); }
+  if (looking === asked) return;
+  looking = asked;
+  try {
+    const found = await get(`processes/${encodeURIComponent(asked)}`);
+    if (asked === chosen) { detail = found; showDetail(); }
+  } finally {
+    looking = "";
+  }
 }
 
 function choose(process) {
@@ -105,7 +116,7 @@ async function follow(process, signal) {
           events.push(event);
         }
         if (events.length > KEPT) events = events.slice(-KEPT);
-        showDetail();
+        await lookAtDetail();
       }
     } catch (error) {
       if (signal.aborted) return;
@@ -236,6 +247,7 @@ function showDetail() {
 
 function showNetwork(s) {
   const seats = s.nodes ?? [], n = seats.length, parts = [];
+  if (n === 0) return $("network").replaceChildren();  // nobody has looked at it yet
   const at = (seat) => seat < 0 ? [180, 180] : [180 + 140 * Math.sin((2 * Math.PI * seat) / n), 180 - 140 * Math.cos((2 * Math.PI * seat) / n)];
   for (const seat of seats) {
     const [x, y] = at(seat.seat);
@@ -243,6 +255,7 @@ function showNetwork(s) {
   }
   const hops = events.filter((e) => e.kind === "hop").slice(-TRAIL - 1);
   hops.slice(1).forEach((hop, i) => {
+    if (hop.seat === hops[i].seat) return;
     const [x1, y1] = at(hops[i].seat), [x2, y2] = at(hop.seat);
     const bend = `M${x1} ${y1} Q${(x1 + x2) / 4 + 90} ${(y1 + y2) / 4 + 90} ${x2} ${y2}`;
     parts.push(draw("path", { d: bend, class: "path", opacity: ((i + 1) / hops.length).toFixed(2) }));
@@ -285,7 +298,7 @@ function showLayers(s) {
 function showChart() {
   const points = events.filter((e) => "metric" in e && ("clock_s" in e || e.kind === "started"))
     .map((e) => [e.clock_s ?? 0, e.metric]);
-  const most = Math.max(1e-9, ...points.map((p) => p[0])), top = Math.max(0.1, Math.ceil(10 * Math.max(0, ...points.map((p) => p[1]))) / 10);
+  const most = Math.max(1e-9, ...points.map((p) => p[0])), top = Math.max(0.2, Math.ceil(5 * Math.max(0, ...points.map((p) => p[1]))) / 5);
   const x = (t) => 34 + (316 * t) / most, y = (m) => 176 - (164 * m) / top, parts = [];
   for (let i = 0; i <= 4; i++) {
     const level = (top * i) / 4;
@@ -344,5 +357,5 @@ $("login").addEventListener("submit", (event) => {
 $("forget").addEventListener("click", () => leave());
 $("stop").addEventListener("click", () => change("stop", `Stop ${chosen}? What it trained is kept; it cannot be started again.`));
 $("migrate").addEventListener("click", () => change("migrate", `Move the Process Controller of ${chosen}? It goes on from its checkpoint.`));
-addEventListener("hashchange", () => { const id = decodeURIComponent(location.hash.slice(1)); if (id && id !== chosen) choose(id); });
+addEventListener("hashchange", () => { const id = named(); if (id && id !== chosen) choose(id); });
 if (token) enter(); else leave();

@@ -33,7 +33,8 @@ class Provider:
 
     def begin(self) -> None:
         """Start it, or start it again on the same port."""
-        options = ("--port", self.port, "--simulated", 4, "--slots", 8, *self._options)
+        nodes = () if "--simulated" in self._options else ("--simulated", 4, "--slots", 8)
+        options = ("--port", self.port, *nodes, *self._options)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "snakegym.training.cli", "serve", *map(str, options)],
             cwd=self.folder,
