@@ -53,7 +53,7 @@ class ProcessRequest(_Body):
 class Move(_Body):
     """Where a process is to go."""
 
-    machine: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    machine: Annotated[str, Field(pattern=r"^[!-~]+$", max_length=200)] | None = None
     """null: wherever the host likes."""
 
 

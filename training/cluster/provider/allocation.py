@@ -68,40 +68,39 @@ def allocate(demands: Sequence[Demand], offers: Sequence[Offer]) -> Plan:
     for demand in sorted(demands, key=lambda d: (-d.priority, d.age)):
         mine = held[demand.process]
         want = demand.wish - len(mine)
-        if want <= 0:
+        need = 0 if demand.begun else max(0, demand.least - len(mine))
+        if want <= 0 or len(demand.able - {*mine}) < need:
             continue
         usable = [n for n in free if free[n] > 0 and n in demand.able and n not in mine]
         usable.sort(key=lambda name: (share[name], name))
-        need = 0 if demand.begun else max(0, demand.least - len(mine))
         granted = usable[:want]
         if len(usable) >= need and granted:
             plan.grants[demand.process] = granted
         for name in granted:  # or kept for it
             free[name] -= 1
         short = (want if demand.urgent else need) - len(granted)
-        for name in [n for n in coming if coming[n] > 0 and n in demand.able and n not in mine][
-            : max(0, short)
-        ]:
+        has = {*mine, *granted}
+        for name in [n for n in coming if coming[n] > 0 and n in demand.able - has][: max(0, short)]:
             coming[name] -= 1
+            has.add(name)
             short -= 1
-        if short > 0:
-            _take(plan, demand, short, demands, held)
+        found = _found(demand, has, demands, held)[: max(0, short)]
+        if demand.begun or len(found) == short:  # with fewer it could not begin anyway
+            for other, name in found:
+                held[other].remove(name)
+                plan.takes.setdefault(other, []).append(name)
     return plan
 
 
-def _take(
-    plan: Plan, demand: Demand, short: int, demands: Sequence[Demand], held: dict[str, list[str]]
-) -> None:
-    """Take so many nodes, or as many as may be, from the least important first."""
-    mine = {*held[demand.process], *plan.grants.get(demand.process, ())}
+def _found(
+    demand: Demand, has: set[str], demands: Sequence[Demand], held: dict[str, list[str]]
+) -> list[tuple[str, str]]:
+    """Who could give which node, each node once, the least important first."""
+    found: list[tuple[str, str]] = []
     for other in sorted(demands, key=lambda d: (d.priority, -d.age)):
         if other.priority >= demand.priority or not other.begun:
             continue
         theirs = held[other.process]
-        for name in [n for n in reversed(theirs) if n in demand.able and n not in mine]:
-            if short <= 0 or len(theirs) <= other.least:
-                break
-            theirs.remove(name)
-            mine.add(name)
-            plan.takes.setdefault(other.process, []).append(name)
-            short -= 1
+        names = [n for n in reversed(theirs) if n in demand.able - has - {name for _, name in found}]
+        found += [(other.process, name) for name in names[: max(0, len(theirs) - other.least)]]
+    return found

@@ -57,6 +57,15 @@ def test_a_broken_promise_is_a_reason_for_more() -> None:
     assert allocate([low, urgent], offers(3, busy=("n0", "n1", "n2"))) == Plan(takes={"p1": ["n1"]})
 
 
+def test_nothing_is_kept_or_taken_for_who_cannot_begin() -> None:
+    """There are too few nodes as it wants them, or too few that may be taken."""
+    low = demand("p1", 3, 1, 3, held=("n0",), begun=True)
+    choosy = demand("p2", 7, 2, 2, able=frozenset({"n2"}))
+    assert allocate([low, choosy], offers(3, busy=low.held)).grants == {"p1": ["n1", "n2"]}
+    held = demand("p1", 3, 2, 3, held=("n0", "n1", "n2"), begun=True)
+    assert allocate([held, demand("p2", 7, 2, 2)], offers(3, busy=held.held)) == Plan()
+
+
 @st.composite
 def states(draw: st.DrawFn) -> tuple[list[Demand], list[Offer]]:
     slots = {name: draw(st.integers(1, 2)) for name in NAMES}
@@ -85,7 +94,7 @@ def states(draw: st.DrawFn) -> tuple[list[Demand], list[Offer]]:
     return demands, [Offer(n, slots[n], slots[n] - free[n]) for n in NAMES]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(states())
 def test_rules_hold(state: tuple[list[Demand], list[Offer]]) -> None:
     demands, there = state
@@ -109,7 +118,7 @@ def test_rules_hold(state: tuple[list[Demand], list[Offer]]) -> None:
         assert len(asked.held) - len(nodes) >= asked.least
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(states())
 def test_it_comes_to_rest(state: tuple[list[Demand], list[Offer]]) -> None:
     """Carried out again and again, nothing is left to do."""

@@ -217,3 +217,36 @@ def test_a_host_that_refuses(world: Any, monkeypatch: pytest.MonkeyPatch) -> Non
     process = world.started("tiny")
     assert world.provider.process(process).reason == "the disk is full"
     assert world.state(process) == "failed"
+
+
+def test_what_a_host_fails_at_again_and_again(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One process that its host cannot bear does not hold up the others."""
+    world.stage.there = {n: NodeReport(n, slots=2) for n in world.stage.there}
+    world.rounds(1)
+    sick, well = world.started("tiny"), world.started("tiny")
+    events = world.stage.events
+
+    def fail(process: str, since: int = 0) -> Any:
+        if process == sick:
+            raise ConnectionError("its machine is away")
+        return events(process, since)
+
+    monkeypatch.setattr(world.stage, "events", fail)
+    world.rounds(5)
+    assert world.state(sick) == "running", "it may come back"
+    world.stage.tell(well, "ended", reason="hops", metric=0.4)
+    world.rounds(30)
+    assert world.state(well) == "terminated"
+    assert (world.state(sick), world.provider.process(sick).reason) == (
+        "failed",
+        "ConnectionError: its machine is away",
+    )
+
+
+def test_why_a_process_waits(world: Any, document: dict[str, Any]) -> None:
+    first, second = world.started("tiny"), world.started("tiny")
+    assert world.provider.process(first).reason == ""
+    assert world.provider.process(second).reason == "waits for 3 nodes: others have them"
+    del world.stage.there["n2"]
+    world.rounds()
+    assert world.provider.process(second).reason == "waits for 3 nodes: 2 are as it wants them"
