@@ -8,7 +8,7 @@ DEMO := demo
 export OMP_NUM_THREADS ?= 1
 export MPLBACKEND := Agg
 
-.PHONY: demo test kills fuzz lint bench clean
+.PHONY: demo cluster-demo test kills fuzz lint bench clean
 
 # Trains for about two minutes, then compares five schedulers on traces that none has seen.
 demo: $(READY)
@@ -18,6 +18,10 @@ demo: $(READY)
 	$(BIN)/snakegym evaluate --scheduler $(DEMO)/ppo --scheduler milp --scheduler greedy \
 	  --scheduler serpentine --scheduler random --scenario default --split test --episodes 20 --seed 0 \
 	  --jobs 2 --out $(DEMO)/evaluation
+
+# Four nodes of this machine on a cluster of their own, one of which is killed; about two minutes.
+cluster-demo: $(READY)
+	$(BIN)/python -m snakegym.training.cluster.demo cluster-demo
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist worksteal
@@ -43,7 +47,7 @@ bench: $(READY)
 	  --json benchmarks/results/bench.json
 
 clean:
-	rm -rf $(VENV) $(DEMO)
+	rm -rf $(VENV) $(DEMO) cluster-demo
 
 # The torchvision wheel asks for the CUDA build of torch, so it comes without its dependencies.
 $(READY): pyproject.toml constraints.txt

@@ -35,6 +35,7 @@ class _Seat:
     means: Means | None = None
     life: str = ""
     heard_s: float = -np.inf
+    gone_s: float = -np.inf
     battery: float = 1.0
     up_bps: float = FIRST_RATE_BPS
     down_bps: float = FIRST_RATE_BPS
@@ -69,9 +70,9 @@ class MeasuredNodes:
         self._seats[seat] = _Seat(means)
         self._arrays()
 
-    def gone(self, seat: int) -> None:
-        """Who sits there is known to be dead; silence need not be waited for."""
-        self._seats[seat].heard_s = -np.inf
+    def gone(self, seat: int, time_s: float) -> None:
+        """Who sits there did not answer; it is dead until it is heard of after that time."""
+        self._seats[seat].heard_s, self._seats[seat].gone_s = -np.inf, time_s
 
     def ban(self, seat: int) -> None:
         """Who sits there is not worked with any more, wherever it sits."""
@@ -91,6 +92,8 @@ class MeasuredNodes:
     def beat(self, seat: int, time_s: float, beat: Beat) -> bool:
         """Who sits there was heard of; whether it has begun another life since it was heard of last."""
         found = self._seats[seat]
+        if time_s <= found.gone_s:
+            return False
         anew = bool(found.life) and found.life != beat.life
         found.life, found.heard_s, found.battery = beat.life, time_s, beat.battery
         availability = float(np.clip(beat.availability, LEAST_SHARE, 1.0))

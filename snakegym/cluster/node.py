@@ -15,7 +15,7 @@ from snakegym.cluster.statements import Enrolment, Means, Report
 from snakegym.control.records import Job
 from snakegym.data.datasets import Dataset
 from snakegym.errors import SnakegymError
-from snakegym.learning.jobs import Engine
+from snakegym.learning.jobs import Engine, LocalTraining
 from snakegym.learning.stacked import make_engine
 from snakegym.models.state import LayerState, ModelState
 from snakegym.models.store import Key, LayerStore
@@ -24,6 +24,8 @@ from snakegym.network.records import PCE
 from snakegym.scenario import Scenario
 
 Layers = dict[Key, LayerState]
+FORGOTTEN_S = 120.0
+"""A process that was not heard of for so long makes way for another one."""
 Fetch = Callable[[], Mapping[Key, LayerState]]
 """Gives the layers that a job says are missing, however long that takes."""
 
@@ -57,6 +59,7 @@ class _Room:
     store: LayerStore = field(default_factory=lambda: LayerStore(whole=False))
     last: tuple[Report, Layers] | None = None
     busy: threading.Lock = field(default_factory=threading.Lock)
+    used: float = field(default_factory=time.monotonic)
 
 
 class Node:
@@ -67,9 +70,11 @@ class Node:
     Args:
         means: what it is.
         data: gives its samples.
+        throttle: how many times as long as it takes to compute it is made to take, at least 1: to try things.
     """
 
-    def __init__(self, means: Means, data: Data) -> None:
+    def __init__(self, means: Means, data: Data, throttle: float = 1.0) -> None:
+        self._throttle = throttle
         self.means, self.life = means, uuid.uuid4().hex
         self._data = data
         self._rooms: dict[str, _Room] = {}
@@ -82,6 +87,8 @@ class Node:
         """
         if task.process not in self._rooms:
             if len(self._rooms) >= self.means.slots:
+                self._clear()
+            if len(self._rooms) >= self.means.slots:
                 raise SnakegymError(
                     f"node '{self.means.name}': serves {len(self._rooms)} processes, expected less than "
                     f"{self.means.slots} to admit '{task.process}'"
@@ -93,6 +100,15 @@ class Node:
         if task.tells_labels:
             counts = torch.bincount(room.data.labels, minlength=room.data.n_classes).tolist()
         return Enrolment(len(room.data), tuple(counts), self.life)
+
+    def warm_up(self, process: str) -> None:
+        """Train a batch that leaves nothing behind: the first one of a program takes seconds."""
+        room = self._of(process)
+        config = room.task.scenario.learning.model_copy(update={"epochs": 1})
+        one = torch.zeros(1, dtype=torch.int64)
+        with room.busy:
+            room.engine.train([LocalTraining(room.like, 0, room.data, one, config, 1e-9, 0)])
+            room.engine.evaluate([room.like], room.task.validation)
 
     def release(self, process: str) -> None:
         """Forget the process and all that it left here; one that is not known is no error."""
@@ -146,7 +162,7 @@ class Node:
         training = job.training.on(before, room.data, torch.arange(len(room.data)))
         start = time.perf_counter()
         (result,) = room.engine.train([training])
-        compute_s = time.perf_counter() - start
+        compute_s = self._slowed(time.perf_counter() - start)
         pairs = enumerate(zip(before.layers, result.state.layers, strict=True))
         changed = {(i, job.id): new for i, (old, new) in pairs if new is not old}
         check_layers(changed, changed, room.like, f"node '{self.means.name}'", job.assignment.node)
@@ -155,10 +171,15 @@ class Node:
         metric = None
         if job.mode == "p2p" and job.send is None:
             metric = room.engine.evaluate([result.state], room.task.validation)[0].score
-        evaluate_s = time.perf_counter() - start
+        evaluate_s = self._slowed(time.perf_counter() - start)
         wanted = [(i, job.id if (i, job.id) in changed else job.versions[i]) for i in job.upload]
         report = Report(job.id, result.batches, result.loss, metric, 0, 0.0, compute_s, evaluate_s, self.life)
         return report, room.store.take(wanted)
+
+    def _slowed(self, seconds: float) -> float:
+        """What that time is on this node, which it then has taken."""
+        time.sleep((self._throttle - 1) * seconds)
+        return self._throttle * seconds
 
     def _room(self, task: Task) -> _Room:
         data = self._data(task)
@@ -177,4 +198,11 @@ class Node:
             raise SnakegymError(
                 f"node '{self.means.name}': knows no process '{process}', which has to enrol it"
             )
+        room.used = time.monotonic()
         return room
+
+    def _clear(self) -> None:
+        """Forget processes of which nothing was heard for long: whoever ran them may be dead."""
+        old = time.monotonic() - FORGOTTEN_S
+        for process in [name for name, room in self._rooms.items() if room.used < old]:
+            del self._rooms[process]

@@ -84,6 +84,16 @@ class NodeReport:
     """Share that is left, in [0, 1]."""
 
 
+@dataclass(frozen=True)
+class Joining:
+    """What a machine needs to join the cluster of a host. Who has it can run anything there."""
+
+    address: str
+    """Of Ray's head."""
+    token: str = field(repr=False)
+    """Ray's."""
+
+
 class ProcessHost(Protocol):
     """Runs processes. Calls return at once; what comes of them is told by events.
 

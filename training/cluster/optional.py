@@ -16,3 +16,9 @@ def needs_cluster() -> None:
         raise SnakegymError(
             f"found no {' and no '.join(missing)}, expected them: pip install 'snakegym[cluster]'"
         )
+
+
+def needs_ray() -> None:
+    """Raise SnakegymError, which says what to install, if Ray is missing."""
+    if find_spec("ray") is None:
+        raise SnakegymError("found no Ray here, expected it: pip install 'snakegym[cluster,ray]'")

@@ -245,6 +245,9 @@ def test_a_node_serves_as_many_processes_as_it_says() -> None:
         cluster.nodes[0].enrol(replace(task, process="q"))
     cluster.nodes[0].release("p")
     assert cluster.nodes[0].enrol(replace(task, process="q", tells_labels=False)).counts == ()
+    cluster.nodes[0]._rooms["q"].used -= 1000
+    cluster.nodes[0].enrol(task)
+    assert [*cluster.nodes[0]._rooms] == ["p"], "whoever is not heard of for long makes way"
 
 
 def slow(cluster: Cluster, node: int, seconds: float) -> None:

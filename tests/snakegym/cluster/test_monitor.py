@@ -61,8 +61,13 @@ def test_another_life_shows_and_who_is_banned_stays_away() -> None:
     assert not monitor.beat(0, 1.0, Beat("x", 0.5))
     assert monitor.beat(0, 2.0, Beat("y", 0.0))
     assert monitor.measure(2.0, 5.0).availability[0] == LEAST_SHARE
+    monitor.gone(0, 3.0)
+    monitor.beat(0, 2.5, Beat("y", 0.5))
+    assert not monitor.alive(0, 3.0), "that is from before"
+    monitor.beat(0, 3.5, Beat("y", 0.5))
+    assert monitor.alive(0, 3.5)
     monitor.ban(0)
-    assert not monitor.alive(0, 2.0)
+    assert not monitor.alive(0, 3.5)
     monitor.sit(2, Means("a", 1.0, 1.0))
     monitor.beat(2, 2.0, Beat("z", 1.0))
     assert not monitor.alive(2, 2.0), "on another seat, too"

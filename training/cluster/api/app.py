@@ -19,6 +19,7 @@ from snakegym.training.cluster.api.processes import operation_routes, process_ro
 from snakegym.training.cluster.api.services import service_routes
 from snakegym.training.cluster.api.stream import Streams
 from snakegym.training.cluster.description import ServiceDescription
+from snakegym.training.cluster.hosting import Joining
 from snakegym.training.cluster.provider.nodes import Nodes
 from snakegym.training.cluster.provider.provider import ServiceProvider
 from snakegym.training.cluster.registry.store import Registry
@@ -43,7 +44,11 @@ class Api:
 
 
 def make_api(
-    registry: Registry, provider: ServiceProvider, tokens: Tokens, limits: Limits | None = None
+    registry: Registry,
+    provider: ServiceProvider,
+    tokens: Tokens,
+    limits: Limits | None = None,
+    joining: Joining | None = None,
 ) -> Api:
     """The API of a provider.
 
@@ -52,6 +57,7 @@ def make_api(
         provider: on that registry.
         tokens: who may come in.
         limits: what they may do.
+        joining: what nodes are told that join; None: none can.
     """
     app = FastAPI(
         title="snakegym", version=version("snakegym"), description=ABOUT, docs_url=None, redoc_url=None
@@ -62,7 +68,7 @@ def make_api(
         service_routes(provider),
         process_routes(provider, streams),
         operation_routes(provider),
-        node_routes(Nodes(registry)),
+        node_routes(Nodes(registry), joining),
         token_routes(tokens),
         metric_routes(statistics),
         public_routes(),

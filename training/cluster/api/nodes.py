@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from fastapi import APIRouter, Depends, Request, Response
+from pydantic import BaseModel
 
 from snakegym.training.cluster.api.bodies import (
     Limit,
@@ -13,6 +16,8 @@ from snakegym.training.cluster.api.bodies import (
     Permission,
     strictly,
 )
+from snakegym.training.cluster.hosting import Joining
+from snakegym.training.cluster.provider.errors import ConflictError, MissingError
 from snakegym.training.cluster.provider.nodes import Nodes
 from snakegym.training.cluster.provider.provider import PAGE
 from snakegym.training.cluster.provider.records import NodeRecord
@@ -20,8 +25,15 @@ from snakegym.training.cluster.provider.records import NodeRecord
 STRICT = [Depends(strictly)]
 
 
-def node_routes(nodes: Nodes) -> APIRouter:
-    """Register, authorise, hear of and remove nodes."""
+class JoiningRecord(BaseModel):
+    """How a node joins the cluster."""
+
+    address: str
+    token: str
+
+
+def node_routes(nodes: Nodes, joining: Joining | None) -> APIRouter:
+    """Register, authorise, hear of and remove nodes, and let them join the host's cluster, if it has one."""
     routes = APIRouter(prefix="/nodes", tags=["nodes"])
 
     @routes.post("", status_code=201, dependencies=STRICT)
@@ -40,6 +52,16 @@ def node_routes(nodes: Nodes) -> APIRouter:
     def one(name: NodeName) -> NodeRecord:
         """One of them."""
         return nodes.one(name)
+
+    @routes.post("/{name}/join")
+    def join(name: NodeName) -> JoiningRecord:
+        """Join the cluster under that name: what `snakegym node` asks for."""
+        if joining is None:
+            raise ConflictError("the nodes of this provider are simulated: serve --ray lets others join")
+        with suppress(MissingError):
+            if nodes.one(name).alive:
+                raise ConflictError(f"node '{name}': is there already, expected a name of its own")
+        return JoiningRecord(address=joining.address, token=joining.token)
 
     @routes.put("/{name}", dependencies=STRICT)
     def hear(name: NodeName, state: NodeState) -> NodeRecord:

@@ -10,12 +10,13 @@ from typing import Annotated, Any
 import tyro
 
 from snakegym.errors import SnakegymError
-from snakegym.training.cluster.optional import needs_cluster
+from snakegym.training.cluster.optional import needs_cluster, needs_ray
 from snakegym.training.options import Int, Text, above_zero, at_least_one, not_negative, said_default
 
 File = Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint=said_default)]
 FOLDER = Path("provider")
 MOST_PORT = 65535
+NODE = re.compile("[a-z0-9]([a-z0-9-]{0,58}[a-z0-9])?")
 PROCESS = re.compile("[a-z0-9-]{1,80}")
 
 
@@ -49,6 +50,12 @@ class ServeConfig(Cluster):
     """Simulated nodes."""
     slots: int = 4
     """Processes that each of them may serve at a time."""
+    ray: Text = None
+    """Run on real nodes instead of simulated ones, in the Ray cluster at this address (host:port); `start`:
+    in one of the provider's own, which `snakegym node` joins. Needs snakegym[ray]."""
+    ray_ip: Text = None
+    """Where `--ray start` listens: this machine's address in the network of the nodes; default: for nodes of
+    this machine alone."""
     pace: float = 0.0
     """Seconds to take for a simulated one, to look on; 0: as fast as it goes."""
     trust: bool = False
@@ -64,6 +71,8 @@ class ServeConfig(Cluster):
         super().validate()
         if not 0 <= self.port <= MOST_PORT:
             raise SnakegymError(f"--port: found {self.port}, expected 0 to {MOST_PORT}")
+        if self.ray is not None:
+            needs_ray()
         at_least_one(simulated=self.simulated, slots=self.slots)
         above_zero(rate=self.rate)
         if not 0 <= self.pace <= 3600:
@@ -132,6 +141,46 @@ class NodesConfig(ClientConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
+class NodeConfig(ClientConfig):
+    """Be a node: offer this machine, with samples that never leave it, until Ctrl-C.
+
+    It joins the Ray cluster of the provider (serve --ray) and trains for its processes. The folder has a file
+    of samples for each dataset that processes may ask for, `digits.npz` say, with arrays `inputs` (numbers as
+    the model takes them, [n, ...]) and `labels` (integers [n]).
+    """
+
+    name: str
+    """Of the node: lower-case letters, digits and hyphens; no other node of the provider has it."""
+    data: Path
+    """Folder with its samples."""
+    ip: Text = None
+    """This machine's address in the network of the nodes; default: of this machine alone."""
+    memory_bytes: float | None = None
+    """That training may use; default: what is free now."""
+    slots: int = 1
+    """Processes that it serves at a time."""
+    throttle: float = 1.0
+    """Compute that many times slower than it could: to try things."""
+    compute_power_w: float | None = None
+    """Power while it computes, W, by which energy is charged; default: 10."""
+    radio_power_w: float | None = None
+    """Power while it sends or receives, W; default: 1."""
+
+    def validate(self) -> None:
+        super().validate()
+        needs_ray()
+        if not NODE.fullmatch(self.name):
+            raise SnakegymError(
+                f"--name: found {self.name!r:.80}, expected at most 60 lower-case letters, digits and hyphens"
+            )
+        at_least_one(slots=self.slots)
+        if not 1 <= self.throttle <= 1000:
+            raise SnakegymError(f"--throttle: found {self.throttle}, expected 1 to 1000")
+        stated = ("memory_bytes", "compute_power_w", "radio_power_w")
+        above_zero(**{name: v for name in stated if (v := getattr(self, name)) is not None})
+
+
+@dataclass(frozen=True, kw_only=True)
 class _OfOne(ClientConfig):
     process: tyro.conf.Positional[str]
     """Id of the process (`snakegym processes`)."""
@@ -171,6 +220,7 @@ class MigrateConfig(_OfOne):
 
 ParsedCluster = (
     Annotated[ServeConfig, tyro.conf.subcommand("serve")]
+    | Annotated[NodeConfig, tyro.conf.subcommand("node")]
     | Annotated[SubmitConfig, tyro.conf.subcommand("submit")]
     | Annotated[ProcessesConfig, tyro.conf.subcommand("processes")]
     | Annotated[NodesConfig, tyro.conf.subcommand("nodes")]
@@ -180,6 +230,7 @@ ParsedCluster = (
 )
 CLUSTER_COMMANDS: dict[str, type[Any]] = {
     "serve": ServeConfig,
+    "node": NodeConfig,
     "submit": SubmitConfig,
     "processes": ProcessesConfig,
     "nodes": NodesConfig,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from snakegym.training.cluster.commands.config import ClientConfig, Cluster, ServeConfig
+from snakegym.training.cluster.commands.config import ClientConfig, Cluster, NodeConfig, ServeConfig
 
 
 def run(command: Cluster) -> None:
@@ -11,6 +11,10 @@ def run(command: Cluster) -> None:
         from snakegym.training.cluster.commands.serve import serve
 
         serve(command)
+    elif isinstance(command, NodeConfig):
+        from snakegym.training.cluster.commands.join import join
+
+        join(command)
     elif isinstance(command, ClientConfig):
         from snakegym.training.cluster.commands.asking import ask
 

@@ -27,6 +27,7 @@ from snakegym.training.cluster.registry.tokens import Tokens, operator_token
 from snakegym.training.runs.folder import locked, make_folder
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
+LOOPBACK_OF_RAY = "127.0.0.2"
 CONNECTIONS = 512
 GRACE_S = 3
 """For answers under way, when all is closed."""
@@ -49,7 +50,11 @@ def serve(config: ServeConfig) -> None:
 
 
 def make_host(config: ServeConfig) -> ProcessHost:
-    """What runs the processes."""
+    """What runs the processes. Raises SnakegymError: there is no Ray at that address."""
+    if config.ray is not None:
+        from snakegym.training.cluster.onray.host import RayHost  # Ray is an option
+
+        return RayHost(config.folder / "processes", config.ray, config.ray_ip or LOOPBACK_OF_RAY)
     return LocalHost(config.folder / "processes", config.simulated, config.slots, config.pace)
 
 
@@ -58,14 +63,16 @@ def _serve(config: ServeConfig, registry: Registry, listening: socket.socket, tl
     provider, tokens = ServiceProvider(registry, config.trust), Tokens(registry)
     path = config.folder / "token"
     operator_token(tokens, path)
-    api = make_api(registry, provider, tokens, Limits(rate=config.rate, burst=4 * config.rate))
-    steward = Steward(registry, make_host(config))
+    host = make_host(config)
+    limits = Limits(rate=config.rate, burst=4 * config.rate)
+    api = make_api(registry, provider, tokens, limits, getattr(host, "joining", None))
+    steward = Steward(registry, host)
     steward.begin()
     try:
         port = listening.getsockname()[1]
-        host = f"[{config.host}]" if ":" in config.host else config.host
+        shown = f"[{config.host}]" if ":" in config.host else config.host
         print(
-            f"provider at http{'s' if tls else ''}://{host}:{port} (page and API), token in {path}",
+            f"provider at http{'s' if tls else ''}://{shown}:{port} (page and API), token in {path}",
             flush=True,
         )
         if config.host not in LOOPBACK and not tls:

@@ -116,6 +116,8 @@ class RealStage:
             if isinstance(error, Refused) and seat is not None:
                 self._monitor.ban(seat)
                 self._anew.add(seat)
+            elif isinstance(error, Lost):
+                self._monitor.gone(job.assignment.node if seat is None else seat, self._clock.elapsed())
             hop = self.controller.abandon(job.id, " ".join(str(error).split()), self._clock.elapsed() - start)
         else:
             hop = self.controller.complete(job.id, outcome)
@@ -215,7 +217,7 @@ class RealStage:
                     self._anew.add(seat)
             elif seat not in self._dead:
                 self._dead.add(seat)
-                self._monitor.gone(seat)
+                self._monitor.gone(seat, now)
                 self._anew.add(seat)
 
     def _forget_lost(self) -> None:

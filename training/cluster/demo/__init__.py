@@ -1,0 +1,1 @@
+"""`make cluster-demo`: a process on four nodes of this machine, of which one is killed."""
