@@ -3,10 +3,13 @@
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 import torch
 
 torch.set_num_threads(1)  # tiny models: more threads only add jitter
+hypothesis.settings.register_profile("untimed", hypothesis.settings(), deadline=None)
+hypothesis.settings.load_profile("untimed")  # as on CI: a busy machine is no fault
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -65,7 +66,7 @@ def mean_of_adapters(
     """
     first = pairs[0]
     common = 0
-    if sum(weights) > 1 - 1e-9:
+    if math.isclose(sum(weights), 1, rel_tol=1e-6):
         common = min(_alike(first, pair) for pair in pairs)
     parts = [(w, a[common:], b[:, common:]) for w, (a, b) in zip(weights, pairs, strict=True)]
     if common:
