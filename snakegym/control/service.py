@@ -21,17 +21,19 @@ from snakegym.data.partition import partition
 from snakegym.documents import parse_json
 from snakegym.errors import SnakegymError
 from snakegym.learning.jobs import Engine
+from snakegym.learning.pretraining import pretrain
 from snakegym.learning.quantisation import as_handed_on
 from snakegym.learning.stacked import EngineKind, make_engine
 from snakegym.models.adapters import check_rank
 from snakegym.models.layered import LayeredModel
 from snakegym.models.profile import ModelProfile, profile_model
+from snakegym.models.state import ModelState
 from snakegym.models.store import LayerStore
 from snakegym.models.zoo import build_model
 from snakegym.network.network import Monitor, draw_network
 from snakegym.network.traces.library import load_library
 from snakegym.network.traces.trace import TraceLibrary
-from snakegym.scenario import ModelConfig, Scenario, Split, load_scenario
+from snakegym.scenario import DataConfig, ModelConfig, Scenario, Split, load_scenario
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +52,8 @@ class Service:
     """The traces of one split alone."""
     origin: tuple[str, Split, str | None, EngineKind, str]
     """The arguments it was loaded with; the scenario as JSON."""
+    pretrained: ModelState | None = None
+    """What all processes start from, if not from random parameters."""
 
     def start(self, rng: np.random.Generator) -> tuple[ProcessController, SimulatedExecutor]:
         """Start a process: draw network, partition and initial model from `rng`."""
@@ -84,12 +88,16 @@ class Service:
     def _controller(
         self, nodes: Monitor, data: Holdings, seeds: Sequence[int], clock: Clock | None = None
     ) -> ProcessController:
-        state = as_handed_on(self.model, self.model.initial_state(seeds[0]), self.scenario.learning)
+        state = as_handed_on(self.model, self.initial_state(seeds[0]), self.scenario.learning)
         metric = self.engine.evaluate([state], self.data.validation)[0].score
         rng = np.random.default_rng(seeds[1])
         # The PCE of real nodes has what it was sent; in a simulation nothing lies anywhere else.
         store = LayerStore.of(state, whole=clock is None or self.scenario.network.mode == "cs")
         return ProcessController(self.scenario, self.profile, nodes, data, store, metric, rng, clock)
+
+    def initial_state(self, seed: int) -> ModelState:
+        """Of the model, when a process starts: drawn from the seed, or pre-trained and always the same."""
+        return self.model.initial_state(seed) if self.pretrained is None else self.pretrained
 
     def executor_for(self, controller: ProcessController) -> SimulatedExecutor:
         """What carries out the jobs of one of this service's processes."""
@@ -162,7 +170,16 @@ def _load(scenario_json: str, split: Split, traces: str | None, engine: EngineKi
     check_feasible(scenario, len(data.train), profile)
     library = load_library(scenario.network.traces, traces, split)
     origin = scenario_json, split, traces, engine, device
-    return Service(scenario, data, model, profile, trainer, library, origin)
+    pretrained = _pretrained(scenario.data.model_dump_json(), scenario.model.model_dump_json(), model)
+    return Service(scenario, data, model, profile, trainer, library, origin, pretrained)
+
+
+@lru_cache(maxsize=4)
+def _pretrained(data: str, config: str, model: LayeredModel) -> ModelState | None:
+    """What the model has learned before all processes (once in a program); None: nothing."""
+    samples = load_data(DataConfig.model_validate_json(data)).pretraining
+    pretraining = ModelConfig.model_validate_json(config).pretraining
+    return None if samples is None or pretraining is None else pretrain(model, samples, pretraining)
 
 
 @lru_cache(maxsize=16)

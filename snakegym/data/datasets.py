@@ -14,8 +14,9 @@ from torch import Tensor
 
 from snakegym.data.cleaning import CleaningReport, anomalies, clean
 from snakegym.data.own import load_own
+from snakegym.data.questions import make_questions
 from snakegym.data.tasks import CLASSIFICATION, Language, Task
-from snakegym.data.text import encode, read_texts, train_tokenizer
+from snakegym.data.text import Pair, apart, encode, read_texts, train_tokenizer
 from snakegym.data.vision import load_vision
 from snakegym.errors import SnakegymError
 from snakegym.plugins import list_plugins
@@ -25,6 +26,8 @@ SPLIT_SEED = 20251  # fixed: which samples are test samples must never depend on
 
 TEXT = "text"
 """Name of the dataset that is a folder of texts."""
+QUESTIONS = "questions"
+"""Name of the text that is made up by rule (`snakegym.data.questions`)."""
 
 Images = npt.NDArray[Any]
 Labels = npt.NDArray[np.int64]
@@ -59,6 +62,11 @@ class Dataset:
         topics = None if self.topics is None else self.topics.to(device)
         return replace(self, inputs=self.inputs.to(device), targets=self.targets.to(device), topics=topics)
 
+    def part(self, which: Tensor) -> Dataset:
+        """Some of the samples; `which` is bool [n], or int64 places."""
+        topics = None if self.topics is None else self.topics[which]
+        return replace(self, inputs=self.inputs[which], targets=self.targets[which], topics=topics)
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Dataset:
         return self
 
@@ -78,6 +86,10 @@ class DataParts:
     n_classes: int
     cleaning: CleaningReport | None = None
     """What was removed; None where nothing was to be."""
+    topics: tuple[str, ...] = ()
+    """Names of the topics of texts, by number."""
+    pretraining: Dataset | None = None
+    """Texts that are set apart, for the time before processes start."""
 
     def __deepcopy__(self, memo: dict[int, Any]) -> DataParts:
         return self
@@ -88,7 +100,8 @@ def load_data(config: DataConfig) -> DataParts:
 
     Images of torchvision's datasets lie in `root`, or where that is null in $SNAKEGYM_DATA.
 
-    Texts (`text`) lie in such a folder, too (`snakegym.data.text`); their classes are topics.
+    Texts (`text`) lie in such a folder, too (`snakegym.data.text`), or are made up (`questions`); their
+    classes are topics.
 
     The split is stratified by class and fixed: it depends on `samples` and the fractions alone. The test part
     is the dataset's own, or `test_fraction` of all samples where it has none; of the others `samples` are
@@ -106,11 +119,11 @@ def load_data(config: DataConfig) -> DataParts:
     root = config.root
     if root is None and not _is_own(config.dataset):
         root = os.environ.get("SNAKEGYM_DATA")
-    if config.dataset == TEXT:
+    if config.dataset in (TEXT, QUESTIONS):
         if config.cleaning is not None:
             raise SnakegymError("field 'data.cleaning': found one for texts, expected null")
         text, fractions = config.text or TextConfig(), (config.validation_fraction, config.test_fraction)
-        return _load_text(root, text, *fractions, config.samples)
+        return _load_text(config.dataset, root, text, *fractions, config.samples)
     return _load(
         config.dataset,
         root,
@@ -123,26 +136,40 @@ def load_data(config: DataConfig) -> DataParts:
 
 @lru_cache(maxsize=4)
 def _load_text(
+    name: str,
     root: str | None,
     config: TextConfig,
     validation_fraction: float,
     test_fraction: float,
     samples: int | None,
 ) -> DataParts:
-    pairs, topics = read_texts(root, config.length)
-    rng, n_topics = np.random.default_rng(SPLIT_SEED), int(topics.max()) + 1
-    every = np.arange(len(pairs)), topics
+    texts = make_questions() if name == QUESTIONS else read_texts(root, config.length)
+    texts, before = apart(texts, config.set_apart)
+    rng, n_topics = np.random.default_rng(SPLIT_SEED), len(texts.names)
+    every = np.arange(len(texts.pairs)), texts.topics
     rest, test = _split(every, test_fraction, rng, "field 'data.test_fraction'")
     rest = _some(rest, samples, rng)
     train, validation = _split(rest, validation_fraction, rng, "field 'data.validation_fraction'")
-    tokenizer = train_tokenizer([pairs[i] for i in train[0]], config.vocabulary)
+    pairs = [texts.pairs[i] for i in train[0]]
+    tokenizer = train_tokenizer([*pairs, *before.pairs], config.vocabulary)
     task = Language(tokenizer.get_vocab_size())
 
-    def part(raw: Raw) -> Dataset:
-        inputs, targets = encode(tokenizer, [pairs[i] for i in raw[0]], config.length)
-        return Dataset(inputs, targets, n_topics, task, torch.from_numpy(raw[1]))
+    def samples_of(pairs: list[Pair], topics: Labels, n_topics: int) -> Dataset:
+        inputs, targets = encode(tokenizer, pairs, config.length)
+        return Dataset(inputs, targets, n_topics, task, torch.from_numpy(topics))
 
-    return DataParts(part(train), part(validation), part(test), (config.length,), n_topics)
+    def part(raw: Raw) -> Dataset:
+        return samples_of([texts.pairs[i] for i in raw[0]], raw[1], n_topics)
+
+    return DataParts(
+        part(train),
+        part(validation),
+        part(test),
+        (config.length,),
+        n_topics,
+        topics=texts.names,
+        pretraining=samples_of(*before[:2], len(before.names)) if before.pairs else None,
+    )
 
 
 def _is_own(name: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,8 +29,18 @@ CHARACTERS: Final = 3
 """Of plain text for each token that a sample may have; what is too much is cut off."""
 
 
-def read_texts(root: str | None, length: int) -> tuple[list[Pair], npt.NDArray[np.int64]]:
-    """The pairs in a folder, and the topic of each, int64 [n]: its file's place among their sorted names.
+class Texts(NamedTuple):
+    """Questions and answers by topic."""
+
+    pairs: list[Pair]
+    topics: npt.NDArray[np.int64]
+    """Of each pair, int64 [n], in [0, number of names)."""
+    names: tuple[str, ...]
+    """Of the topics."""
+
+
+def read_texts(root: str | None, length: int) -> Texts:
+    """The pairs in a folder: a topic a file, in the order of their names.
 
     `.jsonl`: objects with `question` and `answer`, or with `instruction`, `output` and perhaps `input`
     (which may also stand in `instances`). `.yml`: `conversations`, lists of turns, of which each answers the
@@ -59,7 +69,30 @@ def read_texts(root: str | None, length: int) -> tuple[list[Pair], npt.NDArray[n
             raise SnakegymError(f"{path}: found no answer, expected something to learn")
         pairs += own
         topics += [topic] * len(own)
-    return pairs, np.array(topics, dtype=np.int64)
+    return Texts(pairs, np.array(topics, dtype=np.int64), tuple(path.stem for path in files))
+
+
+def apart(texts: Texts, names: Sequence[str]) -> tuple[Texts, Texts]:
+    """The texts of all other topics, and those of these.
+
+    Raises:
+        SnakegymError: there is no topic of such a name, or there are no others.
+    """
+    field = "field 'data.text.set_apart'"
+    for name in names:
+        if name not in texts.names:
+            raise SnakegymError(f"{field}: found {name!r:.80}, expected one of {', '.join(texts.names)}")
+    if len({*names}) == len(texts.names):
+        raise SnakegymError(f"{field}: found all {len(texts.names)} topics, expected one at least to remain")
+    chosen = [name in names for name in texts.names]
+    return _of_topics(texts, [not c for c in chosen]), _of_topics(texts, chosen)
+
+
+def _of_topics(texts: Texts, wanted: Sequence[bool]) -> Texts:
+    kept = np.flatnonzero(np.array(wanted)[texts.topics])
+    places = np.cumsum(wanted) - 1
+    names = tuple(name for name, keep in zip(texts.names, wanted, strict=True) if keep)
+    return Texts([texts.pairs[i] for i in kept], places[texts.topics[kept]], names)
 
 
 def train_tokenizer(pairs: Sequence[Pair], vocabulary: int) -> Any:

@@ -102,7 +102,7 @@ class Framework(ABC):
     def _record(self, ledger: Ledger, loss: float) -> RoundRecord:
         problem = self.problem
         validation, test = (
-            problem.engine.evaluate([self.model_state], part)[0].score
+            problem.engine.evaluate([self.model_state], part)[0]
             for part in (problem.data.validation, problem.data.test)
         )
         return RoundRecord(
@@ -116,6 +116,7 @@ class Framework(ABC):
             time_s=ledger.end_s - ledger.start_s,
             energy_j=ledger.energy_j,
             loss=float(loss) if math.isfinite(loss) else None,
-            validation_accuracy=validation,
-            test_accuracy=test,
+            validation_accuracy=validation.score,
+            test_accuracy=test.score,
+            test_loss=test.loss if math.isfinite(test.loss) else None,
         )

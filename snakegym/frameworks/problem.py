@@ -45,9 +45,14 @@ class Problem:
         """Samples of every node."""
         return [len(indices) for indices in self.nodes.indices]
 
-    def job(self, state: ModelState, node: int, round_: int, layers: tuple[int, ...]) -> LocalTraining:
-        """The local training of a node in a round; the order of its samples depends on these alone."""
-        return self._job(state, self.nodes.indices[node], round_, node, layers)
+    def job(
+        self, state: ModelState, node: int, round_: int, layers: tuple[int, ...], rank: int | None = None
+    ) -> LocalTraining:
+        """The local training of a node in a round; the order of its samples depends on these alone.
+
+        Of middle layers adapters are trained where there is a `rank`.
+        """
+        return replace(self._job(state, self.nodes.indices[node], round_, node, layers), rank=rank)
 
     def pooled_job(self, state: ModelState, round_: int) -> LocalTraining:
         """The training of the whole model on all nodes' samples together."""
@@ -98,7 +103,7 @@ def load_problem(
         engine=SequentialEngine(service.model),
         network=draw_network(scenario.network, service.library, network_rng),
         nodes=replace(nodes, train=data.train, indices=tuple(i.to(device) for i in nodes.indices)),
-        initial=state_on(device, service.model.initial_state(int(model_rng.integers(2**31)))),
+        initial=state_on(device, service.initial_state(int(model_rng.integers(2**31)))),
         seed=seed,
     )
 

@@ -38,7 +38,9 @@ class RoundRecord:
     validation_accuracy: float
     """Of the model after the round, in [0, 1]."""
     test_accuracy: float
-    """Of the model after the round, in [0, 1]."""
+    """Of the model after the round, in [0, 1]; as all accuracies here, of texts the score (`Task.score`)."""
+    test_loss: float | None = None
+    """Of the model after the round, mean over all that counts, in nats; None: not finite."""
 
 
 @dataclass(frozen=True)

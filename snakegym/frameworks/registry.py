@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
 from snakegym.frameworks.base import Framework
 from snakegym.frameworks.centralised import Centralised
@@ -13,6 +14,7 @@ from snakegym.frameworks.cut.split import SplitLearning
 from snakegym.frameworks.cut.splitfed import SplitFed
 from snakegym.frameworks.cut.walking import RandomWalkingSnakes
 from snakegym.frameworks.fedavg import FedAvg
+from snakegym.frameworks.fedavg_lora import FedAvgLora
 from snakegym.frameworks.memory import check_hop_memory, check_node_memory
 from snakegym.frameworks.problem import Problem
 from snakegym.frameworks.snake import SnakeLearning
@@ -55,7 +57,12 @@ FRAMEWORKS: dict[str, Entry] = {
         "Snake, fifth layer interrupted", partial(SnakeLearning, interrupted=True), check_hop_memory
     ),
     "snake-rotating": Entry("Snake, rotating nodes", partial(SnakeLearning, rotate=True), check_hop_memory),
+    "fedavg-lora": Entry("FedAvg with LoRA", FedAvgLora),
 }
+OF_IMAGES: Final = tuple(name for name in FRAMEWORKS if name != "fedavg-lora")
+"""What is compared on images unless somebody says otherwise; adapters lie beside linear products alone."""
+OF_LANGUAGE: Final = ("fedavg", "fedavg-lora", "split", "snake-cs", "snake-p2p")
+"""What is compared on texts, as in the second study of the Snake Learning paper."""
 ALIASES = {"snake": "snake-p2p", "centralized": "centralised", "rws": "random-walking-snakes"}
 
 

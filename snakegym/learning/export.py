@@ -56,6 +56,12 @@ def check_exportable(model: LayeredModel, folder: Path) -> None:
         raise SnakegymError(
             "found a model that is no language model, expected opt or llama to write to a folder"
         )
+    sizes = {sum(p.numel() for p in block.parameters()) for block in model.layers[1:-1]}
+    if len(sizes) > 1:
+        raise SnakegymError(
+            "found blocks of different sizes (model.options.hidden_last), expected equal ones: transformers' "
+            "folders say one size for all"
+        )
     if folder.exists():
         raise SnakegymError(f"{folder}: found something there, expected a new folder for the model")
 

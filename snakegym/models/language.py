@@ -7,10 +7,12 @@ causal mask are ours.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Annotated, Any
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
@@ -32,6 +34,9 @@ class OptOptions(Section):
     """Features of a token between the layers; a multiple of `heads`."""
     hidden: Width = 256
     """Features within a block's feed-forward part."""
+    hidden_last: Width | None = None
+    """Of the last block, where blocks differ: from block to block it grows (or shrinks) by one factor. Blocks
+    of their own sizes are due to Mehta et al., OpenELM, arXiv:2404.14619. Null: all have `hidden`."""
     middle: Annotated[int, Field(ge=1, le=1024)] = 4
     """Transformer blocks."""
     heads: Heads = 4
@@ -45,6 +50,9 @@ class LlamaOptions(Section):
     """Features of a token between the layers; an even multiple of `heads`."""
     hidden: Width = 192
     """Features within a block's gated feed-forward part."""
+    hidden_last: Width | None = None
+    """Of the last block, where blocks differ: from block to block it grows (or shrinks) by one factor. Blocks
+    of their own sizes are due to Mehta et al., OpenELM, arXiv:2404.14619. Null: all have `hidden`."""
     middle: Annotated[int, Field(ge=1, le=1024)] = 4
     """Transformer blocks."""
     heads: Heads = 4
@@ -81,6 +89,7 @@ def network_of(options: Options, input_shape: Shape, n_tokens: int) -> Any:
             **_shape(options, length, n_tokens),
         )
         network = transformers().OPTForCausalLM(configuration)
+        _resize(network.model.decoder, options, configuration, "ffn_dim")
     else:
         length = text_length("llama", input_shape)
         _require_multiple("width", options.width, "heads", 2 * options.heads)  # halves of a head are rotated
@@ -92,6 +101,7 @@ def network_of(options: Options, input_shape: Shape, n_tokens: int) -> Any:
             **_shape(options, length, n_tokens),
         )
         network = transformers().LlamaForCausalLM(configuration)
+        _resize(network.model, options, configuration, "intermediate_size")
     network.tie_weights()
     return network
 
@@ -223,6 +233,17 @@ def _shape(options: OptOptions | LlamaOptions, length: int, n_tokens: int) -> di
         "eos_token_id": None,
         "attn_implementation": "eager",
     }
+
+
+def _resize(body: Any, options: Options, configuration: Any, field: str) -> None:
+    """Where `hidden_last` is given, other blocks of the same kind, each of a size of its own."""
+    if options.hidden_last is None:
+        return
+    sizes = np.geomspace(options.hidden, options.hidden_last, options.middle).round().astype(int).tolist()
+    for i, size in enumerate(sizes):
+        own = copy.deepcopy(configuration)
+        setattr(own, field, size)
+        body.layers[i] = type(body.layers[i])(own, layer_idx=i)
 
 
 def _draw(module: nn.Module, width: int) -> None:

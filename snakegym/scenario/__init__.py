@@ -13,6 +13,7 @@ from snakegym.scenario.learning import (
     LearningConfig,
     LoraConfig,
     ModelConfig,
+    PretrainingConfig,
     TextConfig,
 )
 from snakegym.scenario.network import DeviceConfig, MendRules, NetworkConfig, TraceConfig
@@ -75,6 +76,7 @@ __all__ = [
     "PoolConfig",
     "Positive",
     "Precision",
+    "PretrainingConfig",
     "ProcessConfig",
     "Ratio",
     "Scenario",

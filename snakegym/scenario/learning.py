@@ -41,14 +41,17 @@ class TextConfig(Section):
     vocabulary: Annotated[int, Field(ge=259, le=2**20)] = 512
     """Tokens at most of the byte-level BPE that is trained on the train part: 256 bytes, 3 special ones, and
     what occurs most often together."""
+    set_apart: Annotated[tuple[Line, ...], Field(max_length=1000, strict=False)] = ()
+    """Topics (files without their endings) that no node has and nobody is measured on: the model is trained
+    on them before processes start, as `model.pretraining` says."""
 
 
 class DataConfig(Section):
     """Which samples there are and how they are spread over the nodes."""
 
     dataset: PathText = "digits"
-    """`digits` (scikit-learn's, embedded), the name of a torchvision classification dataset, or `text`, a
-    folder of texts with a topic a file."""
+    """`digits` (scikit-learn's, embedded), the name of a torchvision classification dataset, `text`, a folder
+    of texts with a topic a file, or `questions`, with answers, on eight topics (made up by rule)."""
     root: PathText | None = None
     """Folder of texts or of a torchvision dataset, never downloaded into; null: $SNAKEGYM_DATA. In a scenario
     file: relative to that file."""
@@ -68,7 +71,20 @@ class DataConfig(Section):
     cleaning: CleaningConfig | None = None
     """Null: the samples are taken as they are."""
     text: TextConfig | None = None
-    """For the dataset `text`; null: its defaults."""
+    """For the datasets `text` and `questions`; null: its defaults."""
+
+
+class PretrainingConfig(Section):
+    """How all layers of the model are trained on the topics that are set apart (`data.text.set_apart`)."""
+
+    epochs: Annotated[int, Field(ge=1, le=1000)] = 10
+    """Passes over their samples."""
+    batch_size: Annotated[int, Field(ge=1, le=10**6)] = 16
+    """Samples of a batch."""
+    learning_rate: Annotated[float, Field(ge=1e-9, le=10)] = 5e-3
+    """Of Adam, constant."""
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
+    """Draws the model before it and the order of samples: all processes start from the same model."""
 
 
 class ModelConfig(Section):
@@ -83,6 +99,8 @@ class ModelConfig(Section):
     """Of `opt` and `llama`: folder with a model as transformers keeps it, which all processes begin with and
     which says the shape; nothing is downloaded. Null: random parameters. In a scenario file: relative to that
     file."""
+    pretraining: PretrainingConfig | None = None
+    """Of a language model, before processes start; null: they start from random parameters."""
 
 
 class AugmentationConfig(Section):

@@ -64,6 +64,10 @@ class Scenario(Section):
             raise ValueError(f"process.parallel is {k}, expected 1 in mode p2p, which has no PCE to average")
         if k > self.network.nodes:
             raise ValueError(f"process.parallel is {k}, expected at most network.nodes, {self.network.nodes}")
+        apart = self.data.text is not None and bool(self.data.text.set_apart)
+        if apart != (self.model.pretraining is not None):
+            found = "data.text.set_apart" if apart else "model.pretraining"
+            raise ValueError(f"{found} is given alone, expected data.text.set_apart and model.pretraining")
         return self
 
 

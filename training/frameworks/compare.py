@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from snakegym.control.service import load_service
+from snakegym.data.datasets import QUESTIONS, TEXT
 from snakegym.data.vision import locate_vision
 from snakegym.errors import SnakegymError
 from snakegym.frameworks.registry import entry, place
 from snakegym.training.frameworks.config import CompareConfig, Comparison
+from snakegym.training.frameworks.plots import draw_perplexities
 from snakegym.training.frameworks.pool import train_pieces
 from snakegym.training.frameworks.results import ComparisonResult, report
 from snakegym.training.frameworks.runs import Piece, Runner, use_device
 from snakegym.training.pool.opened import opened
 from snakegym.training.pool.seam import Pool
-from snakegym.training.runs.conventions import write_request
+from snakegym.training.runs.conventions import REQUEST_FILES, write_request
 from snakegym.training.runs.folder import (
     existing_files,
     first_difference,
@@ -31,6 +33,8 @@ from snakegym.training.runs.progress import progress
 Result = dict[str, Any]
 IDENTITY = "comparison.json"
 """Says what a folder compares."""
+PICTURE = "perplexity.png"
+"""Of a comparison of language models: all ways to spread the samples."""
 
 
 def compare(config: CompareConfig) -> ComparisonResult:
@@ -40,7 +44,23 @@ def compare(config: CompareConfig) -> ComparisonResult:
         SnakegymError: bad option, data, traces or device, or a folder of another comparison.
     """
     with opened(config.ray) as pool:
-        return _compare(config, pool)
+        parts = config.partitions()
+        if not parts:
+            return _compare(config, pool)
+        return _compare_all(config, parts, pool)
+
+
+def _compare_all(config: CompareConfig, parts: dict[str, CompareConfig], pool: Pool) -> ComparisonResult:
+    """One comparison a way to spread the samples, and a picture of all; what is said last is given back."""
+    others = [name for name in existing_files(config.out) if name not in (PICTURE, *REQUEST_FILES, *parts)]
+    if others:
+        raise SnakegymError(
+            f"{config.out}: found {others[0]}, expected a new or empty folder, or a comparison's"
+        )
+    found = {name: _compare(part, pool) for name, part in parts.items()}
+    write_request(config.out, config)
+    draw_perplexities(config.out / PICTURE, {name: result.results for name, result in found.items()})
+    return list(found.values())[-1]
 
 
 def _compare(config: CompareConfig, pool: Pool) -> ComparisonResult:
@@ -49,7 +69,7 @@ def _compare(config: CompareConfig, pool: Pool) -> ComparisonResult:
     local = "cpu" if pool.is_remote else config.device  # a machine of a cluster may have what this one lacks
     use_device(local, comparison.tf32)
     data = comparison.scenario.data
-    if data.dataset != "digits":
+    if data.dataset not in ("digits", TEXT, QUESTIONS):
         locate_vision(data.dataset, data.root)  # unpacks it once, before several processes look for it
     existing_files(config.out)  # raises for what can be no folder
     runner = Runner(comparison, config.out / "runs", config.device)

@@ -6,7 +6,7 @@ Nothing heavy is imported here, so that `--help` answers at once.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
@@ -31,9 +31,11 @@ class Plan(NamedTuple):
     seeds: str
 
 
-PRESETS = {"smoke": Plan(10, "0,1"), "paper": Plan(30, "0,1,2")}
+PRESETS = {"smoke": Plan(10, "0,1"), "paper": Plan(30, "0,1,2"), "lm-smoke": Plan(12, "0,1,2")}
 OTHERWISE = Plan(10, "0")
 """For scenarios that are no presets."""
+PARTITIONS = {"iid": "iid", "by-topic": "dirichlet"}
+"""Folders of a comparison of language models, and how samples are spread in each."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,9 @@ class CompareConfig:
     """Output folder; new, empty, or of the same comparison."""
     preset: Literal["smoke", "paper"] | None = None
     """smoke (digits, a few minutes; the default) or paper (VGG-11 on CIFAR-10: for a GPU)."""
+    task: Literal["images", "lm"] = "images"
+    """lm: a small language model is fine-tuned, with samples spread evenly and by topic, each in a folder of
+    its own (unless --set data.partition=… says which); perplexities, not accuracies. Needs snakegym[llm]."""
     scenario: Annotated[str | None, tyro.conf.arg(metavar="TEXT")] = None
     """Name of a scenario (see `snakegym scenarios`) or a .yaml file, instead of a preset. Rounds take the
     place of its budget, outages are waited for, and pool rules and batteries do not count."""
@@ -57,12 +62,13 @@ class CompareConfig:
     """FIELD=VALUE: a field of the scenario that is to be different, for instance
     --set model.options.width=16; repeat it for several."""
     frameworks: str = "all"
-    """Names with commas between them, or all; your own as module:attribute or file.py:attribute."""
+    """Names with commas between them, or all (of the task: fedavg-lora is compared on lm alone); your own as
+    module:attribute or file.py:attribute."""
     seeds: Annotated[str | None, tyro.conf.arg(metavar="TEXT")] = None
     """Seeds with commas between them; each draws network, partition and initial model anew. Default:
-    0,1 (smoke), 0,1,2 (paper), 0 (a scenario)."""
+    0,1 (smoke), 0,1,2 (paper; lm), 0 (a scenario)."""
     cycles: Int = None
-    """Rounds: in each of them every node trains once. Default: 10 (paper: 30)."""
+    """Rounds: in each of them every node trains once. Default: 10 (paper: 30, lm: 12)."""
     data: Folder = None
     """Where the dataset lies (unpacked, or still in its archive)."""
     traces: Folder = None
@@ -89,13 +95,30 @@ class CompareConfig:
             raise SnakegymError(
                 f"--scenario: found '{self.scenario}' besides --preset {self.preset}, expected one of them"
             )
+        if self.task == "lm" and self.preset == "paper":
+            raise SnakegymError("--preset: found paper for --task lm, expected smoke, or a --scenario")
         self.seed_list()
         self.framework_list()
+
+    def partitions(self) -> dict[str, CompareConfig]:
+        """The comparisons that this one consists of, by their folders; none: it is one by itself."""
+        if self.task != "lm" or any(change.startswith("data.partition=") for change in self.set):
+            return {}
+        return {
+            folder: replace(self, out=self.out / folder, set=(*self.set, f"data.partition={partition}"))
+            for folder, partition in PARTITIONS.items()
+        }
+
+    @property
+    def preset_name(self) -> str:
+        """Of the preset's file, where no scenario is given."""
+        name = self.preset or "smoke"
+        return f"lm-{name}" if self.task == "lm" else name
 
     @property
     def plan(self) -> Plan:
         """Rounds and seeds, as given, else as usual for the preset."""
-        usual = OTHERWISE if self.scenario is not None else PRESETS[self.preset or "smoke"]
+        usual = OTHERWISE if self.scenario is not None else PRESETS[self.preset_name]
         return Plan(self.cycles or usual.cycles, usual.seeds if self.seeds is None else self.seeds)
 
     def seed_list(self) -> list[int]:
@@ -108,13 +131,13 @@ class CompareConfig:
 
     def framework_list(self) -> list[str]:
         """Full names of the frameworks, each once, in the order of the registry or as given."""
-        from snakegym.frameworks.registry import FRAMEWORKS, framework_name
+        from snakegym.frameworks.registry import OF_IMAGES, OF_LANGUAGE, framework_name
 
         words = [word.strip() for word in self.frameworks.split(",") if word.strip()]
         if not words:
             raise SnakegymError("--frameworks: found none, expected names with commas between them, or all")
         if words == ["all"]:
-            return list(FRAMEWORKS)
+            return list(OF_LANGUAGE if self.task == "lm" else OF_IMAGES)
         return list(dict.fromkeys(framework_name(word) for word in words))
 
 
@@ -157,6 +180,6 @@ def comparable(scenario: Scenario) -> Scenario:
 def _asked_for(config: CompareConfig) -> Scenario:
     if config.scenario is not None:
         return load_scenario(config.scenario)
-    name = config.preset or "smoke"
+    name = config.preset_name
     file = resources.files("snakegym.training.frameworks.presets") / f"{name}.yaml"
     return parse_scenario(file.read_text(encoding="utf-8"), f"preset '{name}'")

@@ -1,7 +1,8 @@
-"""Pictures of a comparison: accuracy against what it cost, and by layer order."""
+"""Pictures of a comparison: accuracy or perplexity against what it cost, and by layer order."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,25 +17,28 @@ from snakegym.training.show.figures import DASHES, PALETTE, legend_right, litera
 
 Result = Mapping[str, Any]
 Floats = NDArray[np.float64]
+MOST_NATS = 700.0
+"""Of which the exponential still is a number."""
 ORDERS = {"snake-p2p": "sequential", "snake-random": "random", "snake-reverse": "reverse"}
 
 
 def draw(out: Path, groups: Mapping[str, Sequence[Result]]) -> list[str]:
     """Draw all pictures that the results allow into the folder; their names."""
     names = list(groups)
+    metric = groups[names[0]][0].get("metric", "accuracy") if names else "accuracy"
     same_curve = {"snake-cs", "snake-random", "snake-reverse", "snake-rotating", "snake-interrupted"}
     by_pass = [n for n in names if n not in same_curve or (n == "snake-cs" and "snake-p2p" not in names)]
     main = [n for n in names if n not in ORDERS or n == "snake-p2p"]
     pictures = [
-        ("accuracy_passes.png", by_pass, _passes, "Passes over the data", False),
-        ("accuracy_bytes.png", main, lambda r: _running(r, "n_bytes") / 1e6, "Bytes on the air [MB]", True),
-        ("accuracy_time.png", main, lambda r: _running(r, "time_s") / 3600, "Simulated time [h]", True),
+        (f"{metric}_passes.png", by_pass, _passes, "Passes over the data", False),
+        (f"{metric}_bytes.png", main, lambda r: _running(r, "n_bytes") / 1e6, "Bytes on the air [MB]", True),
+        (f"{metric}_time.png", main, lambda r: _running(r, "time_s") / 3600, "Simulated time [h]", True),
     ]
     done = []
     for name, chosen, x, label, log in pictures:
         figure, (ax,) = new_figure(1)
         _curves(ax, {entry(n).title: (n, groups[n]) for n in chosen}, x, skip_start=log)
-        ax.set(xlabel=label, ylabel="Test accuracy", xscale="log" if log else "linear")
+        ax.set(xlabel=label, ylabel=f"Test {metric}", xscale="log" if log else "linear")
         legend_right(ax)
         save(figure, out / name)
         done.append(name)
@@ -42,11 +46,24 @@ def draw(out: Path, groups: Mapping[str, Sequence[Result]]) -> list[str]:
     if len(orders) > 1:
         figure, (ax,) = new_figure(1)
         _curves(ax, orders, _passes, skip_start=False)
-        ax.set(xlabel="Passes over the data", ylabel="Test accuracy", title="Order of the middle layers")
+        ax.set(xlabel="Passes over the data", ylabel=f"Test {metric}", title="Order of the middle layers")
         legend_right(ax)
         save(figure, out / "layer_order.png")
         done.append("layer_order.png")
     return done
+
+
+def draw_perplexities(path: Path, comparisons: Mapping[str, Sequence[Result]]) -> None:
+    """Perplexity against passes over the data, one panel a comparison, by its name."""
+    figure, axes = new_figure(len(comparisons))
+    for ax, (name, results) in zip(axes, comparisons.items(), strict=True):
+        groups: dict[str, list[Result]] = {}
+        for result in results:
+            groups.setdefault(result["framework"], []).append(result)
+        _curves(ax, {entry(n).title: (n, pieces) for n, pieces in groups.items()}, _passes, skip_start=False)
+        ax.set(xlabel="Passes over the data", ylabel="Test perplexity", title=name)
+    legend_right(axes[-1])
+    save(figure, path)
 
 
 def _curves(
@@ -65,10 +82,17 @@ def _curves(
         ax.plot(xs, ys.mean(axis=0), lw=1.6, color=colour, ls=dash, label=literal(title))
         if len(pieces) > 1:
             ax.fill_between(xs, ys.min(axis=0), ys.max(axis=0), color=colour, alpha=0.12, lw=0)
-    ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    if all(piece.get("metric") == "perplexity" for _, pieces in chosen.values() for piece in pieces):
+        ax.set_yscale("log")
+    else:
+        ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
 
 
 def _accuracy(result: Result) -> Floats:
+    """The accuracy, or of a language model the perplexity, before the first round and after each."""
+    if result.get("metric") == "perplexity":
+        losses = [result["initial"]["test_loss"], *(r["test_loss"] for r in result["rounds"])]
+        return np.exp([math.nan if loss is None else min(loss, MOST_NATS) for loss in losses])
     return np.array([result["initial"]["test"], *(r["test_accuracy"] for r in result["rounds"])])
 
 

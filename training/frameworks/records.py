@@ -27,6 +27,8 @@ class Accuracies(_Strict):
 
     validation: float
     test: float
+    test_loss: float | None = None
+    """In nats."""
 
 
 class PieceResult(_Strict):
@@ -45,6 +47,10 @@ class PieceResult(_Strict):
     rounds: list[RoundRecord]
     journal: dict[str, Any]
     """What happened in the rounds: for Snake Learning its hops."""
+    metric: str = "accuracy"
+    """What people call what is measured (`Task.metric`)."""
+    topics: dict[str, float] = {}
+    """Of texts, the loss on each topic's test samples after the last round, in nats."""
 
 
 class _Progress(_Strict):

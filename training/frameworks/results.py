@@ -21,11 +21,14 @@ Result = Mapping[str, Any]
 Groups = dict[str, list[Result]]
 Summary = Mapping[str, Mapping[str, Estimate]]
 BASELINE = "fedavg"
-WITH_INTERVAL = ("test_accuracy", "time_s", "energy_j")
+WITH_INTERVAL = ("test_accuracy", "test_perplexity", "time_s", "energy_j")
+ACCURACY = Column("test_accuracy", "Test\naccuracy %", 100, 1)
+PERPLEXITY = Column("test_perplexity", "Test\nperplexity", 1, 2)
 
 MEASURES = (
     "test_accuracy",
     "best_test_accuracy",
+    "test_perplexity",
     "validation_accuracy",
     "bytes_per_round",
     "n_bytes",
@@ -67,9 +70,12 @@ def report(out: Path, comparison: Comparison, results: Sequence[Result]) -> Comp
         indent=None,
     )
     screen = console()
-    tables = [_table(comparison, summary, groups)]
+    metric = PERPLEXITY if _is_language(results) else ACCURACY
+    tables = [_table(comparison, summary, groups, metric)]
     if len(relative) > 1:
-        tables.append(_ratios(relative))
+        tables.append(_ratios(relative, metric))
+    if metric is PERPLEXITY:
+        tables.append(_topics(groups))
     print_tables(screen, tables)
     with screen.capture() as captured:
         print_tables(screen, tables)
@@ -91,6 +97,7 @@ def final(result: Result) -> dict[str, float]:
     return {
         "test_accuracy": last["test_accuracy"],
         "best_test_accuracy": best["test_accuracy"],
+        "test_perplexity": _perplexity(last.get("test_loss")),
         "validation_accuracy": last["validation_accuracy"],
         "bytes_per_round": total("n_bytes") / len(rounds),
         "n_bytes": total("n_bytes"),
@@ -100,6 +107,15 @@ def final(result: Result) -> dict[str, float]:
         "time_s": total("time_s"),
         "energy_j": total("energy_j"),
     }
+
+
+def _perplexity(loss: float | None) -> float:
+    """exp(loss), at most what float64 holds; 0 where there is no loss."""
+    return 0.0 if loss is None else float(np.exp(min(loss, 700.0)))
+
+
+def _is_language(results: Sequence[Result]) -> bool:
+    return bool(results) and all(result.get("metric") == "perplexity" for result in results)
 
 
 def _slim(result: Result) -> dict[str, Any]:
@@ -141,7 +157,7 @@ def _relative(groups: Groups) -> dict[str, dict[str, Estimate]]:
     return relative
 
 
-def _table(comparison: Comparison, summary: Summary, groups: Groups) -> Table:
+def _table(comparison: Comparison, summary: Summary, groups: Groups, metric: Column) -> Table:
     data = comparison.scenario.data
     spread = data.partition + ("" if data.partition == "iid" else f", alpha {data.alpha:g}")
     seeds = max(len(pieces) for pieces in groups.values())
@@ -150,13 +166,24 @@ def _table(comparison: Comparison, summary: Summary, groups: Groups) -> Table:
         f"{comparison.scenario.network.nodes} nodes, {comparison.cycles} rounds of "
         f"{comparison.scenario.learning.epochs} epochs, {seeds} seed{'s'[: seeds > 1]}"
     )
-    return _of_frameworks(caption, summary, _columns(summary), "Costs are simulated.")
+    return _of_frameworks(caption, summary, [metric, *_costs(summary)], "Costs are simulated.")
 
 
-def _ratios(relative: Summary) -> Table:
+def _topics(groups: Groups) -> Table:
+    """Perplexity on the test samples of each topic after the last round."""
+    topics = list(dict.fromkeys(t for pieces in groups.values() for p in pieces for t in p["topics"]))
+    summary = {
+        name: {t: estimate([_perplexity(p["topics"].get(t)) for p in pieces]) for t in topics}
+        for name, pieces in groups.items()
+    }
+    return _of_frameworks("Test perplexity by topic", summary, [Column(t, t, 1, 2) for t in topics])
+
+
+def _ratios(relative: Summary, metric: Column) -> Table:
     """What each framework reaches and costs in per cent of FedAvg's."""
+    named = "perplexity %" if metric is PERPLEXITY else "accuracy %"
     columns = [
-        Column("test_accuracy", "Test\naccuracy %", 100, 1),
+        Column(metric.key, f"Test\n{named}", 100, 1),
         Column("n_bytes", "Bytes\n%", 100, 1),
         Column("node_memory_bytes", "Memory of\na node %", 100, 1),
         Column("node_flops_per_round", "Busiest\nnode %", 100, 1),
@@ -182,7 +209,7 @@ def _of_frameworks(caption: str, summary: Summary, columns: Sequence[Column], mo
     return measured(caption, note, "Framework", rows, columns)
 
 
-def _columns(summary: Summary) -> list[Column]:
+def _costs(summary: Summary) -> list[Column]:
     def unit(key: str, title: str, steps: Sequence[tuple[float, str]]) -> Column:
         typical = float(np.median([m[key].value for m in summary.values()]))
         size, name = next(((s, n) for s, n in steps if typical >= s), steps[-1])
@@ -192,7 +219,6 @@ def _columns(summary: Summary) -> list[Column]:
     sizes = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B"))
     flops = ((1e12, "TFLOP"), (1e9, "GFLOP"), (1e6, "MFLOP"), (1.0, "FLOP"))
     return [
-        Column("test_accuracy", "Test\naccuracy %", 100, 1),
         unit("bytes_per_round", "Bytes\na round", sizes),
         unit("n_bytes", "Bytes\nin total", sizes),
         unit("node_memory_bytes", "Memory\nof a node", sizes),

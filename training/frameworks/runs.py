@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
 from collections.abc import Callable
@@ -167,7 +168,7 @@ class Runner:
     ) -> PieceResult:
         problem = framework.problem
         validation, test = (
-            problem.engine.evaluate([problem.initial], part)[0].score
+            problem.engine.evaluate([problem.initial], part)[0]
             for part in (problem.data.validation, problem.data.test)
         )
         return PieceResult(
@@ -178,10 +179,28 @@ class Runner:
             wall_s=round(wall_s, 1),
             samples=problem.samples,
             model_bytes=float(problem.profile.n_bytes.sum()),
-            initial=Accuracies(validation=validation, test=test),
+            initial=Accuracies(validation=validation.score, test=test.score, test_loss=_finite(test.loss)),
             rounds=records,
             journal=framework.log(),
+            metric=problem.data.test.task.metric,
+            topics=_by_topic(framework),
         )
+
+
+def _by_topic(framework: Framework) -> dict[str, float]:
+    """Test loss on the samples of each topic that has any, in nats; empty where there are no topics."""
+    test, names = framework.problem.data.test, framework.problem.data.topics
+    found = {}
+    for topic, name in enumerate(names):
+        own = test.part(test.labels == topic)
+        loss = framework.problem.engine.evaluate([framework.model_state], own)[0].loss if len(own) else None
+        if loss is not None and math.isfinite(loss):
+            found[name] = loss
+    return found
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def use_device(device: str, tf32: bool) -> None:

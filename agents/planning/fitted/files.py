@@ -149,6 +149,7 @@ def fingerprint(scenario: Scenario) -> str:
         ("learning", "trains", "both-ends"),
         ("learning", "lora", None),
         ("model", "weights", None),
+        ("model", "pretraining", None),
     )
     for section, field, value in added:
         if fields[section][field] == value:  # as it was before there was a word for it

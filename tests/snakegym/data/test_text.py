@@ -33,7 +33,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_topic_a_file(folder: Path) -> None:
-    pairs, topics = read_texts(str(folder), 20)
+    pairs, topics, names = read_texts(str(folder), 20)
+    assert names == ("a-talk", "b-sums", "c-play")
     talk = [pair for pair, topic in zip(pairs, topics, strict=True) if topic == 0]
     assert talk == [("Hello", "Hi"), ("Hi", "How are you?")] * 10
     assert [pair for pair, topic in zip(pairs, topics, strict=True) if topic == 1] == QUESTIONS
@@ -92,7 +93,7 @@ def test_the_users_own_texts(shared_data: Path) -> None:
     data = load_data(DataConfig(dataset="text", root=root))
     assert data.n_classes == 21
     assert len(data.train) > 500
-    pairs, _ = read_texts(root, 64)
+    pairs = read_texts(root, 64).pairs
     assert all(answer.strip() for _, answer in pairs)
 
 

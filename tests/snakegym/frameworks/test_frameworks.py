@@ -12,13 +12,13 @@ from snakegym.errors import SnakegymError
 from snakegym.frameworks.ledger import Ledger
 from snakegym.frameworks.problem import load_problem
 from snakegym.frameworks.records import Checkpoint
-from snakegym.frameworks.registry import FRAMEWORKS, framework_name, make_framework
+from snakegym.frameworks.registry import FRAMEWORKS, OF_IMAGES, framework_name, make_framework
 from snakegym.network.network import Network, NodeProfile, constant_network
 from snakegym.network.traces.trace import LinkTrace, Trace
 from snakegym.scenario import load_scenario
 
 SAMPLES = (4, 5, 6, 7, 8)
-NAMES = list(FRAMEWORKS)
+NAMES = list(OF_IMAGES)
 
 
 @pytest.fixture

@@ -220,3 +220,11 @@ def test_options_that_agree_may_be_given(tokenizer: Any, tmp_path: Path) -> None
     )
     (result,) = SequentialEngine(build("opt", tokenizer, tmp_path / "out")).train([config])
     assert result.batches == 1
+
+
+def test_blocks_of_different_sizes_are_refused(tokenizer: Any, tmp_path: Path) -> None:
+    config = ModelConfig(name="opt", options=KINDS["opt"] | {"hidden_last": 128})
+    model = build_model(config, (LENGTH,), tokenizer.get_vocab_size(), tokens=True)
+    with pytest.raises(SnakegymError, match="found blocks of different sizes"):
+        export_model(model, model.initial_state(0), tmp_path / "folder")
+    assert not (tmp_path / "folder").exists()

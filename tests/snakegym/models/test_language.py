@@ -90,6 +90,21 @@ def test_layers_compute_what_the_whole_model_does(case: str) -> None:
             torch.testing.assert_close(model(inputs[:, :length]), expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["opt", "llama"])
+def test_blocks_of_their_own_size(name: str) -> None:
+    options = {"width": 16, "heads": 2, "middle": 3, "hidden": 8}
+    if name == "llama":
+        options |= {"key_heads": 1}
+    models = [
+        build_model(ModelConfig(name=name, options=options | more), (LENGTH,), TOKENS, tokens=True)
+        for more in ({"hidden_last": 32}, {"hidden": 8}, {"hidden": 16}, {"hidden": 32})
+    ]
+    grown, *equal = [profile_model(model, texts().inputs[0]).n_bytes.tolist() for model in models]
+    assert grown[1:4] == [equal[0][1], equal[1][1], equal[2][1]], "8, 16 and 32 hidden features"
+    models[0].load(models[0].initial_state(0))
+    assert torch.isfinite(models[0](texts().inputs)).all()
+
+
 def test_nobody_sees_what_comes_later(model: LayeredModel) -> None:
     model.load(model.initial_state(0))
     inputs = texts().inputs
