@@ -60,7 +60,7 @@ def test_what_is_set_reaches_the_algorithm(name: str) -> None:
         "stats_window_size": 7,
     }
     own = {setting: value for setting, value in own.items() if setting in DEFAULTS[name]}
-    model: Any = make_algorithm(name, SerpentineVecEnv(2), 0, own)
+    model: Any = make_algorithm(name, SerpentineVecEnv(2), 0, own | {"learning_rate_schedule": "constant"})
     if name == "dqn":
         model.n_steps = model.train_freq.frequency
     found = {setting: getattr(model, f"_{setting}", getattr(model, setting, None)) for setting in own}
@@ -103,7 +103,7 @@ def test_no_accepted_minibatch_has_one_step(n_envs: int, n_steps: int | None, ba
         assert (used["n_steps"], used["batch_size"]) == (total, min(batch_size, total))
 
 
-@pytest.mark.parametrize("settings", [{"n_steps": 65}, {"batch_size": 1}, {"n_steps": 1}])
+@pytest.mark.parametrize("settings", [{"n_steps": 65, "batch_size": 64}, {"batch_size": 1}, {"n_steps": 1}])
 @pytest.mark.parametrize("name", OF_PPO)
 def test_a_minibatch_of_one_step_is_refused_by_name(name: str, settings: dict[str, Any]) -> None:
     env = SerpentineEnv("default")
