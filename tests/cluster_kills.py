@@ -19,19 +19,19 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
-import ray
+# Not beside the tests of snakegym, whose folders bear our names.
+sys.path[0] = str(Path(__file__).parent / "training" / "cluster" / "onray")
 
-sys.path.insert(0, str(Path(__file__).parent / "training" / "cluster" / "onray"))
+import ray  # noqa: E402
+import torch  # noqa: E402
+from conftest import NAMES, Machines, document  # noqa: E402
 
-import torch
-from conftest import NAMES, Machines, document
-
-from snakegym.cluster.samples import write_shares
-from snakegym.control.service import load_service
-from snakegym.training.cluster.description import describe
-from snakegym.training.cluster.hosting import Event, Order
-from snakegym.training.cluster.onray.host import RayHost
-from snakegym.training.cluster.onray.node import node_actor
+from snakegym.cluster.samples import write_shares  # noqa: E402
+from snakegym.control.service import load_service  # noqa: E402
+from snakegym.training.cluster.description import describe  # noqa: E402
+from snakegym.training.cluster.hosting import Event, Order  # noqa: E402
+from snakegym.training.cluster.onray.host import RayHost  # noqa: E402
+from snakegym.training.cluster.onray.node import node_actor  # noqa: E402
 
 KINDS = ("worker", "raylet", "controller", "provider")
 WITHIN_S = 90.0

@@ -60,6 +60,7 @@ class RealStage:
         self._lives: dict[int, str] = {}
         self._anew: set[int] = set()
         self._dead: set[int] = set()
+        self._seen: set[int] = set()
         self._silent_since: dict[int, float] = {}
         self._pce = ProcessComputationEngine(service.engine, service.data.validation)
         self._like = service.model.initial_state(0)
@@ -92,6 +93,7 @@ class RealStage:
             if gone is not None:
                 self._directory.release(gone, self._process)
             self._names[seat] = self._told[seat] = None
+            self._seen.discard(seat)
             self._monitor.sit(seat, None)
             if name is not None:
                 fault = self._enrol(seat, name)
@@ -213,9 +215,10 @@ class RealStage:
             if name in beats:
                 age, beat = beats[name]
                 self._dead.discard(seat)
+                self._seen.add(seat)
                 if self._monitor.beat(seat, now - age, beat):
                     self._anew.add(seat)
-            elif seat not in self._dead:
+            elif seat in self._seen - self._dead:  # who was never heard of may only be slow to answer
                 self._dead.add(seat)
                 self._monitor.gone(seat, now)
                 self._anew.add(seat)

@@ -200,3 +200,23 @@ def test_a_node_without_samples_or_unknown_is_refused_and_the_others_go_on(
     refused = [event["reason"] for event in Log(tmp_path).since(0) if event["kind"] == "refused"]
     assert refused == ["node 'b': found no samples of 'digits', expected some", "'nobody'"]
     assert [part.node for done in stage.controller.history for part in done.parts] == [0]
+
+
+def test_nodes_that_have_not_answered_yet_have_lost_nothing(
+    service: ServiceDescription, tmp_path: Any
+) -> None:
+    directory = nodes(loaded(service), NAMES)
+    course = Course(service, RealStage("p", loaded(service), 0, directory), Keeper(tmp_path), NAMES, "here")
+    for _ in range(3):
+        course.step()
+    beats, directory.beats = directory.beats, dict  # type: ignore[method-assign, assignment]
+    again = RealStage("p", loaded(service), 0, directory)
+    Course(service, again, Keeper(tmp_path), NAMES, "there")
+    again.wait()
+    assert not again.controller.recoveries
+    assert not again.controller.view().legal.any()
+    directory.beats = beats  # type: ignore[method-assign]
+    time.sleep(1.2)
+    again.wait()
+    assert again.controller.view().legal.any()
+    assert len(again.controller.progress.hops) == 3
