@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from snakegym.training.cluster.api.guard import PUBLIC
 from snakegym.training.cluster.api.limits import Bucket
@@ -126,3 +127,30 @@ def test_an_error_of_our_own_is_told_as_such(api: Any, monkeypatch: pytest.Monke
     assert (answer.status_code, answer.json()["code"]) == (500, "INTERNAL")
     assert "find-me" in answer.json()["detail"]
     assert "secret" not in answer.text
+
+
+def test_a_database_that_is_away(api: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: Any) -> None:
+        raise OperationalError("SELECT", {}, Exception("connection refused"))
+
+    monkeypatch.setattr(api.world.provider, "services", away)
+    answer = api.ask("GET", "/services")
+    assert (answer.status_code, answer.json()["code"]) == (503, "UNAVAILABLE")
+    assert int(answer.headers["retry-after"]) > 0
+    assert "refused" not in answer.text
+
+
+def test_a_round_without_a_database_is_made_up_for(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    process = world.started("tiny")
+    world.stage.tell(process, "hop", clock_s=1.0, metric=0.3)
+    with monkeypatch.context() as away:
+        away.setattr(world.registry, "writing", _away)
+        with pytest.raises(OperationalError):
+            world.steward.round()
+    assert world.state(process) == "running"
+    world.rounds()
+    assert world.kinds(process) == ["started", "hop"]
+
+
+def _away() -> None:
+    raise OperationalError("UPDATE", {}, Exception("connection refused"))
