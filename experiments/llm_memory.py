@@ -2,6 +2,7 @@
 
     python experiments/llm_memory.py --shape opt-1.3b --frozen int8 --out experiments/data/llm-memory
     python experiments/llm_memory.py --shape opt-1.3b --frozen bf16 --depths 0,6,12,18,23 --out …
+    python experiments/llm_memory.py --shape opt-1.3b --frozen int8 --depths 0,6,12,18,23 --times 3 --out …
     python experiments/llm_memory.py --shape llama-3-8b --frozen nf4 --lora 8 --stream FOLDER --out …
 
 Weights are random (of frozen blocks the same in another order): what they are makes no difference to memory
@@ -23,6 +24,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
@@ -49,6 +51,7 @@ SHAPES: dict[str, tuple[Any, Any, int]] = {
         LlamaOptions(width=4096, hidden=14336, middle=32, heads=32, key_heads=8),
         128256,
     ),
+    "opt-24": (opt, OptOptions(width=512, hidden=2048, middle=24, heads=8), 8192),
     "tiny": (opt, OptOptions(), 300),
 }
 
@@ -257,6 +260,31 @@ def run_hop(row: dict[str, Any], model: LayeredModel, state: ModelState) -> tupl
     return time.process_time() - begin, result.loss
 
 
+def times(row: dict[str, Any], layers: list[int], rounds: int) -> None:
+    """CPU time of hops on several layers in turns, the shortest of each, beside the FLOPs; all as shares.
+
+    In one process: of neighbours' load all layers then get alike. Adapters are trained, so that the model is
+    the same for all.
+    """
+    torch.set_num_threads(1)
+    profile, (model, state) = profile_of(row["shape"]), build(row)
+    flops = profile.training_flops("middle", row["lora"])[layers]
+    found = np.full((rounds, len(layers)), np.inf)
+    for i in range(rounds):
+        for j, layer in enumerate(layers):
+            found[i, j] = run_hop({**row, "layer": layer}, model, state)[0]
+    shortest = found.min(axis=0)
+    print("| layer | GFLOP | CPU s | time of the first | FLOPs of the first | ratio |")
+    print("|---|---|---|---|---|---|")
+    for layer, f, s in zip(layers, flops, shortest, strict=True):
+        time_share, work_share = s / shortest[0], f / flops[0]
+        cells = (layer, f"{f / 1e9:.0f}", f"{s:.1f}", f"{time_share:.2f}", f"{work_share:.2f}")
+        print(f"| {' | '.join(map(str, cells))} | {time_share / work_share:.2f} |")
+    if row.get("out"):
+        record = {"layers": layers, "flops": flops.tolist(), "cpu_s": found.tolist()}
+        write_json(Path(row["out"]) / f"times-{row['shape']}-{row['frozen']}.json", record, indent=1)
+
+
 def main() -> None:
     """Measure rows and print them beside the formula."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -269,6 +297,7 @@ def main() -> None:
     parser.add_argument("--optimizer", choices=["adam", "sgd"], default="adam")
     parser.add_argument("--checkpoint", action="store_true", help="keep of blocks their inputs alone")
     parser.add_argument("--stream", help="folder for the blocks that are read from disk")
+    parser.add_argument("--times", type=int, help="rounds: CPU time of --depths in turns, of adapters")
     parser.add_argument("--formula", action="store_true", help="measure nothing")
     parser.add_argument("--out", type=Path, help="folder of the raw data, one file a row")
     parser.add_argument("--row", help=argparse.SUPPRESS)
@@ -278,6 +307,10 @@ def main() -> None:
         return
     fields = ("shape", "frozen", "train", "layer", "lora", "optimizer", "checkpoint", "stream")
     row = {name: getattr(args, name) for name in fields}
+    if args.times:
+        own = {**row, "lora": args.lora or 8, "out": args.out and str(args.out)}
+        times(own, [int(k) for k in args.depths.split(",")], args.times)
+        return
     profile = profile_of(args.shape)
     head = ("shape", "frozen", "trained", "layer", "formula, GiB", "measured, GiB", "ratio", "stored, GiB")
     print("| " + " | ".join([*head, "CPU s", "GFLOP"]) + " |")

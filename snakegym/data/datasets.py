@@ -16,7 +16,15 @@ from snakegym.data.cleaning import CleaningReport, anomalies, clean
 from snakegym.data.own import load_own
 from snakegym.data.questions import make_questions
 from snakegym.data.tasks import CLASSIFICATION, Language, Task
-from snakegym.data.text import Pair, apart, encode, read_texts, train_tokenizer
+from snakegym.data.text import (
+    Pair,
+    apart,
+    encode,
+    folder_tokenizer,
+    n_tokens,
+    read_texts,
+    train_tokenizer,
+)
 from snakegym.data.vision import load_vision
 from snakegym.errors import SnakegymError
 from snakegym.plugins import list_plugins
@@ -90,6 +98,8 @@ class DataParts:
     """Names of the topics of texts, by number."""
     pretraining: Dataset | None = None
     """Texts that are set apart, for the time before processes start."""
+    tokenizer: Any = None
+    """Of texts, of the library tokenizers; None: samples are no texts."""
 
     def __deepcopy__(self, memo: dict[int, Any]) -> DataParts:
         return self
@@ -151,8 +161,11 @@ def _load_text(
     rest = _some(rest, samples, rng)
     train, validation = _split(rest, validation_fraction, rng, "field 'data.validation_fraction'")
     pairs = [texts.pairs[i] for i in train[0]]
-    tokenizer = train_tokenizer([*pairs, *before.pairs], config.vocabulary)
-    task = Language(tokenizer.get_vocab_size())
+    if config.tokenizer is None:
+        tokenizer = train_tokenizer([*pairs, *before.pairs], config.vocabulary)
+    else:
+        tokenizer = folder_tokenizer(config.tokenizer)
+    task = Language(n_tokens(tokenizer))
 
     def samples_of(pairs: list[Pair], topics: Labels, n_topics: int) -> Dataset:
         inputs, targets = encode(tokenizer, pairs, config.length)
@@ -168,6 +181,7 @@ def _load_text(
         (config.length,),
         n_topics,
         topics=texts.names,
+        tokenizer=tokenizer,
         pretraining=samples_of(*before[:2], len(before.names)) if before.pairs else None,
     )
 

@@ -23,6 +23,8 @@ Pair = tuple[str, str]
 
 PAD, ANSWER, END = "<pad>", "<answer>", "<end>"
 """Special tokens, of the first ids: what fills a text up, what parts question from answer, and the end."""
+ENDS: Final = ("</s>", "<|end_of_text|>", "<|endoftext|>", "<|eot_id|>", "<eos>")
+"""What the end of a text is called by tokenizers of others."""
 SUFFIXES: Final = (".jsonl", ".txt", ".yaml", ".yml")
 MOST_BYTES: Final = 2**28
 CHARACTERS: Final = 3
@@ -118,18 +120,54 @@ def train_tokenizer(pairs: Sequence[Pair], vocabulary: int) -> Any:
     return tokenizer
 
 
+def folder_tokenizer(folder: str) -> Any:
+    """The tokenizer in the `tokenizer.json` of a folder, as transformers keeps it beside a model.
+
+    Raises:
+        SnakegymError: there is none, it is damaged, or it has no token for the end of a text.
+    """
+    path, field = Path(folder) / "tokenizer.json", "field 'data.text.tokenizer'"
+    if not path.is_file():
+        raise SnakegymError(f"{field}: found no tokenizer.json in {folder}, expected one")
+    try:
+        tokenizer = import_llm("tokenizers").Tokenizer.from_file(str(path))
+    except SnakegymError:
+        raise
+    except Exception as error:  # whatever damaged files lead the library to
+        raise SnakegymError(f"{field}: cannot read {path}: {' '.join(str(error).split()):.200}") from None
+    if tokenizer.token_to_id(END) is None and _end_of(tokenizer) is None:
+        raise SnakegymError(f"{field}: found none of {', '.join(ENDS)} in {path}, expected one of them")
+    return tokenizer
+
+
+def special_tokens(tokenizer: Any) -> dict[str, str]:
+    """What it has for `PAD`, `ANSWER` and `END`: one that was not trained here its end of a text, for all."""
+    end = _end_of(tokenizer)
+    names = (PAD, ANSWER, END)
+    return {name: name if tokenizer.token_to_id(name) is not None else str(end) for name in names}
+
+
+def n_tokens(tokenizer: Any) -> int:
+    """Tokens that may occur: one more than the highest number of any."""
+    return int(max(tokenizer.get_vocab().values())) + 1
+
+
+def _end_of(tokenizer: Any) -> str | None:
+    return next((name for name in ENDS if tokenizer.token_to_id(name) is not None), None)
+
+
 def encode(tokenizer: Any, pairs: Sequence[Pair], length: int) -> tuple[Tensor, Tensor]:
     """Inputs and targets, int64 [n, length] each: targets are the tokens that follow.
 
     Those of the question, and padding, are `IGNORED`: the loss is on answers alone. Where a pair is too
     long, the question loses its beginning, down to half of the length, and the answer then its end.
     """
-    ids = {token: tokenizer.token_to_id(token) for token in (PAD, ANSWER, END)}
+    ids = {name: tokenizer.token_to_id(own) for name, own in special_tokens(tokenizer).items()}
     inputs = torch.full((len(pairs), length), ids[PAD])
     targets = torch.full((len(pairs), length), IGNORED)
     for i, (question, answer) in enumerate(pairs):
-        said = [*tokenizer.encode(answer).ids, ids[END]]
-        asked = tokenizer.encode(question).ids
+        said = [*tokenizer.encode(answer, add_special_tokens=False).ids, ids[END]]
+        asked = tokenizer.encode(question, add_special_tokens=False).ids
         room = max(length // 2, length - len(said))
         asked = asked[max(0, len(asked) - room + 1) :]
         whole = torch.tensor([*asked, ids[ANSWER], *said][: length + 1])

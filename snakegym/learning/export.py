@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from snakegym.data.text import ANSWER, END, PAD
+from snakegym.data.text import ANSWER, END, PAD, special_tokens
 from snakegym.errors import SnakegymError
 from snakegym.learning.quantisation import in_float32
 from snakegym.llm import import_llm
@@ -82,8 +82,12 @@ def _write(model: LayeredModel, state: ModelState, here: Path, folder: Path, tok
             for name, parameter in twin.parameters_of(i).items():
                 parameter.copy_(layer[name])
     if tokenizer is not None:
+        own = special_tokens(tokenizer)
         wrapped = library.PreTrainedTokenizerFast(
-            tokenizer_object=tokenizer, pad_token=PAD, eos_token=END, additional_special_tokens=[ANSWER]
+            tokenizer_object=tokenizer,
+            pad_token=own[PAD],
+            eos_token=own[END],
+            additional_special_tokens=[own[ANSWER]],
         )
         wrapped.save_pretrained(here)
         ids = {"pad_token_id": wrapped.pad_token_id, "eos_token_id": wrapped.eos_token_id}

@@ -44,6 +44,9 @@ class TextConfig(Section):
     set_apart: Annotated[tuple[Line, ...], Field(max_length=1000, strict=False)] = ()
     """Topics (files without their endings) that no node has and nobody is measured on: the model is trained
     on them before processes start, as `model.pretraining` says."""
+    tokenizer: PathText | None = None
+    """Folder with a `tokenizer.json` to take instead, as beside the weights of a model. In a scenario file:
+    relative to that file."""
 
 
 class DataConfig(Section):

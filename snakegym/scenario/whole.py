@@ -151,6 +151,9 @@ def _relative_to(folder: Path, scenario: Scenario, origin: str) -> Scenario:
         data = data.model_copy(update={"dataset": absolute("data.dataset", data.dataset)})
     if is_path(model.name):
         model = model.model_copy(update={"name": absolute("model.name", model.name)})
+    if data.text is not None and data.text.tokenizer is not None:
+        own = absolute("data.text.tokenizer", data.text.tokenizer)
+        data = data.model_copy(update={"text": data.text.model_copy(update={"tokenizer": own})})
     if model.weights is not None:
         model = model.model_copy(update={"weights": absolute("model.weights", model.weights)})
     if traces.source not in NO_FOLDER:

@@ -9,6 +9,7 @@ import torch
 from snakegym.agents.protocol import Scheduler
 from snakegym.agents.registry import make_scheduler
 from snakegym.envs.serpentine import SerpentineEnv
+from snakegym.learning.export import check_exportable, export_model
 from snakegym.training.episodes.play import EpisodeRecord, episode_seed
 from snakegym.training.play.config import PlayConfig
 from snakegym.training.runs.folder import make_folder, replacing
@@ -31,6 +32,9 @@ def play(config: PlayConfig) -> EpisodeRecord:
         layer_order=config.layer_order,
     )
     scheduler = make_scheduler(config.scheduler, env.scenario)
+    service = env.service
+    if config.model is not None:
+        check_exportable(service.model, config.model)
     make_folder(config.out.parent)
     with replacing(config.out) as temporary:
         temporary.touch()  # a folder that cannot be written to is found out now, not after the episode
@@ -41,6 +45,9 @@ def play(config: PlayConfig) -> EpisodeRecord:
         f"{record['hops']} hops in {record['time_s']:.0f} s, ended by: {record['ended']}"
     )
     print(f"written to {config.out}")
+    if config.model is not None:
+        export_model(service.model, env.controller.state, config.model, service.data.tokenizer)
+        print(f"model written to {config.model}")
     return record
 
 

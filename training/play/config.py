@@ -33,6 +33,8 @@ class PlayConfig:
     """Which traces: train, validation or test."""
     out: Path = Path("episode.gif")
     """File to write: .gif, or .mp4 (which needs the extra `snakegym[video]`)."""
+    model: Path | None = None
+    """Folder to write the language model to that comes out, for transformers (and peft) to load."""
     overwrite: bool = False
     """Replace the file if it is there already."""
     fps: float = 2.0

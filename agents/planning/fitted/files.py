@@ -154,6 +154,9 @@ def fingerprint(scenario: Scenario) -> str:
     for section, field, value in added:
         if fields[section][field] == value:  # as it was before there was a word for it
             del fields[section][field]
+    text = fields["data"].get("text") or {}
+    if "tokenizer" in text and text["tokenizer"] is None:
+        del text["tokenizer"]
     if fields["learning"]["frozen"] == "fp32":  # what it was called then
         fields["learning"]["quantise_frozen"] = not fields["learning"].pop("frozen")
     for section, field in (("data", "dataset"), ("model", "name")):

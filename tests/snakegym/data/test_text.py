@@ -10,7 +10,7 @@ import pytest
 
 from snakegym.data.datasets import load_data
 from snakegym.data.tasks import IGNORED, Language
-from snakegym.data.text import ANSWER, END, PAD, encode, read_texts, train_tokenizer
+from snakegym.data.text import ANSWER, END, PAD, encode, folder_tokenizer, read_texts, train_tokenizer
 from snakegym.errors import SnakegymError
 from snakegym.scenario import CleaningConfig, DataConfig, TextConfig
 
@@ -123,3 +123,47 @@ def test_a_folder_is_needed_and_nothing_is_cleaned(folder: Path, monkeypatch: An
         load_data(DataConfig(dataset="text"))
     with pytest.raises(SnakegymError, match=r"field 'data.cleaning'"):
         load_data(DataConfig(dataset="text", root=str(folder), cleaning=CleaningConfig()))
+
+
+def test_a_tokenizer_of_its_own_folder(folder: Path, tmp_path: Path) -> None:
+    """One that was trained elsewhere parts question and answer by its end of a text."""
+    tokenizers = pytest.importorskip("tokenizers")
+    own = tmp_path / "own"
+    own.mkdir()
+    other = tokenizers.Tokenizer(tokenizers.models.BPE())
+    other.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    alphabet = tokenizers.pre_tokenizers.ByteLevel.alphabet()
+    trainer = tokenizers.trainers.BpeTrainer(
+        vocab_size=270, special_tokens=["</s>"], initial_alphabet=alphabet, show_progress=False
+    )
+    other.train_from_iterator(["some other text"], trainer)
+    other.save(str(own / "tokenizer.json"))
+    text = TextConfig(length=32, tokenizer=str(own))
+    data = load_data(DataConfig(dataset="text", root=str(folder), text=text))
+    assert data.train.task == Language(other.get_vocab_size())
+    inputs, targets = encode(folder_tokenizer(str(own)), [("a", "bc")], 8)
+    ids = [other.token_to_id(token) for token in ("a", "</s>", "b", "c")]
+    assert inputs[0].tolist() == [*ids, ids[1], *[ids[1]] * 3][:8]
+    assert targets[0].tolist()[1:4] == [ids[2], ids[3], ids[1]]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "'data.text.tokenizer': found no tokenizer.json in"),
+        ("{", "'data.text.tokenizer': cannot read"),
+        ("no end", "found none of </s>, "),
+    ],
+)
+def test_a_tokenizer_that_does_not_fit_is_named(
+    folder: Path, tmp_path: Path, content: str | None, message: str
+) -> None:
+    tokenizers = pytest.importorskip("tokenizers")
+    own = tmp_path / "own"
+    own.mkdir()
+    if content == "no end":
+        tokenizers.Tokenizer(tokenizers.models.BPE()).save(str(own / "tokenizer.json"))
+    elif content is not None:
+        (own / "tokenizer.json").write_text(content)
+    with pytest.raises(SnakegymError, match=message):
+        load_data(DataConfig(dataset="text", root=str(folder), text=TextConfig(tokenizer=str(own))))

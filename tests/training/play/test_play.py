@@ -7,6 +7,7 @@ import json
 import pytest
 from PIL import Image
 
+from snakegym.documents import parse_yaml
 from snakegym.training.play import config as play_config
 from snakegym.training.play.command import play
 from snakegym.training.play.config import PlayConfig
@@ -22,6 +23,39 @@ def test_a_gif_has_a_frame_a_decision_and_shows_the_end(snakegym, tiny, tmp_path
         assert 5 <= film.n_frames <= 5 + 2 * 5
         assert film.info["duration"] == 200
     assert [f.name for f in (tmp_path / "new").iterdir()] == ["a.gif"]
+
+
+def test_the_model_that_comes_out_is_loaded_by_transformers(snakegym, tiny, tmp_path):
+    transformers = pytest.importorskip("transformers")
+    (tmp_path / "texts").mkdir()
+    for topic in ("sums", "words"):
+        lines = [json.dumps({"question": f"{topic} {i}?", "answer": f"{i} {topic}."}) for i in range(30)]
+        (tmp_path / "texts" / f"{topic}.jsonl").write_text("\n".join(lines))
+    scenario = parse_yaml((tmp_path / tiny).read_text(), tiny)
+    scenario["data"] = {"dataset": "text", "root": "texts", "text": {"length": 12, "vocabulary": 280}}
+    scenario["model"] = {"name": "llama", "options": {"width": 16, "hidden": 24, "middle": 3}}
+    scenario["learning"] = {"epochs": 1, "trains": "middle", "frozen": "int8", "lora": {"rank": 2}}
+    (tmp_path / "lm.yaml").write_text(json.dumps(scenario))
+    status, out, err = snakegym("play", "lm.yaml", "--scheduler", "serpentine", "--model", "out/model")
+    assert status == 0, err
+    assert "model written to out/model" in out
+    network = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "out" / "model")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "out" / "model")
+    said = network.generate(**tokenizer("sums 3?<answer>", return_tensors="pt"), max_new_tokens=4)
+    assert said.shape[1] > 4
+    assert (tmp_path / "out" / "model" / "adapters" / "adapter_config.json").is_file()
+    scenario["model"]["weights"] = "out/model"
+    scenario["model"]["options"] = {}
+    scenario["data"]["text"]["tokenizer"] = "out/model"
+    (tmp_path / "again.yaml").write_text(json.dumps(scenario))
+    status, _, err = snakegym("play", "again.yaml", "--out", "b.gif", "--scheduler", "serpentine")
+    assert status == 0, err
+    status, _, err = snakegym("play", "lm.yaml", "--out", "c.gif", "--model", "out/model")
+    assert status == 2
+    assert "out/model: found something there, expected a new folder" in err
+    status, _, err = snakegym("play", tiny, "--out", "c.gif", "--model", "new")
+    assert (status, "no language model" in err) == (2, True)
+    assert not (tmp_path / "c.gif").exists()
 
 
 def test_an_mp4_has_the_same_episode(snakegym, tiny, tmp_path):
