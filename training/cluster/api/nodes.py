@@ -54,13 +54,21 @@ def node_routes(nodes: Nodes, joining: Joining | None) -> APIRouter:
         return nodes.one(name)
 
     @routes.post("/{name}/join")
-    def join(name: NodeName) -> JoiningRecord:
-        """Join the cluster under that name: what `snakegym node` asks for."""
+    def join(name: NodeName, request: Request) -> JoiningRecord:
+        """Join the cluster under that name: what `snakegym node` asks for.
+
+        Who has joined can run anything on the cluster: a token of scope `node` is good for a name that is
+        registered, and that somebody has authorised.
+        """
         if joining is None:
             raise ConflictError("the nodes of this provider are simulated: serve --ray lets others join")
+        known, bound = None, request.state.bearer.scope == "node"
         with suppress(MissingError):
-            if nodes.one(name).alive:
-                raise ConflictError(f"node '{name}': is there already, expected a name of its own")
+            known = nodes.one(name)
+        if known is not None and known.alive and (known.hosted or not bound):
+            raise ConflictError(f"node '{name}': is there already, expected a name of its own")
+        if bound and (known is None or not known.authorised):
+            raise ConflictError(f"node '{name}': is not authorised, expected PATCH /nodes/{name} before")
         return JoiningRecord(address=joining.address, token=joining.token)
 
     @routes.put("/{name}", dependencies=STRICT)

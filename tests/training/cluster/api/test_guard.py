@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from sqlalchemy.exc import OperationalError
+from starlette.testclient import TestClient
 
+from snakegym.training.cluster.api.app import make_api
 from snakegym.training.cluster.api.guard import PUBLIC
 from snakegym.training.cluster.api.limits import Bucket
-from snakegym.training.cluster.registry.tokens import Tokens, operator_token
+from snakegym.training.cluster.hosting import Joining
+from snakegym.training.cluster.registry.tokens import Scope, Tokens, operator_token
 
 pytestmark = pytest.mark.cluster
 
@@ -154,3 +157,27 @@ def test_a_round_without_a_database_is_made_up_for(world: Any, monkeypatch: pyte
 
 def _away() -> None:
     raise OperationalError("UPDATE", {}, Exception("connection refused"))
+
+
+def test_a_node_joins_when_it_is_authorised(world: Any) -> None:
+    """Who joins can run anything on the cluster, so a token of scope `node` alone is not enough."""
+    tokens = Tokens(world.registry)
+    joining = Joining("here:6379", "secret")
+    api = make_api(world.registry, world.provider, tokens, joining=joining)
+    bearers = {scope: {"Authorization": f"Bearer {tokens.issue(scope, scope)}"} for scope in get_args(Scope)}
+    with TestClient(api.asgi) as client:
+
+        def join(name: str, scope: str) -> tuple[int, str]:
+            answer = client.post(f"/nodes/{name}/join", headers=bearers[scope])
+            return answer.status_code, answer.text
+
+        assert join("phone", "read")[0] == 403
+        assert "is not authorised" in join("phone", "node")[1]
+        client.post("/nodes", json={"name": "phone"}, headers=bearers["node"])
+        status, text = join("phone", "node")
+        assert (status, "secret" in text) == (409, False)
+        client.patch("/nodes/phone", json={"authorised": True}, headers=bearers["all"])
+        assert join("phone", "node") == (200, '{"address":"here:6379","token":"secret"}')
+        assert join("other", "all")[0] == 200
+        for scope in ("node", "all"):
+            assert "is there already" in join("n0", scope)[1]
