@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +15,26 @@ from snakegym.scenario import Scenario, list_scenarios, load_scenario
 
 MEASURED = ("metro-3g", "pedestrian-5g", "vehicular-5g")
 IMAGES = "cifar10-vgg11"
-GENERATED = tuple(name for name in list_scenarios() if name not in (*MEASURED, IMAGES))
+LANGUAGE = "lm-topics"
+WITHOUT_EXTRA = pytest.mark.skipif(find_spec("transformers") is None, reason="needs snakegym[llm]")
+GENERATED = tuple(
+    pytest.param(name, marks=WITHOUT_EXTRA) if name == LANGUAGE else name
+    for name in list_scenarios()
+    if name not in (*MEASURED, IMAGES)
+)
 
 
 def test_all_the_promised_ones_are_there():
-    assert set(list_scenarios()) >= {"default", "tidal", "flaky", "crowd", "large", IMAGES, *MEASURED}
+    assert set(list_scenarios()) >= {
+        "default",
+        "tidal",
+        "flaky",
+        "crowd",
+        "large",
+        IMAGES,
+        LANGUAGE,
+        *MEASURED,
+    }
 
 
 @pytest.mark.parametrize("name", list_scenarios())
@@ -41,7 +58,7 @@ def test_generated_ones_serve_every_split_with_a_trace_of_its_own_for_each_node(
     assert len(set(controller.network.compute_names)) == nodes
 
 
-@pytest.mark.parametrize("name", [name for name in list_scenarios() if name not in (*MEASURED, IMAGES)])
+@pytest.mark.parametrize("name", GENERATED)
 def test_some_devices_lack_memory_for_some_layers_and_layers_differ_in_size(name):
     service = load_service(name)
     needs = service.profile.hop_memory(service.scenario.learning)
@@ -50,6 +67,28 @@ def test_some_devices_lack_memory_for_some_layers_and_layers_differ_in_size(name
     assert max(sizes) >= needs.max()
     middle = service.profile.n_bytes[1:-1]
     assert middle.max() > 3 * middle.min()
+
+
+@WITHOUT_EXTRA
+def test_in_the_one_with_texts_early_blocks_cost_more_time_and_late_ones_more_bytes():
+    service = load_service(LANGUAGE)
+    learning, profile = service.scenario.learning, service.profile
+    smaller = np.diff(profile.n_bytes[1:-1])
+    assert (smaller > 0).all()
+    assert (np.diff(profile.hop_memory(learning)) < 0).all()
+    assert np.argmin(profile.training_flops(learning.trains)) > 0, "gradients stop at the block in training"
+    controllers = [service.start(np.random.default_rng(seed))[0] for seed in (0, 1)]
+    assert controllers[0].metric == controllers[1].metric, "all start from the pre-trained model"
+
+
+def test_the_one_with_texts_says_what_has_to_be_installed(monkeypatch):
+    for name in ("transformers", "tokenizers"):
+        monkeypatch.setitem(sys.modules, name, None)
+    fields = load_scenario(LANGUAGE).model_dump()
+    fields["data"]["text"]["length"] += 1  # or it may have been loaded before
+    with pytest.raises(SnakegymError, match=r"pip install 'snakegym\[llm\]'") as error:
+        load_service(fields)
+    assert "\n" not in str(error.value)
 
 
 def test_the_one_with_images_says_where_they_have_to_be(monkeypatch, tmp_path):
