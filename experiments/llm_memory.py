@@ -35,7 +35,7 @@ from snakegym.documents import parse_json
 from snakegym.learning.jobs import LocalTraining
 from snakegym.learning.quantisation import loaded, low_layer
 from snakegym.learning.sequential import SequentialEngine
-from snakegym.models.language import LlamaOptions, OptOptions, llama, opt
+from snakegym.models.language.decoders import LlamaOptions, OptOptions, llama, opt
 from snakegym.models.layered import LayeredModel
 from snakegym.models.profile import ModelProfile, profile_model
 from snakegym.models.state import LayerState, ModelState

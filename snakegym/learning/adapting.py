@@ -10,8 +10,8 @@ from torch import nn
 
 from snakegym.learning.jobs import LocalTraining
 from snakegym.models.adapters import beside, check_rank, folded, linear_products, new_adapters, stayed
+from snakegym.models.frozen.precision import LOW
 from snakegym.models.layered import LayeredModel
-from snakegym.models.precision import LOW
 from snakegym.models.state import LayerState
 from snakegym.scenario import LoraConfig
 

@@ -15,7 +15,7 @@ from snakegym.data.text import ANSWER, END, PAD, special_tokens
 from snakegym.errors import SnakegymError
 from snakegym.learning.quantisation import in_float32
 from snakegym.llm import import_llm
-from snakegym.models.language import Tokens, layers_of, transformers
+from snakegym.models.language.decoders import Tokens, layers_of, transformers
 from snakegym.models.layered import LayeredModel
 from snakegym.models.state import A, B, ModelState
 

@@ -1,8 +1,9 @@
 """Layers as a node keeps them that does not train their weights: in low precision, with adapters beside.
 
-Weights of products (linear layers and convolutions) and of embeddings are kept as `snakegym.models.precision`
-has it. They are cast up to float32 a few output channels at a time, in the forward and again in the backward
-pass, and computed with in float32: low precision products are many times slower on a CPU.
+Weights of products (linear layers and convolutions) and of embeddings are kept as
+`snakegym.models.frozen.precision` has it. They are cast up to float32 a few output channels at a time, in
+the forward and again in the backward pass, and computed with in float32: low precision products are many
+times slower on a CPU.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from torch.nn import functional
 from torch.nn.grad import conv2d_input
 
 from snakegym.models.adapters import beside, folded
+from snakegym.models.frozen.precision import LOW, SCALE, decode, encode
 from snakegym.models.layered import LayeredModel
-from snakegym.models.precision import LOW, SCALE, decode, encode
 from snakegym.models.quantisable import Quantisable
 from snakegym.models.state import A, B, LayerState, ModelState
 from snakegym.network.costs import CAST_BYTES

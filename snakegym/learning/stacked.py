@@ -19,7 +19,7 @@ from snakegym.learning.quantisation import plain
 from snakegym.learning.sequential import SequentialEngine, trained_layers
 from snakegym.learning.stacked_lockstep import Lockstep, ParameterStack, Stint
 from snakegym.models.layered import LayeredModel
-from snakegym.models.stacked import StackedModel
+from snakegym.models.stacked.model import StackedModel
 from snakegym.models.state import ModelState
 
 EngineKind = Literal["sequential", "stacked"]

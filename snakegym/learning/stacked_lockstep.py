@@ -11,8 +11,8 @@ from torch import Tensor
 from snakegym.learning.jobs import LocalTraining, TrainingResult
 from snakegym.learning.stacked_optimizers import StackedOptimizer
 from snakegym.learning.stacked_schedule import Schedule
-from snakegym.models.stacked import StackedModel
-from snakegym.models.stacked_gradients import GradientPlan
+from snakegym.models.stacked.gradients import GradientPlan
+from snakegym.models.stacked.model import StackedModel
 from snakegym.models.state import LayerState, ModelState
 
 CLIP_EPSILON = 1e-6

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from snakegym.models.keeper import Keeper
+from snakegym.models.frozen.keeper import Keeper
+from snakegym.models.frozen.precision import low_bytes
 from snakegym.models.layered import LayeredModel
-from snakegym.models.precision import low_bytes
 from snakegym.models.profile_adapters import AdapterProfile, profile_adapters
 from snakegym.models.trained import TrainedSet
 from snakegym.network.costs import (

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from snakegym.models.adapters import beside, linear_products, new_adapters
-from snakegym.models.keeper import Keeper
+from snakegym.models.frozen.keeper import Keeper
 from snakegym.models.layered import LayeredModel
 
 Floats = npt.NDArray[np.float64]

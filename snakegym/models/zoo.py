@@ -16,9 +16,9 @@ from torch import nn
 from snakegym.data.torchvision_shim import import_torchvision
 from snakegym.errors import SnakegymError
 from snakegym.models.blocks import ResidualBlock, ResidualLinear, convolution, dense
-from snakegym.models.language import LlamaOptions, OptOptions, llama, opt
+from snakegym.models.language.decoders import LlamaOptions, OptOptions, llama, opt
+from snakegym.models.language.pretrained import pretrained_layers
 from snakegym.models.layered import LayeredModel
-from snakegym.models.pretrained import pretrained_layers
 from snakegym.plugins import load_plugin, make_plugin
 from snakegym.scenario import ModelConfig, Section, describe_faults
 

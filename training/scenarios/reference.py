@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 
-from snakegym.models.language import LlamaOptions, OptOptions
+from snakegym.models.language.decoders import LlamaOptions, OptOptions
 from snakegym.models.zoo import (
     BlocksOptions,
     MlpOptions,

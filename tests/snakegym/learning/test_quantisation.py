@@ -14,8 +14,8 @@ from snakegym.learning import quantisation
 from snakegym.learning.jobs import LocalTraining
 from snakegym.learning.quantisation import loaded, low_state
 from snakegym.learning.sequential import SequentialEngine
+from snakegym.models.frozen.precision import NF4, SCALE, decode, encode, low_bytes
 from snakegym.models.layered import LayeredModel
-from snakegym.models.precision import NF4, SCALE, decode, encode, low_bytes
 from snakegym.models.profile import profile_model
 from snakegym.models.quantisable import quantisable_weights
 from snakegym.models.zoo import build_model
@@ -125,7 +125,7 @@ def test_bytes_are_those_of_the_formula(shape, precision):
 def test_rows_are_made_in_pieces_all_the_same(precision, monkeypatch):
     weight = torch.randn(50, 70)
     whole = there_and_back(weight, precision)
-    monkeypatch.setattr("snakegym.models.precision.CAST_BYTES", 1000)
+    monkeypatch.setattr("snakegym.models.frozen.precision.CAST_BYTES", 1000)
     assert torch.equal(there_and_back(weight, precision), whole)
 
 

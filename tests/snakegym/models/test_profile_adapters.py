@@ -10,8 +10,8 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from snakegym.models.adapters import beside, linear_products, new_adapters
-from snakegym.models.keeper import Keeper
-from snakegym.models.language import LlamaOptions, OptOptions, llama, opt
+from snakegym.models.frozen.keeper import Keeper
+from snakegym.models.language.decoders import LlamaOptions, OptOptions, llama, opt
 from snakegym.models.layered import LayeredModel
 from snakegym.models.profile import profile_model
 from snakegym.models.zoo import build_model

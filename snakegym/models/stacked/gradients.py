@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from snakegym.models.stacked_ops import Operation, Signal, Trainable
+from snakegym.models.stacked.operations import Operation, Signal, Trainable
 
 
 class GradientPlan:

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from snakegym.errors import SnakegymError
-from snakegym.models import stacked_ops as ops
 from snakegym.models.blocks import ResidualBlock, ResidualLinear
 from snakegym.models.layered import LayeredModel
-from snakegym.models.stacked_gradients import GradientPlan
+from snakegym.models.stacked import operations as ops
+from snakegym.models.stacked.gradients import GradientPlan
 
 
 class StackedModel:

@@ -11,7 +11,7 @@ from torch import nn
 from snakegym.documents import parse_json
 from snakegym.errors import SnakegymError
 from snakegym.files import is_folder, read_text
-from snakegym.models.language import Shape, layers_of, text_length, transformers
+from snakegym.models.language.decoders import Shape, layers_of, text_length, transformers
 from snakegym.scenario import ModelConfig, Section
 
 _FIELDS: Final = {

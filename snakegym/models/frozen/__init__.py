@@ -1,0 +1,1 @@
+"""What is kept of layers that are not trained, and in which precision."""
