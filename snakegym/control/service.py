@@ -17,7 +17,7 @@ from snakegym.control.execution.executor import SimulatedExecutor
 from snakegym.control.feasible import check_feasible
 from snakegym.control.nodes.holdings import Holdings, node_data
 from snakegym.data.datasets import DataParts, load_data
-from snakegym.data.partition import partition
+from snakegym.data.partition import spread
 from snakegym.documents import parse_json
 from snakegym.errors import SnakegymError
 from snakegym.learning.jobs import Engine
@@ -61,13 +61,7 @@ class Service:
         config = self.scenario.network
         network = draw_network(config, self.library, np.random.default_rng(network_seed))
         train = self.data.train
-        indices = partition(
-            self.scenario.data,
-            train.labels.numpy(),
-            config.nodes,
-            train.n_classes,
-            np.random.default_rng(data_seed),
-        )
+        indices = spread(self.scenario.data, train, config.nodes, np.random.default_rng(data_seed))
         data = node_data(train, indices, len(self.data.validation))
         controller = self._controller(network, data, seeds)
         return controller, self.executor_for(controller)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from snakegym.data.cleaning import CleaningReport, anomalies, clean
+from snakegym.data.filtering.cleaning import CleaningReport, anomalies, clean
 from snakegym.data.own import load_own
 from snakegym.data.questions import make_questions
 from snakegym.data.tasks import CLASSIFICATION, Language, Task

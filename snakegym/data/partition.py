@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from snakegym.data.datasets import Dataset
+from snakegym.data.filtering.clustering import at_home
 from snakegym.errors import SnakegymError
 from snakegym.scenario import DataConfig
 
@@ -50,6 +52,26 @@ def partition(
     else:
         nodes = _fill_empty(_dirichlet(config.alpha, labels, n_nodes, n_classes, rng))
     return [np.sort(node).astype(np.int64) for node in nodes]
+
+
+def spread(config: DataConfig, train: Dataset, n_nodes: int, rng: np.random.Generator) -> list[Indices]:
+    """Sorted sample indices of each node, by `partition`, without those that it sets aside (`clustering`).
+
+    Args:
+        config: says how.
+        train: what is spread.
+        n_nodes: at least 1.
+        rng: the only source of randomness.
+
+    Raises:
+        SnakegymError: more nodes than samples.
+    """
+    inputs, labels = train.inputs.numpy(), train.labels.numpy()
+    nodes = partition(config, labels, n_nodes, train.n_classes, rng)
+    if config.clustering is None:
+        return nodes
+    seed = int(rng.integers(2**31))
+    return [at_home(inputs, labels, own, config.clustering, seed) for own in nodes]
 
 
 def label_counts(indices: Sequence[npt.ArrayLike], targets: npt.ArrayLike, n_classes: int) -> Indices:

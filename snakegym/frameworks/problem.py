@@ -11,7 +11,7 @@ import torch
 from snakegym.control.nodes.holdings import NodeData, node_data
 from snakegym.control.service import load_service
 from snakegym.data.datasets import DataParts
-from snakegym.data.partition import partition
+from snakegym.data.partition import spread
 from snakegym.learning.jobs import Engine, LocalTraining
 from snakegym.learning.sequential import SequentialEngine
 from snakegym.models.layered import LayeredModel
@@ -91,9 +91,7 @@ def load_problem(
     service = load_service(scenario, split, traces)
     network_rng, data_rng, model_rng = (np.random.default_rng([seed, part]) for part in range(3))
     train = service.data.train
-    indices = partition(
-        scenario.data, train.labels.numpy(), scenario.network.nodes, train.n_classes, data_rng
-    )
+    indices = spread(scenario.data, train, scenario.network.nodes, data_rng)
     nodes, data = node_data(train, indices, len(service.data.validation)), _data_on(device, service.data)
     return Problem(
         scenario=scenario,

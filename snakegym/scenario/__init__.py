@@ -7,6 +7,7 @@ path of a user's own, or plain data. Everything else is built from it (`snakegym
 from snakegym.scenario.learning import (
     AugmentationConfig,
     CleaningConfig,
+    ClusteringConfig,
     DataConfig,
     DistillationConfig,
     EarlyExitConfig,
@@ -56,6 +57,7 @@ __all__ = [
     "BitRate",
     "BudgetConfig",
     "CleaningConfig",
+    "ClusteringConfig",
     "CompanionRule",
     "Count",
     "DataConfig",

@@ -21,7 +21,7 @@ from snakegym.scenario.section import (
 
 
 class CleaningConfig(Section):
-    """Which samples are removed before they reach nodes or validation (`snakegym.data.cleaning`)."""
+    """Which samples never reach nodes nor validation (`snakegym.data.filtering.cleaning`)."""
 
     non_finite: bool = True
     """Samples with a NaN or an infinity."""
@@ -31,6 +31,16 @@ class CleaningConfig(Section):
     """Samples equal to an earlier one; of equal samples with different labels all go."""
     anomalies: Annotated[float, Field(gt=0, le=0.5)] | None = None
     """Share of the training samples that an isolation forest removes as the oddest; null: none."""
+
+
+class ClusteringConfig(Section):
+    """Which samples a node sets aside, as they fit in nowhere (`snakegym.data.filtering.clustering`)."""
+
+    clusters: Annotated[int, Field(ge=2, le=1000)] = 10
+    """Groups that a node makes of its samples by k-means; fewer where a group would have under four samples,
+    and none where that leaves no two."""
+    least: Fraction = 0.15
+    """Samples whose label has a smaller share of their group are set aside; a text's label is its topic."""
 
 
 class TextConfig(Section):
@@ -73,6 +83,8 @@ class DataConfig(Section):
     """Share of all samples; used where the dataset has no test part of its own."""
     cleaning: CleaningConfig | None = None
     """Null: the samples are taken as they are."""
+    clustering: ClusteringConfig | None = None
+    """Null: a node trains on all of its samples."""
     text: TextConfig | None = None
     """For the datasets `text` and `questions`; null: its defaults."""
 

@@ -146,6 +146,7 @@ def fingerprint(scenario: Scenario) -> str:
     added = (
         ("data", "samples", None),
         ("data", "text", None),
+        ("data", "clustering", None),
         ("learning", "trains", "both-ends"),
         ("learning", "lora", None),
         ("model", "weights", None),

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from snakegym.cluster.samples import write_shares
 from snakegym.control.service import Service, load_service
-from snakegym.data.partition import partition
+from snakegym.data.partition import spread
 from snakegym.errors import SnakegymError
 from snakegym.scenario import load_scenario
 from snakegym.training.cluster.demo.comparison import compare, draw
@@ -43,7 +43,7 @@ def demo(out: Path) -> None:
     loaded = load_service(service.plan(), service.split)
     train = loaded.data.train
     rng, config = np.random.default_rng(0), loaded.scenario
-    indices = partition(config.data, train.labels.numpy(), len(NAMES), train.n_classes, rng)
+    indices = spread(config.data, train, len(NAMES), rng)
     folders = [out / "samples" / name for name in NAMES]
     write_shares(folders, config.data.dataset, train, [torch.from_numpy(own) for own in indices])
     with ExitStack() as stack:

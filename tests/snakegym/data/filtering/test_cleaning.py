@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snakegym.data import datasets, vision
-from snakegym.data.cleaning import anomalies, clean
 from snakegym.data.datasets import load_data
+from snakegym.data.filtering.cleaning import anomalies, clean
 from snakegym.errors import SnakegymError
 from snakegym.scenario import CleaningConfig, DataConfig
 
