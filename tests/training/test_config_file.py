@@ -17,6 +17,7 @@ from snakegym.training.benchmark.config import BenchmarkConfig
 from snakegym.training.cli import COMMANDS, parse
 from snakegym.training.cluster.commands.config import (
     MigrateConfig,
+    NodeConfig,
     NodesConfig,
     ProcessesConfig,
     ServeConfig,
@@ -106,6 +107,7 @@ ASKED: dict[str, Any] = {
     "traces plot": PlotTraces(folder="folder", out=Path("x.png"), uplink_ratio=0.5),
     "traces generate": GenerateTraces(out=X, links=3),
     "serve": ServeConfig(port=0, pace=0.5, trust=True, certificate=X, key=X),
+    "node": NodeConfig(name="phone-3", data=X, slots=2, throttle=2.0),
     "submit": SubmitConfig(file="tidal", scheduler="greedy", seed=3, watch=True),
     "processes": ProcessesConfig(service="tidal", token=X),
     "nodes": NodesConfig(provider="https://there"),
