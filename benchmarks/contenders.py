@@ -14,10 +14,11 @@ import torch
 from plain import PlainLoop
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 
-from snakegym.control.records import Job, Outcome
+from snakegym.control.records import Outcome
 from snakegym.envs.sb3 import SerpentineVecEnv
 from snakegym.envs.serpentine import SerpentineEnv
 from snakegym.envs.workers import SerpentineWorkers
+from snakegym.learning.jobs import LocalTraining
 from snakegym.learning.stacked import EngineKind
 
 
@@ -66,21 +67,22 @@ class SingleAgainstPlain:
             if len(legal) == 0:
                 own += clock(0, lambda: self.env.step(self.env.codec.wait))[0]
                 continue
-            step, (job, outcome) = clock(1, lambda: self._step(int(self.rng.choice(legal))))  # noqa: B023
-            loop, _ = clock(1, lambda: self._by_hand(job, outcome))  # noqa: B023
+            step, done = clock(1, lambda: self._step(int(self.rng.choice(legal))))  # noqa: B023
+            loop, _ = clock(1, lambda: self._by_hand(*done))  # noqa: B023
             self.ratios.append(step.cpu_s / loop.cpu_s)
             own, plain = own + step, plain + loop
         return {"single_env": own, "plain_loop": plain}
 
-    def _step(self, action: int) -> tuple[Job, Outcome]:
+    def _step(self, action: int) -> tuple[LocalTraining, Outcome]:
         job = self.env.begin(action)
         assert job is not None
+        training = self.env.executor.training(job)  # afterwards the layers that it begins with are gone
         outcome = self.env.executor.run(job)
         self.env.finish(outcome)
-        return job, outcome
+        return training, outcome
 
-    def _by_hand(self, job: Job, outcome: Outcome) -> None:
-        self.plain.train(self.env.executor.training(job), outcome.batches)
+    def _by_hand(self, training: LocalTraining, outcome: Outcome) -> None:
+        self.plain.train(training, outcome.batches)
         if outcome.delivered:
             self.plain.evaluate()
 
