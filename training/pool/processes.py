@@ -108,8 +108,12 @@ class _Crew:
         self._pool = ProcessPoolExecutor(width, context, initializer=_start, initargs=settings)
         self._theirs = theirs
         self._finished: deque[Future[Any]] = deque()
-        with deaf_to_ctrl_c():
-            self._tasks: dict[Future[Any], Any] = {self._pool.submit(_run, task): task for task in tasks}
+        try:
+            with deaf_to_ctrl_c():
+                self._tasks: dict[Future[Any], Any] = {self._pool.submit(_run, task): task for task in tasks}
+        except BaseException:  # Ctrl-C came meanwhile: workers are there, and nobody else knows of them yet
+            self.end()
+            raise
         for future in self._tasks:
             future.add_done_callback(self._finished.append)
 
