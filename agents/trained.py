@@ -21,7 +21,7 @@ from torch import Tensor
 
 from snakegym.agents.hyperparameters import Policy, Width
 from snakegym.documents import parse_json
-from snakegym.errors import SnakegymError
+from snakegym.errors import SnakegymError, in_one_line
 from snakegym.files import read_text
 
 CONFIG = "config.json"
@@ -200,7 +200,7 @@ class Checkpoint:
 
     def damaged(self, error: Exception) -> SnakegymError:
         """That it was a checkpoint once."""
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        reason = in_one_line(error)[:200]
         return SnakegymError(
             f"{self.path}: truncated or corrupt ({reason}), expected a checkpoint of a training run"
         )

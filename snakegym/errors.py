@@ -9,5 +9,10 @@ class SnakegymError(ValueError):
     """
 
 
+def in_one_line(error: BaseException) -> str:
+    """What an exception says, in one line; its name if it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 class SnakegymWarning(UserWarning):
     """Something that a user may have meant, and should know of; as plain as the errors."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from snakegym.errors import SnakegymError
+from snakegym.errors import SnakegymError, in_one_line
 from snakegym.plugins import load_plugin, make_plugin
 
 Part = tuple[npt.NDArray[Any], npt.NDArray[np.int64]]
@@ -41,7 +41,7 @@ def _part(spec: str, part: Any) -> Part:
     try:
         inputs, labels = (np.asarray(x) for x in part)
     except Exception as error:  # tensors that need gradients, ragged lists and more
-        raise _refused(spec, " ".join(str(error).split())) from error
+        raise _refused(spec, in_one_line(error)) from error
     if inputs.dtype.kind not in "fiub" or inputs.ndim < 2 or len(inputs) == 0:
         raise _refused(spec, f"inputs of type {inputs.dtype} and shape {inputs.shape}")
     if labels.dtype.kind not in "iu" or labels.shape != inputs.shape[:1] or labels.min() < 0:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from snakegym.data.archives import archive_of, unpacked
 from snakegym.data.torchvision_shim import import_torchvision
-from snakegym.errors import SnakegymError
+from snakegym.errors import SnakegymError, in_one_line
 from snakegym.files import is_folder
 
 Raw = tuple[npt.NDArray[Any], npt.NDArray[np.int64]]
@@ -99,7 +99,7 @@ def _part(kind: Any, name: str, root: str, *, train: bool) -> Raw:
     try:
         images, labels = _arrays(kind(root, **_parts(kind)[train]))
     except (RuntimeError, OSError, ValueError, TypeError, EOFError, ImportError) as error:
-        reason = " ".join(str(error).split())
+        reason = in_one_line(error)
         raise SnakegymError(
             f"field 'data.root': found '{root}', expected the files of torchvision dataset '{name}' "
             f"with labelled images ({reason})"

@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError
 from torch import nn
 
 from snakegym.data.torchvision_shim import import_torchvision
-from snakegym.errors import SnakegymError
+from snakegym.errors import SnakegymError, in_one_line
 from snakegym.models.blocks import ResidualBlock, ResidualLinear, convolution, dense
 from snakegym.models.language.decoders import LlamaOptions, OptOptions, llama, opt
 from snakegym.models.language.pretrained import pretrained_layers
@@ -169,7 +169,7 @@ def _check_outputs(name: str, model: LayeredModel, samples: torch.Tensor, expect
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             found = tuple(model(samples).shape)
     except Exception as error:  # any module may stand in it
-        shape, why = tuple(samples.shape[1:]), " ".join(str(error).split())
+        shape, why = tuple(samples.shape[1:]), in_one_line(error)
         raise SnakegymError(f"model '{name}': cannot take samples of shape {shape}: {why}") from error
     if found != expected:
         raise SnakegymError(

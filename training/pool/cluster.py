@@ -26,7 +26,7 @@ import ray
 from ray import exceptions
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from snakegym.errors import SnakegymError, SnakegymWarning
+from snakegym.errors import SnakegymError, SnakegymWarning, in_one_line
 from snakegym.processes import deaf_to_ctrl_c
 from snakegym.training.pool.address import check_address
 from snakegym.training.pool.seam import (
@@ -102,7 +102,7 @@ def n_processors() -> int:
 
 
 def _why_not(address: str, error: Exception) -> str:
-    said = " ".join(str(error).split())
+    said = in_one_line(error)
     if "ersion mismatch" in said:
         return (
             f"--ray: found another version at '{address}', expected Ray {ray.__version__} and Python "

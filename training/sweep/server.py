@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from snakegym.agents.trained import CONFIG
-from snakegym.errors import SnakegymError
+from snakegym.errors import SnakegymError, in_one_line
 from snakegym.training.learn.train import train
 from snakegym.training.pool.processes import Processes
 from snakegym.training.pool.seam import Say
@@ -75,7 +75,7 @@ def created(sweep: Sweep, labels: Labels) -> str | None:
             sweep.document, labels.wandb_entity or sweep.document.get("entity"), project
         )
     except Exception as error:  # W&B raises many
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = in_one_line(error)
         print(
             "warning: Weights & Biases cannot be used online, the sweep runs here and is logged offline: "
             f"{reason}",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from snakegym.errors import in_one_line
 from snakegym.training.tracking.tracker import Tracker
 
 
@@ -50,12 +51,7 @@ class Guarded:
             action(self._tracker)
         except Exception as error:  # tracking must never end a training run
             self._tracker = None
-            warn(f"{self._name} failed, training goes on without it: {brief(error)}")
-
-
-def brief(error: Exception) -> str:
-    """What an exception says, in a line."""
-    return " ".join(str(error).split()) or type(error).__name__
+            warn(f"{self._name} failed, training goes on without it: {in_one_line(error)}")
 
 
 def warn(message: str) -> None:

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from snakegym.training.tracking.guarded import Guarded, brief, warn
+from snakegym.errors import in_one_line
+from snakegym.training.tracking.guarded import Guarded, warn
 from snakegym.training.tracking.tracker import About, NoTracker, Tracker
 
 FOLDER = "tensorboard"
@@ -28,7 +29,7 @@ def start_tensorboard(about: About) -> Tracker:
     try:
         return Guarded(TensorBoardTracker(about), "TensorBoard")
     except Exception as error:
-        warn(f"TensorBoard cannot start, training goes on without it: {brief(error)}")
+        warn(f"TensorBoard cannot start, training goes on without it: {in_one_line(error)}")
         return NoTracker()
 
 

@@ -12,7 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from snakegym.training.tracking.guarded import brief, warn
+from snakegym.errors import in_one_line
+from snakegym.training.tracking.guarded import warn
 from snakegym.training.tracking.network import Watch
 from snakegym.training.tracking.options import WandbMode
 from snakegym.training.tracking.tracker import About, NoTracker, Tracker
@@ -147,7 +148,7 @@ class WandbTracker:
         if not told and (self._watch is None or not self._watch.told):
             warn(
                 f"Weights & Biases failed, training goes on without it, what was logged is kept in "
-                f"{self._folder} (`{SYNC}` sends it): {brief(error)}"
+                f"{self._folder} (`{SYNC}` sends it): {in_one_line(error)}"
             )
 
 
@@ -191,7 +192,7 @@ def start_wandb(wanted: WandbMode, about: About) -> Tracker:
         mode = wandb_mode(wanted)
         return _online(about) if mode == "online" else _init(mode, about)
     except Exception as error:
-        warn(f"Weights & Biases cannot start, training goes on without it: {brief(error)}")
+        warn(f"Weights & Biases cannot start, training goes on without it: {in_one_line(error)}")
         return NoTracker()
 
 
@@ -208,7 +209,7 @@ def _online(about: About) -> WandbTracker:
     except Exception as error:
         warn(
             f"Weights & Biases cannot be used online, training goes on and is logged offline in "
-            f"{about.folder / 'wandb'} (`wandb sync` sends it later): {brief(error)}"
+            f"{about.folder / 'wandb'} (`wandb sync` sends it later): {in_one_line(error)}"
         )
         return _init("offline", about)
     return _init("online", about)

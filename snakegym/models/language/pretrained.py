@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from snakegym.documents import parse_json
-from snakegym.errors import SnakegymError
+from snakegym.errors import SnakegymError, in_one_line
 from snakegym.files import is_folder, read_text
 from snakegym.models.language.decoders import Shape, layers_of, text_length, transformers
 from snakegym.scenario import ModelConfig, Section
@@ -109,7 +109,7 @@ def _loaded(name: str, folder: Path) -> Any:
             **settings,
         )
     except Exception as error:  # whatever missing or damaged files lead transformers to
-        why = " ".join(str(error).split())
+        why = in_one_line(error)
         raise SnakegymError(f"{FIELD}: cannot read the model in {folder}: {why:.200}") from None
     lacking = sorted({*info["missing_keys"], *(str(key) for key in info["mismatched_keys"])})
     if lacking:

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from snakegym.documents import parse_json
-from snakegym.errors import SnakegymError
+from snakegym.errors import SnakegymError, in_one_line
 from snakegym.files import read_text
 from snakegym.training.cluster.commands.config import FOLDER, ClientConfig
 
@@ -116,7 +116,7 @@ class Client:
             raise SnakegymError(self._unreachable(error)) from None
 
     def _unreachable(self, error: Exception) -> str:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = in_one_line(error)
         return f"{self._address}: found no provider there ({reason}), expected one: snakegym serve"
 
     def _document(self, content: str | bytes) -> Any:

@@ -17,7 +17,7 @@ from snakegym.cluster.reach import Reach
 from snakegym.cluster.statements import Beat, Enrolment, Lost, Means, Report
 from snakegym.control.records import Job
 from snakegym.documents import parse_json
-from snakegym.errors import SnakegymError
+from snakegym.errors import SnakegymError, in_one_line
 from snakegym.models.state import LayerState
 from snakegym.models.store import Key
 from snakegym.network.records import PCE
@@ -143,7 +143,7 @@ def ours(error: BaseException) -> BaseException:
         cause = cause.cause
     if isinstance(cause, SnakegymError):
         return cause
-    said = " ".join(str(cause).split())[:200]
+    said = in_one_line(cause)[:200]
     return Lost(f"{type(cause).__name__.removesuffix('Error')}: {said}")
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from snakegym.errors import SnakegymError
+from snakegym.errors import SnakegymError, in_one_line
 from snakegym.training.cluster.registry.tables import VERSION, Base, Setting
 
 
@@ -76,4 +76,4 @@ def _as_we_need(connection: Any, _: Any) -> None:
 
 def _brief(error: Exception) -> str:
     cause = getattr(error, "orig", None) or error
-    return " ".join(str(cause).split())[:200]
+    return in_one_line(cause)[:200]

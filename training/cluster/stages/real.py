@@ -23,7 +23,7 @@ from snakegym.control.nodes.holdings import Holdings
 from snakegym.control.progress.checkpoint import ProcessCheckpoint
 from snakegym.control.records import Hop, Job
 from snakegym.control.service import Service
-from snakegym.errors import SnakegymError
+from snakegym.errors import SnakegymError, in_one_line
 from snakegym.models.state import ModelState
 from snakegym.training.cluster.stages.directory import Directory
 
@@ -120,7 +120,7 @@ class RealStage:
                 self._anew.add(seat)
             elif isinstance(error, Lost):
                 self._monitor.gone(job.assignment.node if seat is None else seat, self._clock.elapsed())
-            hop = self.controller.abandon(job.id, " ".join(str(error).split()), self._clock.elapsed() - start)
+            hop = self.controller.abandon(job.id, in_one_line(error), self._clock.elapsed() - start)
         else:
             hop = self.controller.complete(job.id, outcome)
         self._forget_lost()
@@ -152,7 +152,7 @@ class RealStage:
                 )
             self._monitor.sit(seat, self._directory.means(name))
         except (SnakegymError, LookupError) as error:
-            return " ".join(str(error).split())
+            return in_one_line(error)
         self._names[seat], self._told[seat] = name, told
         return None
 
