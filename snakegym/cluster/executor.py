@@ -22,7 +22,7 @@ from snakegym.control.records import Job, Outcome, Part
 from snakegym.errors import SnakegymError
 from snakegym.learning.jobs import TrainingResult
 from snakegym.models.state import LayerState, ModelState
-from snakegym.models.store import Key
+from snakegym.models.store import Key, changes
 from snakegym.network import costs
 from snakegym.network.records import PCE, Phases
 
@@ -183,8 +183,7 @@ class NodesExecutor:
             ]
             after = self.pce.aggregate(job, parts, results)
             if after is not None:
-                pairs = enumerate(zip(before.layers, after.layers, strict=True))
-                layers = {(i, job.id): new for i, (old, new) in pairs if new is not old}
+                layers = changes(before, after, job.id)
                 metric, measured = self.pce.evaluate([after])[0], True
         elif own is not None and job.upload:
             layers, versions = own.update, list(job.versions)

@@ -18,7 +18,7 @@ from snakegym.errors import SnakegymError
 from snakegym.learning.jobs import Engine, LocalTraining
 from snakegym.learning.stacked import make_engine
 from snakegym.models.state import LayerState, ModelState
-from snakegym.models.store import Key, LayerStore
+from snakegym.models.store import Key, LayerStore, changes
 from snakegym.models.zoo import build_model
 from snakegym.network.records import PCE
 from snakegym.scenario import Scenario
@@ -163,8 +163,7 @@ class Node:
         start = time.perf_counter()
         (result,) = room.engine.train([training])
         compute_s = self._slowed(time.perf_counter() - start)
-        pairs = enumerate(zip(before.layers, result.state.layers, strict=True))
-        changed = {(i, job.id): new for i, (old, new) in pairs if new is not old}
+        changed = changes(before, result.state, job.id)
         check_layers(changed, changed, room.like, f"node '{self.means.name}'", job.assignment.node)
         room.store.put(changed)
         start = time.perf_counter()

@@ -60,23 +60,18 @@ class Report:
     life: str
 
 
-class Refused(SnakegymError):
+class _OfSeat(SnakegymError):
+    def __init__(self, message: str, seat: int | None = None) -> None:
+        super().__init__(message)
+        self.message, self.seat = message, seat
+
+    def __reduce__(self) -> tuple[type[_OfSeat], tuple[str, int | None]]:
+        return type(self), (self.message, self.seat)
+
+
+class Refused(_OfSeat):
     """A node's update, or what it was to hand on, is not taken; `seat` says whose."""
 
-    def __init__(self, message: str, seat: int | None = None) -> None:
-        super().__init__(message)
-        self.message, self.seat = message, seat
 
-    def __reduce__(self) -> tuple[type[Refused], tuple[str, int | None]]:
-        return Refused, (self.message, self.seat)
-
-
-class Lost(SnakegymError):
+class Lost(_OfSeat):
     """Nothing is heard of a hop any more; `seat` says of whom."""
-
-    def __init__(self, message: str, seat: int | None = None) -> None:
-        super().__init__(message)
-        self.message, self.seat = message, seat
-
-    def __reduce__(self) -> tuple[type[Lost], tuple[str, int | None]]:
-        return Lost, (self.message, self.seat)

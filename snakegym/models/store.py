@@ -15,6 +15,12 @@ Versions = tuple[int, ...]
 """Of every layer of a model, in their order."""
 
 
+def changes(before: ModelState, after: ModelState, version: int) -> dict[Key, LayerState]:
+    """The layers that are others after training than before it, as that version of theirs."""
+    pairs = enumerate(zip(before.layers, after.layers, strict=True))
+    return {(i, version): new for i, (old, new) in pairs if new is not old}
+
+
 class LayerStore:
     """The layers that one end (a node, the PCE; in a simulation all of them together) has in some version.
 

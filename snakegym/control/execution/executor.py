@@ -15,6 +15,7 @@ from snakegym.data.datasets import Dataset
 from snakegym.errors import SnakegymError
 from snakegym.learning.jobs import Engine, LocalTraining, TrainingResult
 from snakegym.models.state import ModelState
+from snakegym.models.store import changes
 from snakegym.network.network import Network
 from snakegym.network.records import Phases
 
@@ -144,14 +145,13 @@ def _done(
 
 def _outcome(job: Job, done: _Done, metric: float) -> Outcome:
     own, after = done.parts[0], done.before if done.state is None else done.state
-    pairs = enumerate(zip(done.before.layers, after.layers, strict=True))
     return Outcome(
         phases=own.phases,
         delivered=own.delivered,
         batches=own.batches,
         loss=done.loss,
         metric=metric,
-        layers={(i, job.id): new for i, (old, new) in pairs if new is not old},
+        layers=changes(done.before, after, job.id),
         companions=tuple(done.parts[1:]),
         measured=done.measured,
     )
