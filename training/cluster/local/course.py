@@ -19,6 +19,7 @@ from snakegym.control.view import ProcessView
 from snakegym.errors import SnakegymError
 from snakegym.network.records import PCE
 from snakegym.training.cluster.description import ServiceDescription
+from snakegym.training.cluster.local.attended import said
 from snakegym.training.cluster.local.keeping import Keeper
 from snakegym.training.cluster.local.seats import Seats, only
 from snakegym.training.cluster.stages.stage import Stage
@@ -160,7 +161,7 @@ class Course:
         try:
             return {"scheduler": name, **self._said(scheduler.schedule(view))}
         except Exception as error:
-            return {"scheduler": name, "failed": " ".join(f"{type(error).__name__}: {error}".split())[:200]}
+            return {"scheduler": name, "failed": said(error)[:200]}
 
     def _said(self, decision: Decision) -> dict[str, Any]:
         if isinstance(decision, Assignment):

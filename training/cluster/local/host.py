@@ -11,32 +11,25 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from snakegym.errors import SnakegymError
 from snakegym.processes import deaf_to_ctrl_c
 from snakegym.training.cluster.hosting import Event, NodeReport, Order, Status
-from snakegym.training.cluster.local.keeping import Keeper, Log, read_status
+from snakegym.training.cluster.local.attended import give_up
+from snakegym.training.cluster.local.hosted import Hosted, folder_of
+from snakegym.training.cluster.local.keeping import Log
 from snakegym.training.cluster.local.worker import work
 
-DEATHS = 3
-"""In a row, without a hop between them, after which a process is given up."""
 LEAVE_S = 60.0
 """For the hop under way, when all is closed."""
 
 
 @dataclass
-class _Run:
+class _Run(Hosted):
     """A process and the child in which it runs."""
 
-    order: Order
-    folder: Path
-    log: Log
-    nodes: tuple[str, ...]
+    nodes: tuple[str, ...] = ()
     child: BaseProcess | None = None
     line: Connection | None = None
     moving: bool = False
-    deaths: int = 0
-    told: int = 0
-    """Events when the child was started."""
     words: list[tuple[Any, ...]] = field(default_factory=list)
     """What a child that is not there yet has to be told."""
 
@@ -69,12 +62,9 @@ class LocalHost:
     def start(self, order: Order) -> None:
         """See `ProcessHost`. Raises SnakegymError for the id of a process that runs, or is there already."""
         known = self._runs.get(order.process)
-        if known is not None and self._state(known) not in ("ended", "failed"):
-            raise SnakegymError(f"process '{order.process}': runs already")
-        folder = self._folder / order.process
-        if folder.exists() and not order.resume:
-            raise SnakegymError(f"{folder}: is there already, expected none of a new process")
-        run = _Run(order, folder, Log(folder), order.nodes)
+        running = known is not None and self._state(known) not in ("ended", "failed")
+        folder = folder_of(self._folder, order, running=running)
+        run = _Run(order, folder, Log(folder), nodes=order.nodes)
         self._runs[order.process] = run
         if not run.log.over:
             self._launch(run)
@@ -95,9 +85,7 @@ class LocalHost:
 
     def status(self, process: str) -> Status:
         run = self._runs[process]
-        state = self._state(run)
-        found = read_status(run.folder)
-        return Status(state, found.get("machine", ""), found.get("snapshot", {}))
+        return run.status(self._state(run))
 
     def events(self, process: str, since: int = 0) -> list[Event]:
         run = self._runs[process]
@@ -128,7 +116,7 @@ class LocalHost:
             child.start()
         theirs.close()
         run.child, run.line, run.moving = child, ours, False
-        run.told = len(run.log.since(0))
+        run.begins()
         words, run.words = run.words, []
         for word in words:
             self._say(run, *word)
@@ -156,13 +144,9 @@ class LocalHost:
 
     def _mourn(self, run: _Run) -> bool:
         """Count a death; whether it is worth another child."""
-        run.deaths = 1 if len(run.log.since(run.told)) > 1 else run.deaths + 1
-        if run.deaths < DEATHS:
+        if run.dies():
             return True
         code = None if run.child is None else run.child.exitcode
-        keeper = Keeper(run.folder)
-        keeper.take_up()
         reason = f"died {run.deaths} times without a hop between, last with exit status {code}"
-        keeper.tell({"at": 0.0, "kind": "failed", "reason": reason})
-        keeper.finish()
+        give_up(run.folder, reason)
         return False

@@ -12,22 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock
 
 from snakegym.control.service import load_service
-from snakegym.errors import SnakegymError
 from snakegym.training.cluster.description import ServiceDescription
+from snakegym.training.cluster.local.attended import Leave, attended
 from snakegym.training.cluster.local.course import Course
-from snakegym.training.cluster.local.keeping import Keeper
 from snakegym.training.cluster.stages.stage import SimulatedStage
 
 ORPHAN_S = 60.0
 NICENESS = 5
 """Answers of the provider on the same machine come first."""
-
-
-class _Leave(Exception):
-    """The host wants this process to end, so that it can be resumed elsewhere."""
 
 
 def work(folder: Path, document: dict[str, Any], nodes: Sequence[str], pace: float, line: Connection) -> None:
@@ -44,22 +38,11 @@ def work(folder: Path, document: dict[str, Any], nodes: Sequence[str], pace: flo
     torch.set_num_threads(1)
     if hasattr(os, "nice"):
         os.nice(NICENESS)
-    keeper = Keeper(folder)
-    # One who served a provider that was killed may be at its last hop still.
-    alone = FileLock(folder / "run.lock", timeout=ORPHAN_S)
-    try:
-        alone.acquire()
+    with attended(folder, ORPHAN_S) as keeper:
         service = ServiceDescription.model_validate(document)
         stage = SimulatedStage(load_service(service.plan(), service.split), service.seed)
         course = Course(service, stage, keeper, nodes, f"{platform.node()}/{os.getpid()}")
         _run(course, pace, line)
-    except _Leave:
-        return
-    except Exception as error:  # a scheduler of somebody's own may raise anything
-        told = error if isinstance(error, SnakegymError) else f"{type(error).__name__}: {error}"
-        reason = " ".join(str(told).split())[:500]
-        keeper.tell({"at": round(time.time(), 3), "kind": "failed", "reason": reason})
-        keeper.finish()
 
 
 def _run(course: Course, pace: float, line: Connection) -> None:
@@ -81,8 +64,8 @@ def _heed(course: Course, line: Connection, seconds: float) -> str:
             if word == "stop":
                 return str(more[0])
             if word == "leave":
-                raise _Leave
+                raise Leave
             course.lease(more[0])
     except (EOFError, OSError):
-        raise _Leave from None
+        raise Leave from None
     return ""

@@ -6,20 +6,17 @@ import json
 import os
 import platform
 import threading
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import ray
-from filelock import FileLock
 
 from snakegym.control.service import load_service
 from snakegym.documents import parse_json
-from snakegym.errors import SnakegymError
 from snakegym.training.cluster.description import ServiceDescription
+from snakegym.training.cluster.local.attended import Leave, attended
 from snakegym.training.cluster.local.course import Course
-from snakegym.training.cluster.local.keeping import Keeper
 from snakegym.training.cluster.onray.directory import RayNodes
 from snakegym.training.cluster.stages.real import RealStage
 from snakegym.training.runs.folder import write_text
@@ -54,27 +51,13 @@ class ControllerActor:
         self._thread.join()
 
 
-class _Leave(Exception):
-    """The host wants the process to end here, so that it can be resumed."""
-
-
 def _work(process: str, document: dict[str, Any], folder: Path) -> None:
-    keeper = Keeper(folder)
-    alone = FileLock(folder / "run.lock", timeout=LOCK_S)
-    try:
-        alone.acquire()
+    with attended(folder, LOCK_S) as keeper:
         wishes = read_wishes(folder)
         service = ServiceDescription.model_validate(document)
         stage = RealStage(process, load_service(service.plan(), service.split), service.seed, RayNodes())
         course = Course(service, stage, keeper, wishes["nodes"], f"{platform.node()}/{os.getpid()}")
         _run(course, folder, wishes)
-    except _Leave:
-        alone.release()
-    except Exception as error:  # a scheduler of somebody's own may raise anything
-        told = error if isinstance(error, SnakegymError) else f"{type(error).__name__}: {error}"
-        reason = " ".join(str(told).split())[:500]
-        keeper.tell({"at": round(time.time(), 3), "kind": "failed", "reason": reason})
-        keeper.finish()
 
 
 def _run(course: Course, folder: Path, first: dict[str, Any]) -> None:
@@ -85,7 +68,7 @@ def _run(course: Course, folder: Path, first: dict[str, Any]) -> None:
         if now["nodes"] != wishes["nodes"]:
             course.lease(now["nodes"])
         if now["leave"]:
-            raise _Leave
+            raise Leave
         if now["moves"] != first["moves"]:
             os._exit(1)  # Ray begins it anew
         wishes = now

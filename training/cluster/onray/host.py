@@ -15,7 +15,9 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from snakegym.errors import SnakegymError
 from snakegym.training.cluster.hosting import Event, NodeReport, Order, RunState, Status
-from snakegym.training.cluster.local.keeping import Keeper, Log, read_status
+from snakegym.training.cluster.local.attended import give_up
+from snakegym.training.cluster.local.hosted import Hosted, folder_of
+from snakegym.training.cluster.local.keeping import Log
 from snakegym.training.cluster.onray.controller import ControllerActor, write_wishes
 from snakegym.training.cluster.onray.directory import RayNodes
 from snakegym.training.cluster.onray.head import Head
@@ -32,22 +34,15 @@ HEARD_S = 5.0
 """A node that was not heard of for longer is reported as dead."""
 LEAVE_S = 60.0
 """For the hops under way, when all is closed."""
-DEATHS = 3
-"""Of a controller's actor for good, without a hop between them, after which the process is given up."""
 
 
 @dataclass
-class _Run:
-    """A process and its controller."""
+class _Run(Hosted):
+    """A process and its controller; its deaths are those of the actor for good."""
 
-    order: Order
-    folder: Path
-    log: Log
     actor: Any = None
     over: Any = None
     """Reference to the answer when its controller has ended."""
-    told: int = 0
-    deaths: int = 0
 
 
 class RayHost:
@@ -86,11 +81,8 @@ class RayHost:
     def start(self, order: Order) -> None:
         """See `ProcessHost`. Raises SnakegymError for the id of a process that runs, or is there already."""
         known = self._runs.get(order.process)
-        if known is not None and self._state(known) not in ("ended", "failed"):
-            raise SnakegymError(f"process '{order.process}': runs already")
-        folder = self._folder / order.process
-        if folder.exists() and not order.resume:
-            raise SnakegymError(f"{folder}: is there already, expected none of a new process")
+        running = known is not None and self._state(known) not in ("ended", "failed")
+        folder = folder_of(self._folder, order, running=running)
         make_folder(folder)
         write_wishes(folder, nodes=list(order.nodes), stop="", leave=False)
         run = self._runs[order.process] = _Run(order, folder, Log(folder))
@@ -110,8 +102,7 @@ class RayHost:
 
     def status(self, process: str) -> Status:
         run = self._runs[process]
-        state, found = self._state(run), read_status(run.folder)
-        return Status(state, found.get("machine", ""), found.get("snapshot", {}))
+        return run.status(self._state(run))
 
     def events(self, process: str, since: int = 0) -> list[Event]:
         run = self._runs[process]
@@ -139,7 +130,7 @@ class RayHost:
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         made = ControllerActor.options(scheduling_strategy=here, max_concurrency=4)  # type: ignore[attr-defined, unused-ignore]
         order = run.order
-        run.told = len(run.log.since(0))
+        run.begins()
         run.actor = made.remote(order.process, order.service.model_dump(), str(run.folder.resolve()))
         run.over = run.actor.join.remote()
 
@@ -159,14 +150,9 @@ class RayHost:
         return "running" if len(run.log.since(0)) > run.told else "starting"
 
     def _mourn(self, run: _Run) -> bool:
-        run.deaths = 1 if len(run.log.since(run.told)) > 1 else run.deaths + 1
-        if run.deaths < DEATHS:
+        if run.dies():
             return True
-        keeper = Keeper(run.folder)
-        keeper.take_up()
-        reason = f"its controller died {run.deaths} times for good without a hop between"
-        keeper.tell({"at": 0.0, "kind": "failed", "reason": reason})
-        keeper.finish()
+        give_up(run.folder, f"its controller died {run.deaths} times for good without a hop between")
         return False
 
     def _watching(self) -> None:
