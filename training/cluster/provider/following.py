@@ -37,9 +37,9 @@ def over(session: Session, process: Process, state: ProcessState, reason: str, n
     process.state, process.reason, process.ended = state, reason[:1000], now
     for lease in session.scalars(select(Lease).where(Lease.process == process.id)):
         session.delete(lease)
-    for operation in _open(session, process):
+    for operation in open_of(session, process):
         kept = state == "terminated" and operation.kind in ("stop", "start")
-        _close(
+        close(
             operation,
             "COMPLETED" if kept else "FAILED",
             now,
@@ -47,12 +47,23 @@ def over(session: Session, process: Process, state: ProcessState, reason: str, n
         )
 
 
+def open_of(session: Session, process: Process) -> Sequence[Operation]:
+    """What was asked for a process and is not done."""
+    query = select(Operation).where(Operation.process == process.id, Operation.state == "PROCESSING")
+    return session.scalars(query).all()
+
+
+def close(operation: Operation, state: str, now: float, detail: str = "") -> None:
+    """An operation is done, or has failed."""
+    operation.state, operation.ended, operation.detail = state, now, detail[:1000]
+
+
 def _react(session: Session, process: Process, kind: str, document: dict[str, Any], now: float) -> None:
     if kind in ("started", "resumed"):
         process.started = process.started or now
-        for operation in _open(session, process):
+        for operation in open_of(session, process):
             if operation.kind == "start" or (operation.kind == "migrate" and operation.told):
-                _close(operation, "COMPLETED", now)
+                close(operation, "COMPLETED", now)
         if process.state in ("instantiating", "migrating"):
             process.state = "running"
     elif kind == "released":
@@ -84,12 +95,3 @@ def _watch(session: Session, process: Process, document: dict[str, Any], now: fl
     process.urgent = bool(found) and not ended
     if process.urgent:
         process.wish = process.most
-
-
-def _open(session: Session, process: Process) -> Sequence[Operation]:
-    query = select(Operation).where(Operation.process == process.id, Operation.state == "PROCESSING")
-    return session.scalars(query).all()
-
-
-def _close(operation: Operation, state: str, now: float, detail: str = "") -> None:
-    operation.state, operation.ended, operation.detail = state, now, detail[:1000]

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from snakegym.training.cluster.description import ServiceDescription, check_service, describe
 from snakegym.training.cluster.provider.errors import ConflictError, MissingError
+from snakegym.training.cluster.provider.following import close, open_of
 from snakegym.training.cluster.provider.records import (
     OVER,
     OperationRecord,
@@ -246,11 +247,9 @@ def leased(session: Session, processes: Iterable[str]) -> dict[str, list[str]]:
 
 def _end(session: Session, process: Process, now: float, why: str) -> None:
     """A process that never ran is over: what was asked for it has come to an end."""
-    for row in session.scalars(
-        select(Operation).where(Operation.process == process.id, Operation.state == "PROCESSING")
-    ):
-        row.ended, row.state = now, "COMPLETED" if row.kind == "stop" else "FAILED"
-        row.detail = "" if row.kind == "stop" else why
+    for operation in open_of(session, process):
+        done = operation.kind == "stop"
+        close(operation, "COMPLETED" if done else "FAILED", now, "" if done else why)
 
 
 def _service(session: Session, name: str) -> Service:

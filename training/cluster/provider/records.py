@@ -155,14 +155,4 @@ class OperationRecord(_Record):
     @classmethod
     def of(cls, row: tables.Operation) -> OperationRecord:
         """That of a row."""
-        return cls.model_validate(
-            dict(
-                id=row.id,
-                kind=row.kind,
-                process=row.process,
-                state=row.state,
-                detail=row.detail,
-                created=row.created,
-                ended=row.ended,
-            )
-        )
+        return cls.model_validate(row, from_attributes=True)
