@@ -9,17 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
-from snakegym.frameworks.base import Framework
+from snakegym.frameworks.fedavg import Federated
 from snakegym.frameworks.ledger import Ledger
 from snakegym.frameworks.problem import Problem
-from snakegym.learning.aggregation import average
 from snakegym.learning.jobs import LocalTraining
 from snakegym.models.adapters import check_rank
 from snakegym.models.profile_adapters import AdapterProfile, profile_adapters
 from snakegym.network import costs
-from snakegym.network.records import PCE
 from snakegym.scenario import LoraConfig
 
 FASTER = 4.0
@@ -27,13 +23,13 @@ FASTER = 4.0
 they otherwise come nowhere in as many passes."""
 
 
-class FedAvgLora(Framework):
+class FedAvgLora(Federated):
     """Every node trains adapters of all middle layers; the mean of their products goes into the weights.
 
     Adapters are fresh every round, and the ends are frozen. A node sends its own and receives everybody's,
     side by side, which is exactly the mean; what it pays for that is n nodes' adapters a round on the way
-    down.
-    In the first round it receives the model. The rank is `learning.lora.rank`, where it is a number, else 8.
+    down. In the first round it receives the model. The rank is `learning.lora.rank`, where it is a number,
+    else 8.
     """
 
     def __init__(self, problem: Problem) -> None:
@@ -48,20 +44,11 @@ class FedAvgLora(Framework):
         self._bytes = self.rank * float(self._profile.bytes_per_rank.sum())
 
     def _train(self, ledger: Ledger) -> float:
-        problem, samples = self.problem, self.problem.samples
+        problem = self.problem
         jobs = [self._job(node) for node in range(problem.n_nodes)]
-        results = problem.engine.train(jobs)
-        self.state = average([r.state for r in results], samples)
         model = float(problem.profile.n_bytes.sum())
         down = problem.n_nodes * self._bytes if self.rounds else model
-        flops = self._flops()
-        for node, job in enumerate(jobs):
-            received = ledger.send(PCE, node, down, ledger.start_s)
-            trained = ledger.compute(node, flops * job.n_samples, received)
-            ledger.send(node, PCE, self._bytes, trained)
-        ledger.synchronisations += 1
-        self._count_round()
-        return float(np.average([r.loss for r in results], weights=samples))
+        return self._averaged(ledger, jobs, down, self._bytes, self._flops())
 
     def _job(self, node: int) -> LocalTraining:
         job = self.problem.job(self.state, node, self.rounds, self._middle, self.rank)

@@ -8,7 +8,6 @@ times slower on a CPU.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -20,11 +19,10 @@ from torch.nn import functional
 from torch.nn.grad import conv2d_input
 
 from snakegym.models.adapters import beside, folded
-from snakegym.models.frozen.precision import LOW, SCALE, decode, encode
+from snakegym.models.frozen.precision import LOW, SCALE, decode, encode, rows_at_once
 from snakegym.models.layered import LayeredModel
 from snakegym.models.quantisable import Quantisable
 from snakegym.models.state import A, B, LayerState, ModelState
-from snakegym.network.costs import CAST_BYTES
 from snakegym.scenario import LearningConfig, Precision
 
 
@@ -206,7 +204,7 @@ def _weight(values: Tensor, scale: Tensor | None, block: slice, shape: torch.Siz
 def _blocks(module: nn.Linear | nn.Conv2d) -> list[slice]:
     """Output channels that are cast up together: at most `CAST_BYTES` of float32, at least one channel."""
     n = len(module.weight)
-    step = max(1, CAST_BYTES // (4 * math.prod(module.weight.shape[1:])))
+    step = rows_at_once(module.weight)
     if isinstance(module, nn.Conv2d) and module.groups > 1:
         step = n  # a group's outputs and inputs go together
     return [slice(start, min(start + step, n)) for start in range(0, n, step)]

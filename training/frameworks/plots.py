@@ -13,12 +13,11 @@ from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
 from snakegym.frameworks.registry import entry, place
+from snakegym.training.frameworks.records import perplexity
 from snakegym.training.show.figures import DASHES, PALETTE, legend_right, literal, new_figure, save
 
 Result = Mapping[str, Any]
 Floats = NDArray[np.float64]
-MOST_NATS = 700.0
-"""Of which the exponential still is a number."""
 ORDERS = {"snake-p2p": "sequential", "snake-random": "random", "snake-reverse": "reverse"}
 
 
@@ -92,7 +91,7 @@ def _accuracy(result: Result) -> Floats:
     """The accuracy, or of a language model the perplexity, before the first round and after each."""
     if result.get("metric") == "perplexity":
         losses = [result["initial"]["test_loss"], *(r["test_loss"] for r in result["rounds"])]
-        return np.exp([math.nan if loss is None else min(loss, MOST_NATS) for loss in losses])
+        return np.array([math.nan if loss is None else perplexity(loss) for loss in losses])
     return np.array([result["initial"]["test"], *(r["test_accuracy"] for r in result["rounds"])])
 
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor
@@ -16,6 +17,8 @@ from snakegym.frameworks.records import RoundRecord
 from snakegym.training.runs.folder import replacing
 
 Model = TypeVar("Model", bound=BaseModel)
+MOST_NATS = 700.0
+"""Of which the exponential still is a number."""
 
 
 class _Strict(BaseModel):
@@ -143,3 +146,8 @@ def _parse(kind: type[Model], text: str, path: Path, way_out: str) -> Model:
         raise SnakegymError(
             f"{path}: {place}{first['msg']} (found {found[:40]!r}): delete the file to {way_out}"
         ) from None
+
+
+def perplexity(loss: float) -> float:
+    """exp(loss), at most what float64 holds: tables and JSON have no infinity."""
+    return float(np.exp(min(loss, MOST_NATS)))

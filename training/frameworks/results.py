@@ -14,6 +14,7 @@ from snakegym.frameworks.registry import entry
 from snakegym.training.analysis.intervals import Estimate, estimate
 from snakegym.training.frameworks.config import Comparison
 from snakegym.training.frameworks.plots import draw
+from snakegym.training.frameworks.records import perplexity
 from snakegym.training.runs.folder import write_json, write_text
 from snakegym.training.show.tables import Column, Table, console, kinds, measured, print_tables
 
@@ -110,8 +111,8 @@ def final(result: Result) -> dict[str, float]:
 
 
 def _perplexity(loss: float | None) -> float:
-    """exp(loss), at most what float64 holds; 0 where there is no loss."""
-    return 0.0 if loss is None else float(np.exp(min(loss, 700.0)))
+    """0 where there is no loss."""
+    return 0.0 if loss is None else perplexity(loss)
 
 
 def _is_language(results: Sequence[Result]) -> bool:

@@ -151,7 +151,7 @@ def test_outputs_and_gradients_are_those_of_the_weights_cast_up(model, precision
 def test_blocks_make_no_difference(model, size, precision, monkeypatch):
     task = job(model, frozen=precision)
     (whole,) = SequentialEngine(model).train([task])
-    monkeypatch.setattr(quantisation, "CAST_BYTES", size)
+    monkeypatch.setattr("snakegym.models.frozen.precision.CAST_BYTES", size)
     (blocks,) = SequentialEngine(model).train([task])
     assert blocks.loss == pytest.approx(whole.loss, rel=1e-5)
 
