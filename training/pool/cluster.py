@@ -209,12 +209,14 @@ class _Crew:
 
     def end(self) -> None:
         """No task is under way when this returns; those that listen have their grace."""
-        if self._running and self._mailbox is not None:
+        left = [*self._running]
+        if left and self._mailbox is not None:
             with contextlib.suppress(exceptions.RayError):
                 ray.get(self._mailbox.close.remote())
-                ray.wait([*self._running], num_returns=len(self._running), timeout=GRACE_S)
-        for left in self._running:
-            ray.cancel(left, force=True)
+                # A task that is over is not cancelled: while Ray still writes its end down, that kills us.
+                _, left = ray.wait(left, num_returns=len(left), timeout=GRACE_S)
+        for task in left:
+            ray.cancel(task, force=True)
         if self._mailbox is not None:
             ray.kill(self._mailbox)
 

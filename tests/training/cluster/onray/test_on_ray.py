@@ -156,8 +156,11 @@ def test_nodes_that_die_are_noticed_within_five_seconds_and_taken_again(
     start, last = time.time(), len(hops(host.events("dying")))
     events = wait_for(host, "dying", lambda found: {e["node"] for e in hops(found)[last:][-6:]} == {"a", "c"})
     lost = [event["at"] for event in hops(events)[last:] if event["abandoned"]]
-    assert max(lost) - start < 5 + BUSY_S, "and nobody asks it any more"
-    assert not next(report for report in host.nodes() if report.name == "b").alive
+    assert max(lost, default=start) - start < 5 + BUSY_S, "and nobody asks it any more"
+    until = start + 5 + BUSY_S
+    while next(report for report in host.nodes() if report.name == "b").alive:
+        assert time.time() < until, "noticed, though it had no hop to lose"
+        time.sleep(0.05)
     machines.add("b")
     wait_for(host, "dying", lambda found: "b" in [e["node"] for e in hops(found)[-8:] if e["delivered"]])
     host.stop("dying")
