@@ -26,8 +26,8 @@ class StaticScheduler:
     Then it follows the plan, whatever happens, and finishes after its last hop: what it loses against
     `milp` is what planning anew is worth. Where the next planned pair is not legal, the first of the others
     planned for the same cycle that is goes before it; where none is, it waits, at most six times in a row.
-    After that the legal node whose hop is forecast to be shortest takes the layer over. A hop that trained
-    nothing is tried again.
+    After that the legal node whose hop is forecast to be shortest takes the layer over. While nothing at all
+    is legal it waits, or finishes, as `milp` does. A hop that trained nothing is tried again.
 
     Args:
         scenario: what is to be scheduled.
@@ -58,7 +58,7 @@ class StaticScheduler:
         chosen = planned if planned is not None else self._instead(view)
         if chosen is None:
             self._waits += 1
-            return None
+            return None if view.legal.any() else self._planner.wait_or_finish(view)
         self._waits = 0
         done = planned if planned is not None else self._first_of(chosen.layer)
         self._under_way = done, int(view.layers.times_trained[chosen.layer])

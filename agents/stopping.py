@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from snakegym.agents.planning.calibration import CalibratedGain
-from snakegym.agents.planning.endings import pays_to_go_on, wait_or_finish
+from snakegym.agents.planning.endings import Patience, pays_to_go_on
 from snakegym.agents.planning.forecasts import load_forecast
 from snakegym.agents.planning.gain import GainModel, load_gain
 from snakegym.agents.planning.outlook import ForecastOutlook, Outlook
@@ -38,11 +38,13 @@ class StoppingScheduler:
         self._rule = rule
         self._gains = CalibratedGain(gains or load_gain(scenario))
         self._outlook = outlook or ForecastOutlook(load_forecast(scenario))
+        self._patience = Patience()
 
     def reset(self, seed: int) -> None:
         """Forget the last episode."""
         self._rule.reset(seed)
         self._gains.reset()
+        self._patience.reset()
 
     def schedule(self, view: ProcessView) -> Decision:
         """The rule's choice, while greed would go on."""
@@ -50,7 +52,7 @@ class StoppingScheduler:
         state = PlanState.of(view)
         expected = promise(state, self._gains, self._outlook)
         if not pays_to_go_on(state, expected, self._gains, self._outlook):
-            return wait_or_finish(view, view.objective.gain * expected.gain[0])
+            return self._patience.wait_or_finish(view, self._gains, self._outlook)
         choice = self._rule.schedule(view)
         if isinstance(choice, Assignment):
             self._gains.promise(view, float(expected.gain[0, choice.node, choice.layer]))

@@ -9,7 +9,7 @@ import numpy as np
 from snakegym.agents.evolutionary.genes import Genome
 from snakegym.agents.evolutionary.library import evolve
 from snakegym.agents.planning.calibration import CalibratedGain
-from snakegym.agents.planning.endings import wait_or_finish
+from snakegym.agents.planning.endings import Patience
 from snakegym.agents.planning.forecasts import load_forecast
 from snakegym.agents.planning.gain import GainModel, load_gain
 from snakegym.agents.planning.outlook import ForecastOutlook, Outlook
@@ -44,12 +44,14 @@ class EvolutionaryScheduler:
     ) -> None:
         self._gains = CalibratedGain(gains or load_gain(scenario))
         self._outlook = outlook or ForecastOutlook(load_forecast(scenario))
+        self._patience = Patience()
         self.reset(0)
 
     def reset(self, seed: int) -> None:
         """Seed the draws and forget how gains came true."""
         self._rng = np.random.default_rng(seed)
         self._gains.reset()
+        self._patience.reset()
 
     def schedule(self, view: ProcessView) -> Decision:
         """The first hop of the best plan."""
@@ -59,7 +61,7 @@ class EvolutionaryScheduler:
         if plan:
             self._gains.promise(view, float(gain[plan[0].node, plan[0].layer]))
             return plan[0]
-        return wait_or_finish(view, view.objective.gain * gain)
+        return self._patience.wait_or_finish(view, self._gains, self._outlook)
 
     def plan(self, state: PlanState) -> Hops:
         """The best plan that is found from a state (B = 1), stopped where it is worth most."""

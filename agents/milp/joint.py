@@ -15,12 +15,11 @@ from snakegym.agents.milp.linearise import linearise
 from snakegym.agents.milp.plan import Plan
 from snakegym.agents.milp.programme import Programme, Solution
 from snakegym.agents.planning.calibration import CalibratedGain
-from snakegym.agents.planning.endings import wait_or_finish
+from snakegym.agents.planning.endings import Patience
 from snakegym.agents.planning.forecasts import load_forecast
 from snakegym.agents.planning.gain import GainModel, load_gain
 from snakegym.agents.planning.greedy import GreedyScheduler
 from snakegym.agents.planning.outlook import ForecastOutlook, Outlook
-from snakegym.agents.planning.promise import promise
 from snakegym.agents.planning.state import PlanState
 from snakegym.agents.planning.walk import Walk, follow, walk_on
 from snakegym.agents.rules import next_layer
@@ -72,20 +71,25 @@ class MilpScheduler:
     ) -> None:
         self._gains = CalibratedGain(gains or load_gain(scenario))
         self._outlook = outlook or ForecastOutlook(load_forecast(scenario))
+        self._patience = Patience()
 
     def reset(self, seed: int) -> None:
-        """Forget how gains came true; each view is planned afresh, and nothing is random."""
+        """Forget how gains came true and how long it waited; nothing is random."""
         self._gains.reset()
+        self._patience.reset()
 
     def schedule(self, view: ProcessView) -> Decision:
         """The first hop of the best plan."""
         self._gains.observe(view)
-        state = PlanState.of(view)
-        walk = self.best(state)
+        walk = self.best(PlanState.of(view))
         if walk.hops:
             self._gains.promise(view, walk.gains[0])
             return walk.hops[0]
-        return wait_or_finish(view, view.objective.gain * promise(state, self._gains, self._outlook).gain[0])
+        return self.wait_or_finish(view)
+
+    def wait_or_finish(self, view: ProcessView) -> Decision:
+        """What to do where no plan can be carried out, or none is worth while."""
+        return self._patience.wait_or_finish(view, self._gains, self._outlook)
 
     def follow(self, view: ProcessView, decision: Decision) -> None:
         """Another decided: expect of that hop what the plan would have."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from snakegym.agents.planning.gain import GainModel
-from snakegym.agents.planning.outlook import Outlook
+from snakegym.agents.planning.outlook import NominalOutlook, Outlook
 from snakegym.agents.planning.promise import Promise, promise
 from snakegym.agents.planning.search import over
 from snakegym.agents.planning.state import PlanState
-from snakegym.agents.planning.walk import next_state
+from snakegym.agents.planning.walk import next_state, walk_on
 from snakegym.control.records import FINISH, Decision
-from snakegym.control.view import Floats, ProcessView
+from snakegym.control.view import Bools, ProcessView
 
 FURTHER = 8
 """Hops that are looked at before it is believed that nothing pays any more; more find nothing more."""
@@ -45,34 +47,58 @@ def pays_to_go_on(state: PlanState, expected: Promise, gains: GainModel, outlook
     return False
 
 
-def wait_or_finish(view: ProcessView, gain: Floats) -> Decision:
-    """To wait, if for a node out of reach that pays; else to finish, as every wait costs its time.
+class Patience:
+    """To wait or to finish, where no hop is worth its price; a planner has one for an episode.
 
-    Args:
-        view: at the decision.
-        gain: [n_nodes, n_middle]: priced expected gain of every next hop, legal or not.
+    Nobody knows when a node comes back that is away, or whether it does. So it is waited for until the waits
+    in a row have cost as much as its return is worth: that loses at most twice what one would lose who knew
+    (the rule of renting skis: A. R. Karlin, M. S. Manasse, L. Rudolph and D. D. Sleator, *Competitive snoopy
+    caching*, Algorithmica 3, 1988, 79-119).
     """
-    return None if pays_to_wait(view, gain) else FINISH
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget how long has been waited."""
+        self._hops, self._since_s = -1, 0.0
+
+    def wait_or_finish(self, view: ProcessView, gains: GainModel, outlook: Outlook) -> Decision:
+        """To wait, if for somebody out of reach that still pays; else to finish, as waits cost time.
+
+        Args:
+            view: at the decision.
+            gains: what hops bring.
+            outlook: what they cost; how likely they are to be delivered.
+        """
+        if view.hops != self._hops or view.clock_s < self._since_s:
+            self._hops, self._since_s = view.hops, view.clock_s
+        ends_s = view.clock_s - self._since_s + view.wait_s
+        enough_left = view.wait_s + view.objective.nominal.time_s <= view.left_s
+        worth = worth_waiting_for(view, gains, outlook)
+        return None if enough_left and worth > view.objective.prices()[0] * ends_s else FINISH
 
 
-def pays_to_wait(view: ProcessView, gain: Floats) -> bool:
-    """Whether a node that is out of reach promises more than one wait and a hop at nominal costs.
+def worth_waiting_for(view: ProcessView, gains: GainModel, outlook: Outlook) -> float:
+    """Reward that those out of reach promise if they come back, at nominal costs; -inf if there are none.
 
-    Nobody knows when it will be back. While others can be had, it is waited for as long as its recent mean
-    rates say that it was there in the measurement window; while nobody can, as long as it could go on at all.
-    Arguments as of `wait_or_finish`.
+    While others can be had, it is that of the best hop of those that were there in the measurement window, as
+    their recent mean rates say. While nobody can (the holder of the model is away, and with it the model), it
+    is what the process could still bring if everybody were in reach. Arguments as of `Patience`.
     """
     nodes, objective = view.nodes, view.objective
-    able = view.fits & view.layers.open
-    able &= (nodes.battery > 0)[:, None]
-    if view.legal.any():
-        seen = np.minimum(np.minimum(nodes.mean_uplink_bps, nodes.mean_downlink_bps), nodes.mean_availability)
-        able &= (nodes.in_pool & ~nodes.reachable & (seen > 0))[:, None]
-    promise = float(np.max(gain, where=able, initial=-np.inf))
-    costs = objective.time + objective.energy + objective.n_bytes - waiting_reward(view)
-    return promise > costs and view.wait_s + objective.nominal.time_s <= view.left_s
+    if not view.legal.any():
+        start = PlanState.of(in_reach(view, np.ones_like(nodes.reachable)))
+        return walk_on(start, gains, NominalOutlook(), at_least=FURTHER, at_most=FURTHER).value(0.0)
+    seen = np.minimum(np.minimum(nodes.mean_uplink_bps, nodes.mean_downlink_bps), nodes.mean_availability)
+    able = view.fits & view.layers.open & (nodes.in_pool & ~nodes.reachable & (seen > 0))[:, None]
+    gain = objective.gain * promise(PlanState.of(view), gains, outlook).gain[0]
+    costs = objective.time + objective.energy + objective.n_bytes
+    return float(np.max(gain, where=able, initial=-np.inf)) - costs
 
 
-def waiting_reward(view: ProcessView) -> float:
-    """Reward of one wait: minus the price of its time."""
-    return -view.objective.prices()[0] * view.wait_s
+def in_reach(view: ProcessView, reachable: Bools) -> ProcessView:
+    """The view, as if these nodes [n_nodes], and no others, were in reach."""
+    able = reachable & (view.nodes.battery_j > 0)
+    legal = able[:, None] & view.fits & view.layers.open
+    return replace(view, nodes=replace(view.nodes, reachable=reachable), legal=legal)

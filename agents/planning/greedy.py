@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from snakegym.agents.planning.calibration import CalibratedGain
-from snakegym.agents.planning.endings import pays_to_go_on, wait_or_finish
+from snakegym.agents.planning.endings import Patience, pays_to_go_on
 from snakegym.agents.planning.forecasts import load_forecast
 from snakegym.agents.planning.gain import GainModel, load_gain
 from snakegym.agents.planning.outlook import ForecastOutlook, Outlook
@@ -32,10 +32,12 @@ class GreedyScheduler:
     ) -> None:
         self._gains = CalibratedGain(gains or load_gain(scenario))
         self._outlook = outlook or ForecastOutlook(load_forecast(scenario))
+        self._patience = Patience()
 
     def reset(self, seed: int) -> None:
-        """Forget how gains came true."""
+        """Forget how gains came true, and how long it waited."""
         self._gains.reset()
+        self._patience.reset()
 
     def schedule(self, view: ProcessView) -> Decision:
         """The hop with the best expected reward; ties go to the lower node, then the lower layer."""
@@ -46,7 +48,7 @@ class GreedyScheduler:
         if pays_to_go_on(state, expected, self._gains, self._outlook):
             self._gains.promise(view, float(expected.gain[0, node, layer]))
             return Assignment(node, layer)
-        return wait_or_finish(view, view.objective.gain * expected.gain[0])
+        return self._patience.wait_or_finish(view, self._gains, self._outlook)
 
     def follow(self, view: ProcessView, decision: Decision) -> None:
         """Another decided: expect of that hop what the plan would have."""

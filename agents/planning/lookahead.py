@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from snakegym.agents.planning.calibration import CalibratedGain
-from snakegym.agents.planning.endings import wait_or_finish
+from snakegym.agents.planning.endings import Patience
 from snakegym.agents.planning.forecasts import load_forecast
 from snakegym.agents.planning.gain import GainModel, load_gain
 from snakegym.agents.planning.outlook import ForecastOutlook, Outlook
@@ -43,11 +43,13 @@ class LookaheadScheduler:
     ) -> None:
         self._gains = CalibratedGain(gains or load_gain(scenario))
         self._outlook = outlook or ForecastOutlook(load_forecast(scenario))
+        self._patience = Patience()
         self._settings = settings
 
     def reset(self, seed: int) -> None:
-        """Forget how gains came true."""
+        """Forget how gains came true, and how long it waited."""
         self._gains.reset()
+        self._patience.reset()
 
     def schedule(self, view: ProcessView) -> Decision:
         """The first hop of the best plan."""
@@ -56,7 +58,7 @@ class LookaheadScheduler:
         if plan.hops:
             self._gains.promise(view, plan.hops[0].gain)
             return plan.hops[0].assignment
-        return wait_or_finish(view, view.objective.gain * self._gains.expected(PlanState.of(view))[0])
+        return self._patience.wait_or_finish(view, self._gains, self._outlook)
 
     def advise(self, view: ProcessView) -> tuple[Floats, Decision]:
         """What every next hop is worth with the best plan after it, and what to do; see `agents.teaching`.
@@ -71,7 +73,7 @@ class LookaheadScheduler:
         best = int(worth.argmax())
         if worth.flat[best] > 0:
             return worth, Assignment(*divmod(best, view.n_middle))
-        return worth, wait_or_finish(view, view.objective.gain * self._gains.expected(state)[0])
+        return worth, self._patience.wait_or_finish(view, self._gains, self._outlook)
 
     def follow(self, view: ProcessView, decision: Decision) -> None:
         """Another decided: expect of that hop what the plan would have."""

@@ -51,6 +51,22 @@ class Outlook(Protocol):
         ...
 
 
+class NominalOutlook:
+    """What the scenario says that a hop costs: for hops of nodes of which nothing is known at present."""
+
+    def hop_costs(self, state: PlanState) -> HopCosts:
+        """See `Outlook`; all are delivered, and no battery is asked for anything."""
+        view, nominal = state.view, state.view.objective.nominal
+        shape = len(state), view.n_nodes, view.n_middle
+        return HopCosts(
+            np.full(shape, nominal.time_s),
+            np.full(shape, nominal.energy_j),
+            np.full(shape, nominal.n_bytes),
+            node_energy_j=np.zeros(shape),
+            delivered=np.ones(shape),
+        )
+
+
 class ForecastOutlook:
     """Costs at forecast rates: those expected of the time in which the hop begins stay until it ends.
 

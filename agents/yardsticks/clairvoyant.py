@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from snakegym.agents.planning.calibration import CalibratedGain
+from snakegym.agents.planning.endings import in_reach
 from snakegym.agents.planning.gain import GainModel, load_gain
 from snakegym.agents.planning.search import Plan, PlannedHop, Settings, search
 from snakegym.agents.planning.state import PlanState
@@ -85,12 +86,6 @@ class ClairvoyantScheduler:
             raise unwatched("clairvoyant", "knows the future of a simulated network")
         affordable = max(MIN_WIDTH, MAX_PAIRS // (view.n_nodes * view.n_middle))
         settings = replace(self._settings, width=min(self._settings.width, affordable))
-        return search(PlanState.of(_hopeful(view)), self._gains, self._outlook, settings)
-
-
-def _hopeful(view: ProcessView) -> ProcessView:
-    """The view with all members of the pool in reach: the true outlook knows when they are."""
-    nodes = replace(view.nodes, reachable=view.nodes.in_pool)
-    able = nodes.in_pool & (nodes.battery_j > 0)
-    legal = able[:, None] & view.fits & view.layers.open
-    return replace(view, nodes=nodes, legal=legal)
+        # All members of the pool count as in reach: the true outlook knows when they are.
+        state = PlanState.of(in_reach(view, view.nodes.in_pool))
+        return search(state, self._gains, self._outlook, settings)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from snakegym.agents.planning.calibration import CalibratedGain
-from snakegym.agents.planning.endings import wait_or_finish
+from snakegym.agents.planning.endings import Patience
 from snakegym.agents.planning.forecasts import RateForecast, load_forecast
 from snakegym.agents.planning.gain import GainModel, load_gain
 from snakegym.agents.planning.outlook import ForecastOutlook, Outlook
@@ -85,11 +85,13 @@ class OracleScheduler:
         self._rates = rates or load_forecast(scenario)
         self._outlook: Outlook = ForecastOutlook(self._rates)
         self._trials, self._foresight = trials, foresight
+        self._patience = Patience()
         self._env: SerpentineEnv | None = None
 
     def reset(self, seed: int) -> None:
         """Forget the environment of the last episode, and how gains came true."""
         self._gains.reset()
+        self._patience.reset()
         self._env = None
 
     def watch(self, env: SerpentineEnv) -> None:
@@ -120,7 +122,7 @@ class OracleScheduler:
         if best is not None and best.value > 0:
             self._gains.promise(view, float(expected[best.first.node, best.first.layer]))
             return best.first
-        return wait_or_finish(view, view.objective.gain * expected)
+        return self._patience.wait_or_finish(view, self._gains, self._outlook)
 
     def _try(self, branches: Sequence[_Branch], most: int) -> list[_Branch]:
         """Each branch with each of its most promising hops, all of them trained together."""
