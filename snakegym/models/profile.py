@@ -270,9 +270,10 @@ def _flops_back(model: LayeredModel, inputs: Tensor, *, first: bool) -> list[flo
         wanted = [*layer.parameters()] if first else [x.requires_grad_()] if i else []
         with torch.enable_grad():
             x = layer(x)
+            total = x.sum()
         with FlopCounterMode(display=False) as counter:
             if wanted and x.requires_grad:
-                torch.autograd.grad(x.sum(), wanted, allow_unused=True)
+                torch.autograd.grad(total, wanted, allow_unused=True)
         flops.append(counter.get_total_flops() / _SAMPLES)
     return flops
 

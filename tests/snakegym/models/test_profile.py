@@ -24,6 +24,16 @@ def case(request):
     return model, shape, profile_model(model, torch.zeros(shape))
 
 
+def test_figures_are_the_same_where_gradients_are_off(case):
+    """As in whoever plays with a policy, and loads a scenario there for the first time."""
+    model, shape, profile = case
+    with torch.no_grad():
+        again = profile_model(model, torch.zeros(shape))
+    for name, found in vars(profile).items():
+        if isinstance(found, np.ndarray):
+            np.testing.assert_array_equal(vars(again)[name], found, err_msg=name)
+
+
 def test_figures_of_the_perceptron_by_hand():
     profile = profile_model(build_model(ModelConfig(), (1, 8, 8), 10), torch.zeros((1, 8, 8)))
     assert profile.n_bytes.tolist() == [4 * (64 * 64 + 64)] * 8 + [4 * (64 * 10 + 10)]
