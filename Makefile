@@ -40,6 +40,7 @@ lint: $(READY)
 	mkdir -p build/types/snakegym
 	ln -sfn $(addprefix $(CURDIR)/,agents envs training $(wildcard snakegym/*)) build/types/snakegym/
 	$(BIN)/mypy
+	MYPYPATH=benchmarks:experiments $(BIN)/mypy benchmarks/*.py experiments/*.py
 
 # About seven minutes; prints the tables and keeps them, with the name of the machine.
 bench: $(READY)

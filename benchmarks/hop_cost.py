@@ -41,7 +41,8 @@ class Patches(nn.Module):
         self.project = nn.Conv2d(3, width, 4, 4)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.project(x).flatten(2).transpose(1, 2)
+        tokens: Tensor = self.project(x).flatten(2).transpose(1, 2)
+        return tokens
 
 
 class Block(nn.Module):
@@ -57,7 +58,8 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         qkv = self.qkv(self.norms[0](x)).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         x = x + self.out(functional.scaled_dot_product_attention(*qkv).transpose(1, 2).flatten(2))
-        return x + self.down(functional.gelu(self.up(self.norms[1](x))))
+        x = x + self.down(functional.gelu(self.up(self.norms[1](x))))
+        return x
 
 
 class Head(nn.Module):
@@ -68,7 +70,8 @@ class Head(nn.Module):
         self.norm, self.classify = nn.LayerNorm(width), nn.Linear(width, n_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.classify(self.norm(x).mean(1))
+        logits: Tensor = self.classify(self.norm(x).mean(1))
+        return logits
 
 
 def transformer(width: int = 128, depth: int = 6) -> LayeredModel:
@@ -177,7 +180,7 @@ def above_weights(costs: ModelProfile, trained: Sequence[int]) -> float:
     activations[list(trained)] = costs.activation_bytes[list(trained)]
     sizes, scratch = costs.n_bytes.tolist(), costs.scratch_bytes.max()
     memory = hop_memory(sizes, activations.tolist(), trained, BATCH, "adam", scratch_bytes=scratch)
-    return memory - sum(sizes)
+    return float(memory - sum(sizes))
 
 
 def measure() -> dict[str, list[dict[str, float]]]:

@@ -34,10 +34,10 @@ class PlainLoop:
         optimizer = torch.optim.Adam(trained, lr=job.learning_rate, fused=True)
         while batches > 0:
             order = job.indices[torch.randperm(len(job.indices))]
-            for batch in order.split(job.config.batch_size)[:batches]:
+            for batch in torch.split(order, job.config.batch_size)[:batches]:
                 loss = functional.cross_entropy(self.model(job.data.inputs[batch]), job.data.targets[batch])
                 optimizer.zero_grad()
-                loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]
                 nn.utils.clip_grad_norm_(trained, job.config.clip_norm)
                 optimizer.step()
                 batches -= 1
@@ -46,4 +46,4 @@ class PlainLoop:
         """Accuracy on the validation part."""
         with torch.no_grad():
             right = self.model(self.validation.inputs).argmax(1) == self.validation.targets
-        return right.float().mean().item()
+        return float(right.float().mean())

@@ -41,8 +41,9 @@ def provider(folder: Path, pace: float, nodes: int) -> Iterator[tuple[httpx.Clie
     registry.close()
     command = [sys.executable, "-m", "snakegym.training.cli", "serve", "--port", "0", "--rate", "10000"]
     command += ["--simulated", "8", "--slots", "16", "--pace", str(pace)]
-    out = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(command, cwd=folder, text=True, **out) as process:
+    with subprocess.Popen(
+        command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
         assert process.stdout is not None
         found = re.search(r"http://\S+", process.stdout.readline())
         assert found, "the provider began"

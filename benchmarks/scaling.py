@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -25,6 +25,9 @@ BOTH = ((100, 9), (1000, 32))
 STEPS = 60
 
 
+T = TypeVar("T")
+
+
 class TimedEngine:
     """An engine that knows how much CPU time it took."""
 
@@ -37,7 +40,7 @@ class TimedEngine:
     def evaluate(self, states: Sequence[ModelState], data: Dataset) -> list[Evaluation]:
         return self._time(lambda: self.engine.evaluate(states, data))
 
-    def _time(self, do: Any) -> Any:
+    def _time(self, do: Callable[[], T]) -> T:
         start = time.process_time()
         result = do()
         self.spent_s += time.process_time() - start

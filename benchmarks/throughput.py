@@ -72,7 +72,7 @@ def summary(rounds: list[dict[str, Turn]], ratios: list[float]) -> dict[str, Any
 
     def against(key: str, other: str, attribute: str) -> float:
         def cost(turn: Turn) -> float:
-            return getattr(turn, attribute) / turn.hops
+            return float(getattr(turn, attribute) / turn.hops)
 
         return statistics.median(cost(r[other]) / cost(r[key]) for r in rounds)
 

@@ -20,6 +20,7 @@ import torch
 from scipy import stats
 
 from snakegym.agents.registry import make_scheduler
+from snakegym.control.records import FINISH
 from snakegym.control.service import Service, load_service
 from snakegym.data.datasets import Dataset
 from snakegym.data.partition import spread
@@ -36,8 +37,8 @@ def spoilt(train: Dataset, share: float, rng: np.random.Generator) -> tuple[Data
     wrong = rng.choice(len(labels), round(share * len(labels)), replace=False)
     for place in wrong:
         labels[place] = rng.choice(held[held != labels[place]])
-    field = "targets" if train.topics is None else "topics"
-    return replace(train, **{field: torch.from_numpy(labels)}), wrong
+    other = torch.from_numpy(labels)
+    return replace(train, targets=other) if train.topics is None else replace(train, topics=other), wrong
 
 
 def found(service: Service, train: Dataset, wrong: np.ndarray, seed: int, **changes: Any) -> dict[str, float]:
@@ -62,6 +63,7 @@ def accuracy(service: Service, train: Dataset, clustering: ClusteringConfig | No
         if decision is None:
             controller.wait()
             continue
+        assert decision is not FINISH, "this rule goes on to the end"
         job = controller.dispatch(decision)
         controller.complete(job.id, executor.submit(job).result())
     return 100 * own.engine.evaluate([controller.state], own.data.test)[0].score

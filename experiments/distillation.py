@@ -17,11 +17,13 @@ import numpy as np
 import torch
 
 from snakegym.control.nodes.holdings import LABEL_MEMORY
-from snakegym.data.datasets import load_data
+from snakegym.data.datasets import Dataset, load_data
 from snakegym.data.divergence import js_distance
 from snakegym.data.partition import label_counts, partition
 from snakegym.learning.jobs import LocalTraining
 from snakegym.learning.sequential import SequentialEngine
+from snakegym.models.layered import LayeredModel
+from snakegym.models.state import ModelState
 from snakegym.models.zoo import build_model
 from snakegym.scenario import DataConfig, DistillationConfig, LearningConfig, ModelConfig
 from snakegym.training.analysis.intervals import mean_and_half
@@ -55,7 +57,7 @@ def run(model_name: str, alpha: float, seed: int, config: LearningConfig) -> dic
     for hop in range(HOPS):
         node = hop % NODES
         distil = distillation is not None and js_distance(shares[node], recent) >= distillation.threshold
-        on += distil
+        on += bool(distil)
         job = LocalTraining(
             state,
             hop % model.n_middle,
@@ -84,7 +86,7 @@ def run(model_name: str, alpha: float, seed: int, config: LearningConfig) -> dic
     }
 
 
-def per_class(model, state, data) -> np.ndarray:
+def per_class(model: LayeredModel, state: ModelState, data: Dataset) -> np.ndarray:
     """Accuracy on each label."""
     model.load(state)
     with torch.no_grad():

@@ -10,7 +10,7 @@ have trained is the same, and counted once.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from snakegym.training.analysis.intervals import mean_and_half
 from snakegym.training.runs.folder import read_json
 
 BASELINES = ("fedavg", "snake-p2p")
-COSTS = {
+COSTS: dict[str, tuple[str, float, Callable[..., Any]]] = {
     "n_bytes": ("MB a round", 1e-6, np.mean),
     "node_memory_bytes": ("node memory, MB", 1e-6, np.max),
     "node_flops": ("busiest node, GFLOP a round", 1e-9, np.mean),

@@ -11,15 +11,16 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from snakegym.data.datasets import load_data
+from snakegym.data.datasets import Dataset, load_data
 from snakegym.data.partition import partition
 from snakegym.learning.aggregation import mean_of_adapters
-from snakegym.learning.jobs import LocalTraining
+from snakegym.learning.jobs import Engine, LocalTraining
 from snakegym.learning.quantisation import as_handed_on
 from snakegym.learning.sequential import SequentialEngine
 from snakegym.models.state import A, B, ModelState
@@ -35,15 +36,10 @@ Pair = tuple[Tensor, Tensor]
 def padded(pairs: list[Pair], weights: list[float]) -> Pair:
     """Mean of the As and mean of the Bs, filled up with zeros."""
     most = max(len(a) for a, _ in pairs)
-    a = sum(
-        w * torch.nn.functional.pad(a, (0, 0, 0, most - len(a)))
-        for w, (a, _) in zip(weights, pairs, strict=True)
-    )
-    b = sum(
-        w * torch.nn.functional.pad(b, (0, most - b.shape[1]))
-        for w, (_, b) in zip(weights, pairs, strict=True)
-    )
-    return a, b
+    a = [torch.nn.functional.pad(a, (0, 0, 0, most - len(a))) for a, _ in pairs]
+    b = [torch.nn.functional.pad(b, (0, most - b.shape[1])) for _, b in pairs]
+    w = torch.tensor(weights)
+    return torch.einsum("n,nij->ij", w, torch.stack(a)), torch.einsum("n,nij->ij", w, torch.stack(b))
 
 
 def cut(pair: Pair, rank: int) -> Pair:
@@ -52,7 +48,7 @@ def cut(pair: Pair, rank: int) -> Pair:
     return s[:rank, None] * v[:rank], u[:, :rank]
 
 
-def trial(seed: int) -> dict[str, dict[str, object]]:
+def trial(seed: int) -> dict[str, dict[str, Any]]:
     """Of each way: loss and accuracy on the validation part, error of ΔW, energy up to each rank."""
     data, model = load_data(DataConfig()), build_model(ModelConfig(), (1, 8, 8), 10)
     engine, rng = SequentialEngine(model), np.random.default_rng(seed)
@@ -82,14 +78,16 @@ def trial(seed: int) -> dict[str, dict[str, object]]:
         "SVD, rank 2": cut(exact, 2),
         "zero padding": padded(pairs, weights),
     }
-    dense = sum(w * (b @ a) for w, (a, b) in zip(weights, pairs, strict=True))
-    return {way: judged(engine, state, name, pair, dense, data) for way, pair in ways.items()}
+    dense = torch.stack([w * (b @ a) for w, (a, b) in zip(weights, pairs, strict=True)]).sum(0)
+    return {way: judged(engine, state, name, pair, dense, data.validation) for way, pair in ways.items()}
 
 
-def judged(engine, state: ModelState, name: str, pair: Pair, dense: Tensor, data) -> dict[str, object]:
+def judged(
+    engine: Engine, state: ModelState, name: str, pair: Pair, dense: Tensor, validation: Dataset
+) -> dict[str, Any]:
     """What a way comes to."""
     layer = {**state.layers[MIDDLE + 1], name + A: pair[0], name + B: pair[1]}
-    found = engine.evaluate([state.replace({MIDDLE + 1: layer})], data.validation)[0]
+    found = engine.evaluate([state.replace({MIDDLE + 1: layer})], validation)[0]
     product = pair[1] @ pair[0]
     energy = torch.linalg.svdvals(product).square()
     return {

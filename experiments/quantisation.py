@@ -25,6 +25,7 @@ from snakegym.data.partition import partition
 from snakegym.learning.jobs import LocalTraining
 from snakegym.learning.quantisation import low_state
 from snakegym.learning.sequential import SequentialEngine
+from snakegym.models.layered import LayeredModel
 from snakegym.models.profile import profile_model
 from snakegym.models.state import ModelState
 from snakegym.models.zoo import build_model
@@ -32,7 +33,8 @@ from snakegym.scenario import DataConfig, LearningConfig, ModelConfig
 from snakegym.training.analysis.intervals import mean_and_half
 
 MIB = 2**20
-CASES = [
+Options = dict[str, bool | int | float | str]
+CASES: list[tuple[str, Options, int]] = [
     ("vgg11", {"width": 1.0, "hidden": 512}, 8),
     ("vgg11", {"width": 1.0, "hidden": 4096}, 8),
     ("torchvision-vgg11", {}, 8),
@@ -48,7 +50,7 @@ def resident(key: str) -> float:
     return float(status.split(f"{key}:")[1].split()[0]) / 1024
 
 
-def node(name: str, options: dict[str, float], batch_size: int, int8: bool) -> dict[str, float]:
+def node(name: str, options: Options, batch_size: int, int8: bool) -> dict[str, float]:
     """One hop of two batches on a node that has received the model, in MiB over what was there before."""
     torch.set_num_threads(1)
     config = LearningConfig(
@@ -68,7 +70,7 @@ def node(name: str, options: dict[str, float], batch_size: int, int8: bool) -> d
     return {"stored": kept - base, "peak": resident("VmHWM") - base}
 
 
-def stored(model, int8: bool) -> ModelState:
+def stored(model: LayeredModel, int8: bool) -> ModelState:
     """The model as the node stores it; the module holds nothing but references to it."""
     state = model.state()
     if int8:
@@ -106,8 +108,9 @@ def memory() -> list[dict[str, object]]:
                 env=environment, check=True, capture_output=True, text=True,
             )  # fmt: skip
             found = json.loads(done.stdout)
-            frozen = "int8" if int8 else "fp32"
-            learning = LearningConfig(batch_size=batch_size, optimizer="sgd", frozen=frozen)
+            learning = LearningConfig(
+                batch_size=batch_size, optimizer="sgd", frozen="int8" if int8 else "fp32"
+            )
             formula = {
                 "stored": profile.weight_bytes(learning)[MIDDLE] / MIB,
                 "peak": profile.hop_memory(learning)[MIDDLE] / MIB,
