@@ -66,8 +66,9 @@ class LearnedScheduler:
         n_nodes, n_middle = scenario.network.nodes, load_service(scenario).profile.n_middle
         self._masked, self._algo = config.masked, config.algo
         self._state: Any = None
-        self._encoder = ViewEncoder(n_nodes, n_middle)
-        self._codec = ActionCodec(n_nodes, n_middle, scenario.process.layer_order)
+        ranks = scenario.learning.offered_ranks
+        self._encoder = ViewEncoder(n_nodes, n_middle, len(ranks))
+        self._codec = ActionCodec(n_nodes, n_middle, scenario.process.layer_order, ranks)
         path = checkpoint_of(folder)
         sizes = Sizes(nodes=n_nodes, layers=n_middle, actions=self._codec.n_actions)
         if config.ppo.policy == "mlp" and config.sizes != sizes:

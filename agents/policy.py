@@ -13,6 +13,7 @@ is spread over all layers, and the most likely single action is often to wait.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -28,6 +29,7 @@ from snakegym.envs.features.layers import LAYER_FEATURES
 from snakegym.envs.features.nodes import NODE_FEATURES
 from snakegym.envs.features.pairs import PAIR_FEATURES
 from snakegym.envs.features.process import PROCESS_FEATURES
+from snakegym.envs.features.ranks import RANK_FEATURES
 
 SEQUENTIAL = 2.0
 """First strength of the preference for low layers: an open one is e**2 times as likely as the next."""
@@ -40,11 +42,13 @@ FINISHING = -3.0
 class PairExtractor(BaseFeaturesExtractor):
     """Embeds pairs one by one, and the whole as context.
 
-    Input: the Dict observation, nodes [B, N * F], layers [B, M * G], pairs [B, N * M * P], process [B, H].
-    Output: [B, N * M * (width + 1) + width]: the embedding of each pair and the place of its layer in the
-    order (0 for the lowest open one, -1 for the next, -M for those that are not open), and the context,
-    flattened because SB3 hands on one flat tensor. The context is made of the process, the means of nodes
-    and layers that exist, and the largest of what the legal pairs have in each of their numbers.
+    Input: the Dict observation, nodes [B, N * F], layers [B, M * G], pairs [B, N * M * P], process [B, H],
+    and ranks [B, N * M * R * Q], where the agent chooses among R ranks; else R = 1 in what follows.
+    Output: [B, N * M * R * (width + 1) + width]: the embedding of each pair (with each rank) and the place
+    of its layer in the order (0 for the lowest open one, -1 for the next, -M for those that are not open),
+    and the context, flattened because SB3 hands on one flat tensor. The context is made of the process, the
+    means of nodes and layers that exist, and the largest of what the legal pairs have in each of their
+    numbers.
 
     Args:
         observation_space: see `ViewEncoder`.
@@ -54,13 +58,17 @@ class PairExtractor(BaseFeaturesExtractor):
     def __init__(self, observation_space: spaces.Dict, width: int = WIDTH) -> None:
         self.n_nodes, self.n_layers = _counts(observation_space)
         self.width = width
-        super().__init__(observation_space, features_dim=self.n_nodes * self.n_layers * (width + 1) + width)
+        n_pairs, offered = self.n_nodes * self.n_layers, observation_space.spaces.get("ranks")
+        self.n_ranks = (offered.shape or (0,))[0] // (n_pairs * len(RANK_FEATURES)) if offered else 1
+        self.n_assignments = n_pairs * self.n_ranks
+        super().__init__(observation_space, features_dim=self.n_assignments * (width + 1) + width)
         process_dim = len(PROCESS_FEATURES)
         self.node = _mlp(len(NODE_FEATURES) + process_dim, width)
         self.layer = _mlp(len(LAYER_FEATURES) + process_dim, width)
         self.pair = _linear(len(PAIR_FEATURES), width)
         self.of_node, self.of_layer = _linear(width, width), _linear(width, width)
         self.context = _mlp(3 * width + process_dim, width)
+        self.rank = _linear(len(RANK_FEATURES), width) if offered else None
 
     def forward(self, observations: dict[str, Tensor]) -> Tensor:
         """See the class."""
@@ -71,15 +79,27 @@ class PairExtractor(BaseFeaturesExtractor):
         nodes = self.node(_join(raw_nodes, process))
         layers = self.layer(_join(raw_layers, process))
         hidden = self.pair(raw_pairs) + self.of_node(nodes)[:, :, None] + self.of_layer(layers)[:, None]
+        shape = batch, self.n_nodes, self.n_layers, self.n_ranks
+        hidden = hidden[:, :, :, None].expand(*shape, -1)
+        if self.rank is not None:
+            hidden = hidden + self.rank(observations["ranks"].reshape(*shape, len(RANK_FEATURES)))
         pairs = torch.relu(hidden)
-        legal = raw_pairs[..., PAIR_FEATURES.index("legal")] > 0
-        best = (pairs * legal[..., None]).amax(dim=(1, 2))
+        legal = legal_assignments(observations).reshape(shape)
+        best = (pairs * legal[..., None]).amax(dim=(1, 2, 3))
         all_nodes = _mean(nodes, raw_nodes[..., NODE_FEATURES.index("exists")])
         all_layers = _mean(layers, raw_layers[..., LAYER_FEATURES.index("exists")])
         context = self.context(torch.cat([all_nodes, all_layers, best, process], dim=1))
         order = _order(raw_layers[:, :, LAYER_FEATURES.index("open")] > 0)
-        order = order[:, None].expand(-1, self.n_nodes, -1)
-        return torch.cat([torch.cat([pairs, order[..., None]], dim=3).flatten(1), context], dim=1)
+        order = order[:, None, :, None].expand(shape)
+        return torch.cat([torch.cat([pairs, order[..., None]], dim=4).flatten(1), context], dim=1)
+
+
+def legal_assignments(observations: Mapping[str, Tensor]) -> Tensor:
+    """Bool [B, N * M * R]: pairs, with each rank where ranks are chosen (else R = 1), that are legal."""
+    key, names = ("ranks", RANK_FEATURES) if "ranks" in observations else ("pairs", PAIR_FEATURES)
+    rows = observations[key].reshape(len(observations[key]), -1, len(names))
+    legal: Tensor = rows[..., names.index("legal")] > 0
+    return legal
 
 
 class ContextHead(nn.Module):
@@ -106,7 +126,7 @@ class ContextHead(nn.Module):
 
 
 class PairScorer(nn.Module):
-    """Logits of all actions from flattened embeddings: pairs (node, layer), then wait, then finish.
+    """Logits of all actions from flattened embeddings: pairs (with each rank), then wait, then finish.
 
     Where the process fixes the layer order, an action is a node alone, and stands for its pair with the
     layer whose turn it is; the number of actions tells.
@@ -115,9 +135,9 @@ class PairScorer(nn.Module):
     def __init__(self, features: PairExtractor, n_actions: int) -> None:
         super().__init__()
         width = features.width
-        self.shape = features.n_nodes, features.n_layers, width + 1
+        self.shape = features.n_nodes, features.n_layers, features.n_ranks, width + 1
         self.width = width
-        self.pairs = n_actions == features.n_nodes * features.n_layers + 2
+        self.pairs = n_actions == features.n_assignments + 2
         self.pair, self.context = _linear(width, width), _linear(width, width)
         # Small first logits: the policy starts close to uniform.
         self.score, self.wait, self.finish = (_linear(width, 1, gain=0.01) for _ in range(3))
@@ -130,7 +150,7 @@ class PairScorer(nn.Module):
         pairs = features[:, : -self.width].reshape(-1, *self.shape)
         pairs, order = pairs[..., :-1], pairs[..., -1]
         if not self.pairs:
-            turn = order[:, 0].argmax(dim=1)
+            turn = order[:, 0, :, 0].argmax(dim=1)
             pairs = pairs[torch.arange(len(pairs), device=pairs.device), :, turn]
         around = self.context(context).reshape(len(context), *[1] * (pairs.ndim - 2), self.width)
         scores = self.score(torch.relu(self.pair(pairs) + around))[..., 0]

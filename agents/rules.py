@@ -103,7 +103,7 @@ class SameNodeScheduler(NodeRule):
 
 
 class RandomScheduler:
-    """Uniform over the legal assignments, nodes and layers alike."""
+    """Uniform over the legal assignments, nodes and layers (and ranks, where they are chosen) alike."""
 
     def __init__(self, scenario: Scenario) -> None:
         self._rng = np.random.default_rng(0)
@@ -114,8 +114,9 @@ class RandomScheduler:
 
     def schedule(self, view: ProcessView) -> Assignment | None:
         """One of the legal assignments; None if there is none."""
-        legal = np.argwhere(view.legal)
+        each = view.legal[None] if not view.ranks else np.stack([one.legal for one in view.ranks])
+        legal = np.argwhere(each)
         if not len(legal):
             return None
-        node, layer = legal[self._rng.integers(len(legal))]
-        return Assignment(int(node), int(layer))
+        place, node, layer = legal[self._rng.integers(len(legal))].tolist()
+        return Assignment(node, layer, rank=view.ranks[place].rank if view.ranks else None)

@@ -91,7 +91,7 @@ class StaticScheduler:
         for hop in self._plan or ():
             if hop.layer in seen:
                 return None
-            if view.legal[hop.node, hop.layer]:
+            if view.allows(hop.node, hop.layer, hop.rank):
                 return hop
             seen.add(hop.layer)
         return None

@@ -90,8 +90,13 @@ def check_teacher(spec: str, scenario: Scenario, privileged: bool) -> Scheduler:
         privileged: whether one that knows what none can know may teach: its pupil will not know it.
 
     Raises:
-        SnakegymError: there is no such scheduler, or it is privileged.
+        SnakegymError: there is no such scheduler, it is privileged, or it would have to teach ranks.
     """
+    if scenario.learning.offered_ranks:
+        raise SnakegymError(
+            f"--imitate: found scenario '{scenario.name}' with 'learning.lora.rank: free', of which planners "
+            "would teach pairs alone; expected a rank by rule or number, or training without --imitate"
+        )
     if is_privileged(spec) and not privileged:
         raise SnakegymError(
             f"--imitate: found '{spec}', which knows what no scheduler can, so that a policy cannot do as it "

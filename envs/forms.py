@@ -42,7 +42,7 @@ class FlatEncoder:
         return spaces.Box(-1.0, 1.0, (size,), np.float32)
 
     def encode(self, view: ProcessView) -> NDArray[np.float32]:
-        """Nodes, layers, pairs and process, in this order."""
+        """Nodes, layers, pairs, process and ranks, in this order, as far as there are any."""
         return np.concatenate(list(self.parts.encode(view).values()))
 
 
@@ -71,7 +71,7 @@ class MaskedEncoder:
 
 def make_encoder(form: Form, codec: ActionCodec, observation_key: str, mask_key: str) -> Encoder:
     """The encoder of that form; the keys are those of `masked`."""
-    parts = ViewEncoder(codec.n_nodes, codec.n_middle)
+    parts = ViewEncoder(codec.n_nodes, codec.n_middle, len(codec.ranks))
     flat = FlatEncoder(parts)
     encoders: dict[Form, Encoder] = {
         "dict": parts,

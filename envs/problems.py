@@ -64,12 +64,21 @@ def scenarios_of(scenario: One | Sequence[One]) -> list[Scenario]:
 
 
 def common_codec(problems: Sequence[Problem]) -> ActionCodec:
-    """Actions for all of them: of the most nodes and layers, and of pairs where orders differ."""
+    """Actions for all of them: of the most nodes and layers, and of pairs where orders differ.
+
+    Raises:
+        SnakegymError: schedulers choose other ranks of adapters in one than in another.
+    """
     orders = {problem.scenario.process.layer_order for problem in problems}
+    ranks = {problem.scenario.name: problem.scenario.learning.offered_ranks for problem in problems}
+    if len({*ranks.values()}) > 1:
+        found = "; ".join(f"{name}: {', '.join(map(str, own)) or 'none'}" for name, own in ranks.items())
+        raise SnakegymError(f"scenario: found ranks to choose among ({found}), expected the same in all")
     return ActionCodec(
         max(problem.scenario.network.nodes for problem in problems),
         max(problem.service.profile.n_middle for problem in problems),
         orders.pop() if len(orders) == 1 else "free",
+        problems[0].scenario.learning.offered_ranks,
     )
 
 

@@ -59,6 +59,9 @@ class SerpentineEnv(gym.Env[Observation, np.int64]):
     counted in `info["illegal"]`. Where k nodes train a layer together (`process.parallel`), an action names
     one, and the scenario's rule (`process.companions`) who goes along: all k would be n_nodes over k actions
     a layer. A planner may name all of them, in a decision (`step_as`).
+    Where the agent chooses the rank of adapters as well (`learning.lora.rank: free`), each of these actions
+    but the last two is there once for each of the R `ranks`, the lowest first: action = (node * n_middle +
+    layer) * R + rank's place; the mask knows for which ranks there is memory (and battery).
 
     ## Observation space
     `Dict` of float32 boxes within [-1, 1]; the names of the columns are in `snakegym.envs.features`:
@@ -68,9 +71,10 @@ class SerpentineEnv(gym.Env[Observation, np.int64]):
     | `nodes` | [n_nodes * 39] | compute, links, outages (now and before), memory, battery, data, visits |
     | `layers` | [n_middle * 12] | place, FLOPs, bytes, memory, when trained, open, last gain, holders |
     | `pairs` | [n_nodes * n_middle * 12] | as actions: legal, forecast costs, fit, held, when trained, gain |
+    | `ranks` | [n_nodes * n_middle * R * 9] | as actions, where ranks are chosen: legal, forecast costs |
     | `process` | [23] | metric, target, gains, cycle, of every budget what is spent and left, prices |
 
-    Whatever can end an episode is in it. This is the form `dict`. `observation="flat"` gives the four in a
+    Whatever can end an episode is in it. This is the form `dict`. `observation="flat"` gives them in a
     row, one box [n], which many libraries and all DQNs want; `observation="masked"` a dict of the flat box
     under `observation_key` and the mask, bool [n_actions], under `mask_key`. Both have ids of their own:
     `SerpentineFlat-v1`, `SerpentineMasked-v1`. docs/other-libraries.md says who wants which.
@@ -238,7 +242,7 @@ class SerpentineEnv(gym.Env[Observation, np.int64]):
 
     def step_as(self, decision: Decision) -> StepResult:
         """As `step`, of what a scheduler says; SnakegymError: companions that are not legal, too."""
-        self.codec.encode(decision)
+        self.codec.encode(decision, self.view())
         job = self._begin(decision)
         return self.finish(None if job is None else self.executor.run(job))
 
@@ -255,7 +259,7 @@ class SerpentineEnv(gym.Env[Observation, np.int64]):
         if self.controller.ended:
             raise ResetNeeded(f"the episode is over ({self.controller.ended}): call reset()")
         view, hop = self.view(), decision if isinstance(decision, Assignment) else None
-        self._illegal_now = hop is not None and not view.allows(hop.node, hop.layer)
+        self._illegal_now = hop is not None and not view.allows(hop.node, hop.layer, hop.rank)
         self._job = self.controller.dispatch(hop) if hop is not None and not self._illegal_now else None
         self._finishing = decision is FINISH
         return self._job

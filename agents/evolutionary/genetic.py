@@ -57,10 +57,11 @@ class EvolutionaryScheduler:
         """The first hop of the best plan."""
         self._gains.observe(view)
         state = PlanState.of(view)
-        plan, gain = self.plan(state), promise(state, self._gains, self._outlook).gain[0]
+        plan, expected = self.plan(state), promise(state, self._gains, self._outlook)
         if plan:
-            self._gains.promise(view, float(gain[plan[0].node, plan[0].layer]))
-            return plan[0]
+            node, layer = plan[0].node, plan[0].layer
+            self._gains.promise(view, float(expected.gain[0, node, layer]))
+            return expected.hop(node, layer)
         return self._patience.wait_or_finish(view, self._gains, self._outlook)
 
     def plan(self, state: PlanState) -> Hops:

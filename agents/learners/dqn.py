@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from stable_baselines3 import DQN
 from stable_baselines3.common.noise import ActionNoise
 from stable_baselines3.dqn.policies import MultiInputPolicy, QNetwork
 from torch import nn
 
-from snakegym.agents.learners.legal import LEGAL, LegalExtractor, LegalScorer
-from snakegym.agents.policy import FINISHING
-from snakegym.envs.features.pairs import PAIR_FEATURES
+from snakegym.agents.learners.legal import LegalExtractor, LegalScorer
+from snakegym.agents.policy import FINISHING, legal_assignments
 
 
 class LegalDQN(DQN):
@@ -30,18 +31,23 @@ class LegalDQN(DQN):
         actions, _ = self.policy.predict(observations, deterministic=True)
         generator = self.action_space.np_random
         rate = 1.0 if self.num_timesteps < learning_starts else self.exploration_rate
-        weights = exploring(observations["pairs"], int(self.action_space.n))  # type: ignore[attr-defined]
+        extractor: Any = self.policy.q_net.features_extractor
+        weights = exploring(observations, int(self.action_space.n), extractor.n_ranks)  # type: ignore[attr-defined]
         for i in np.flatnonzero(generator.random(n_envs) < rate):
             actions[i] = generator.choice(weights.shape[1], p=weights[i])
         return actions, actions
 
 
-def exploring(pairs: NDArray[np.float32], n_actions: int) -> NDArray[np.float64]:
-    """[n, n_actions]: with which probability each action is tried out, by what observations say of pairs."""
-    legal: NDArray[np.bool_] = pairs.reshape(len(pairs), -1, len(PAIR_FEATURES))[..., LEGAL] > 0
-    if legal.shape[1] + 2 != n_actions:  # an action is a node, whatever its layer
-        legal = np.any(legal.reshape(len(pairs), n_actions - 2, -1), axis=2)
-    ends = np.tile([1.0, np.exp(FINISHING)], (len(pairs), 1))
+def exploring(
+    observations: Mapping[str, NDArray[np.float32]], n_actions: int, n_ranks: int = 1
+) -> NDArray[np.float64]:
+    """[n, n_actions]: with which probability each action is tried out, by what is legal in n observations."""
+    tensors = {key: torch.as_tensor(observed) for key, observed in observations.items()}
+    legal = legal_assignments(tensors).numpy()
+    if legal.shape[1] + 2 != n_actions:  # an action is a node (and a rank), whatever its layer
+        by_layer = legal.reshape(len(legal), (n_actions - 2) // n_ranks, -1, n_ranks)
+        legal = by_layer.any(axis=2).reshape(len(legal), -1)
+    ends = np.tile([1.0, np.exp(FINISHING)], (len(legal), 1))
     weights = np.concatenate([legal, ends], axis=1)
     return np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float64)
 

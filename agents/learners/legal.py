@@ -15,14 +15,18 @@ from stable_baselines3.common.type_aliases import Schedule
 from torch import Tensor
 
 from snakegym.agents.hyperparameters import WIDTH
-from snakegym.agents.policy import NEVER, SETTINGS, PairExtractor, PairScorer, build_heads
-from snakegym.envs.features.pairs import PAIR_FEATURES
-
-LEGAL = PAIR_FEATURES.index("legal")
+from snakegym.agents.policy import (
+    NEVER,
+    SETTINGS,
+    PairExtractor,
+    PairScorer,
+    build_heads,
+    legal_assignments,
+)
 
 
 class LegalExtractor(PairExtractor):
-    """As `PairExtractor`, and before its output [N * M] whether each pair is legal.
+    """As `PairExtractor`, and before its output [N * M * R] whether each pair, with each rank, is legal.
 
     Args:
         observation_space: see `ViewEncoder`.
@@ -31,12 +35,11 @@ class LegalExtractor(PairExtractor):
 
     def __init__(self, observation_space: spaces.Dict, width: int = WIDTH) -> None:
         super().__init__(observation_space, width)
-        self._features_dim += self.n_nodes * self.n_layers
+        self._features_dim += self.n_assignments
 
     def forward(self, observations: dict[str, Tensor]) -> Tensor:
         """See the class."""
-        pairs = observations["pairs"].reshape(len(observations["pairs"]), -1, len(PAIR_FEATURES))
-        return torch.cat([pairs[..., LEGAL], super().forward(observations)], dim=1)
+        return torch.cat([legal_assignments(observations).float(), super().forward(observations)], dim=1)
 
 
 class LegalScorer(PairScorer):
@@ -44,12 +47,12 @@ class LegalScorer(PairScorer):
 
     def __init__(self, features: PairExtractor, n_actions: int) -> None:
         super().__init__(features, n_actions)
-        self.n_pairs = features.n_nodes * features.n_layers
+        self.n_pairs = features.n_assignments
 
     def forward(self, features: Tensor) -> Tensor:
         """[B, n_actions]."""
-        legal = features[:, : self.n_pairs].reshape(-1, *self.shape[:2]) > 0
-        assignments = legal.flatten(1) if self.pairs else legal.any(dim=2)
+        legal = features[:, : self.n_pairs].reshape(-1, *self.shape[:3]) > 0
+        assignments = (legal if self.pairs else legal.any(dim=2)).flatten(1)
         always = assignments.new_ones(len(assignments), 2)
         scores = super().forward(features[:, self.n_pairs :])
         return scores.masked_fill(~torch.cat([assignments, always], dim=1), NEVER)

@@ -177,9 +177,9 @@ class SequentialMilpScheduler:
 def in_order(view: ProcessView) -> ProcessView:
     """The view, as if the process had a fixed order: the next layer with a legal node alone is open."""
     layer = next_layer(view)
-    legal = view.legal & (np.arange(view.n_middle) == (-1 if layer is None else layer))
     order: LayerOrder = "serpentine" if view.layer_order == "free" else view.layer_order
-    return replace(view, legal=legal, layer_order=order)
+    its_turn = np.arange(view.n_middle) == (-1 if layer is None else layer)
+    return replace(view.narrowed(its_turn), layer_order=order)
 
 
 def solve(programme: Programme) -> Solution:

@@ -99,6 +99,7 @@ def worth_waiting_for(view: ProcessView, gains: GainModel, outlook: Outlook) -> 
 
 def in_reach(view: ProcessView, reachable: Bools) -> ProcessView:
     """The view, as if these nodes [n_nodes], and no others, were in reach."""
-    able = reachable & (view.nodes.battery_j > 0)
-    legal = able[:, None] & view.fits & view.layers.open
-    return replace(view, nodes=replace(view.nodes, reachable=reachable), legal=legal)
+    able = (reachable & (view.nodes.battery_j > 0))[:, None] & view.layers.open
+    ranks = tuple(replace(one, legal=able & view.at_rank(one.rank).fits) for one in view.ranks)
+    nodes = replace(view.nodes, reachable=reachable)
+    return replace(view, nodes=nodes, legal=able & view.fits, ranks=ranks)

@@ -9,7 +9,7 @@ from snakegym.agents.planning.gain import GainModel, load_gain
 from snakegym.agents.planning.outlook import ForecastOutlook, Outlook
 from snakegym.agents.planning.promise import promise
 from snakegym.agents.planning.state import PlanState
-from snakegym.control.records import Assignment, Decision
+from snakegym.control.records import Decision
 from snakegym.control.view import ProcessView
 from snakegym.scenario import Scenario
 
@@ -17,6 +17,7 @@ from snakegym.scenario import Scenario
 class GreedyScheduler:
     """Maximises expected reward over all legal pairs: the priced expected gain minus the priced costs.
 
+    Where ranks are chosen, over these, too.
     A difference and not a ratio of the two, because the scenario's objective is a difference: a
     ratio would favour hops that are nearly free and bring next to nothing. Where no hop is worth its price by
     itself it goes on as long as some of those that would follow make up for it, see `endings`.
@@ -47,7 +48,7 @@ class GreedyScheduler:
         node, layer = divmod(int(expected.reward[0].argmax()), view.n_middle)
         if pays_to_go_on(state, expected, self._gains, self._outlook):
             self._gains.promise(view, float(expected.gain[0, node, layer]))
-            return Assignment(node, layer)
+            return expected.hop(node, layer)
         return self._patience.wait_or_finish(view, self._gains, self._outlook)
 
     def follow(self, view: ProcessView, decision: Decision) -> None:

@@ -7,9 +7,10 @@ from snakegym.agents.planning.endings import Patience
 from snakegym.agents.planning.forecasts import load_forecast
 from snakegym.agents.planning.gain import GainModel, load_gain
 from snakegym.agents.planning.outlook import ForecastOutlook, Outlook
+from snakegym.agents.planning.promise import promise
 from snakegym.agents.planning.search import Plan, Settings, search, values
 from snakegym.agents.planning.state import PlanState
-from snakegym.control.records import Assignment, Decision
+from snakegym.control.records import Decision
 from snakegym.control.view import Floats, ProcessView
 from snakegym.scenario import Scenario
 
@@ -72,7 +73,8 @@ class LookaheadScheduler:
         worth = values(state, self._gains, self._outlook, self._settings, FOLLOWING)
         best = int(worth.argmax())
         if worth.flat[best] > 0:
-            return worth, Assignment(*divmod(best, view.n_middle))
+            node, layer = divmod(best, view.n_middle)
+            return worth, promise(state, self._gains, self._outlook).hop(node, layer)
         return worth, self._patience.wait_or_finish(view, self._gains, self._outlook)
 
     def follow(self, view: ProcessView, decision: Decision) -> None:

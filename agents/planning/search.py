@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from snakegym.agents.planning.gain import GainModel
 from snakegym.agents.planning.outlook import Outlook
@@ -72,12 +74,18 @@ class _Step:
     energy_j: Floats
     n_bytes: Floats
     reward: Floats
+    rank: Ints | None = None
+    """None: there is no choice."""
 
     def hop(self, plan: int) -> PlannedHop:
         """The last hop of a plan."""
         return PlannedHop(
             int(self.waits[plan]),
-            Assignment(int(self.node[plan]), int(self.layer[plan])),
+            Assignment(
+                int(self.node[plan]),
+                int(self.layer[plan]),
+                rank=None if self.rank is None else int(self.rank[plan]),
+            ),
             float(self.gain[plan]),
             Costs(float(self.time_s[plan]), float(self.energy_j[plan]), float(self.n_bytes[plan])),
             float(self.reward[plan]),
@@ -227,8 +235,10 @@ def _grow(
         return None
     plan, wait, node, layer = at = np.unravel_index(chosen, reward.shape)
 
-    def pick(arrays: Sequence[Floats]) -> Floats:
+    def pick(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
         return np.stack(arrays, axis=1)[at]
+
+    ranks = [p.ranks for p in found if p.ranks is not None]
 
     step = _Step(
         plan,
@@ -240,6 +250,7 @@ def _grow(
         energy_j=pick([p.costs.energy_j for p in found]),
         n_bytes=pick([p.costs.n_bytes for p in found]),
         reward=reward[at],
+        rank=pick(ranks) if ranks else None,
     )
     then = state.take(plan).after(
         node,
@@ -248,6 +259,7 @@ def _grow(
         energy_j=step.energy_j,
         gain=step.gain,
         node_energy_j=pick([p.costs.node_energy_j for p in found]),
+        changed_bytes=pick([np.broadcast_to(p.changed_bytes, p.gain.shape) for p in found]),
     )
     return step, _Beam(then, total[chosen], beam.key[plan] + marks[node, layer], beam.first[plan])
 

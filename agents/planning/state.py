@@ -151,6 +151,7 @@ class PlanState:
         energy_j: Floats,
         gain: Floats,
         node_energy_j: Floats | float = 0.0,
+        changed_bytes: Floats | None = None,
     ) -> PlanState:
         """Each plan one hop on; one node trains alone.
 
@@ -161,8 +162,10 @@ class PlanState:
             energy_j: [B]: of all who take part.
             gain: [B]: what it is expected to bring.
             node_energy_j: [B]: what of its energy the node itself pays.
+            changed_bytes: [B]: of the layer, by the hop; None: as the view says.
         """
         view, b = self.view, np.arange(len(self))
+        changed = view.changed_bytes[node, layer] if changed_bytes is None else changed_bytes
         battery_j, visits, node_gain = self.battery_j.copy(), self.visits.copy(), self.node_gain.copy()
         times, layer_gain = self.times_trained.copy(), self.layer_gain.copy()
         pair_gain, last_hop = self.pair_gain.copy(), self.last_hop.copy()
@@ -182,8 +185,8 @@ class PlanState:
             energy_j=self.energy_j + energy_j,
             battery_j=battery_j,
             holder=node if view.mode == "p2p" else self.holder,
-            lacking=self._lacking_after(node, layer),
-            lacking_pce=self._lacking_pce_after(node, layer),
+            lacking=self._lacking_after(node, layer, changed),
+            lacking_pce=self._lacking_pce_after(layer, changed),
             trained_in_cycle=trained,
             cycle=self.cycle + over,
             hops=self.hops + 1,
@@ -198,12 +201,12 @@ class PlanState:
             recent_gain=self.recent_gain + (gain - self.recent_gain) / 4,
         )
 
-    def _lacking_after(self, node: Ints, layer: Ints) -> Floats:
+    def _lacking_after(self, node: Ints, layer: Ints, changed: Floats) -> Floats:
         """[B, N, K]: the node has everything (what it trained, where it keeps no more); others lack that."""
         view, b, size = self.view, np.arange(len(self)), self.view.layer_bytes
         lacking, ends = self.lacking.copy(), list(view.trained.ends)
         lacking[:, :, ends] = size[ends]
-        older = lacking[b, :, layer + 1] + view.changed_bytes[node, layer][:, None]
+        older = lacking[b, :, layer + 1] + changed[:, None]
         lacking[b, :, layer + 1] = np.minimum(older, size[layer + 1][:, None])
         lacking[b, node] = 0.0 if view.keeps_frozen else size
         lacking[b, node, layer + 1] = 0.0
@@ -211,7 +214,7 @@ class PlanState:
             lacking[b, node, end] = 0.0
         return lacking
 
-    def _lacking_pce_after(self, node: Ints, layer: Ints) -> Floats:
+    def _lacking_pce_after(self, layer: Ints, changed: Floats) -> Floats:
         """[B, K]: the PCE has everything where nodes report to it, else it lacks what was trained."""
         view = self.view
         if view.mode == "cs" or view.evaluation == "pce":
@@ -223,6 +226,6 @@ class PlanState:
             [*view.trained.ends],
         )
         lacking[:, ends] = size[ends]
-        older = lacking[b, layer + 1] + view.changed_bytes[node, layer]
+        older = lacking[b, layer + 1] + changed
         lacking[b, layer + 1] = np.minimum(older, size[layer + 1])
         return lacking

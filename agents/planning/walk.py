@@ -35,7 +35,7 @@ class Walk:
         at = 0, hop.node, hop.layer
         costs = expected.costs
         spent = Costs(float(costs.time_s[at]), float(costs.energy_j[at]), float(costs.n_bytes[at]))
-        self.hops.append(hop)
+        self.hops.append(expected.hop(hop.node, hop.layer))
         self.gains.append(float(expected.gain[at]))
         self.rewards.append(float(expected.reward[at]))
         self.costs.append(spent)
@@ -76,6 +76,7 @@ def next_state(state: PlanState, expected: Promise, node: Ints, layer: Ints) -> 
         energy_j=costs.energy_j[at],
         gain=expected.gain[at],
         node_energy_j=costs.node_energy_j[at],
+        changed_bytes=np.broadcast_to(expected.changed_bytes, expected.gain.shape)[at],
     )
 
 

@@ -10,7 +10,7 @@ from snakegym.agents.planning.gain import GainModel, load_gain
 from snakegym.agents.planning.search import Plan, PlannedHop, Settings, search
 from snakegym.agents.planning.state import PlanState
 from snakegym.agents.yardsticks.truth import TrueOutlook, unwatched
-from snakegym.control.records import FINISH, Assignment, Decision
+from snakegym.control.records import FINISH, Decision
 from snakegym.control.view import ProcessView
 from snakegym.envs.serpentine import SerpentineEnv
 from snakegym.scenario import Scenario
@@ -65,7 +65,7 @@ class ClairvoyantScheduler:
         if first.waits:
             self._coming[0] = replace(first, waits=first.waits - 1)
             return None
-        if not view.legal[pair.node, pair.layer]:
+        if not view.allows(pair.node, pair.layer, pair.rank):
             self._coming = []
             return None
         del self._coming[0]
@@ -73,8 +73,9 @@ class ClairvoyantScheduler:
         self._gains.promise(view, first.gain)
         if view.parallel == 1 or self._outlook is None:
             return pair
-        others = self._outlook.companions(PlanState.of(view), pair.node, pair.layer)
-        return Assignment(pair.node, pair.layer, others)
+        state = PlanState.of(view.at_rank(pair.rank))
+        others = self._outlook.companions(state, pair.node, pair.layer)
+        return replace(pair, companions=others)
 
     def plan(self, view: ProcessView) -> Plan:
         """The best plan that is found.

@@ -151,11 +151,12 @@ class OracleScheduler:
         state = PlanState.of(view)
         if over(state)[0]:
             return []
-        reward = promise(state, self._gains, self._outlook).reward[0]
+        expected = promise(state, self._gains, self._outlook)
+        reward = expected.reward[0]
         best = np.argsort(-reward, axis=None, kind="stable")[:most]
         nodes, layers = np.unravel_index(best, reward.shape)
         pairs = zip(nodes.tolist(), layers.tolist(), strict=True)
-        return [Assignment(node, layer) for node, layer in pairs if reward[node, layer] > -np.inf]
+        return [expected.hop(node, layer) for node, layer in pairs if reward[node, layer] > -np.inf]
 
     def _beyond(self, trial: ProcessController) -> float:
         """What can still be earned, by the gain model."""

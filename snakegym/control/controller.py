@@ -86,7 +86,7 @@ class ProcessController:
         self._pairs = PairRecords(network.n_nodes, profile.n_middle)
         self._peer_to_peer = scenario.network.mode == "p2p"
         self.managers = LocalManagers(scenario, profile, network, data)
-        self.caches = caches_of(scenario, profile, network.n_nodes, self.managers.adapters)
+        self.caches = caches_of(scenario, profile, network.n_nodes, self.managers.adapter_bytes)
         smallest = float(self.managers.smallest_memory)
         self.pool = NodePool(network, scenario.pool, smallest, scenario.learning.epochs, rng)
         cycle = CycleProgress.start(profile.n_middle, scenario.process, rng)
@@ -157,7 +157,7 @@ class ProcessController:
         others = team_of(self.view(), assignment)[1:]
         number = self.caches.next_number()
         own = self._job(number, assignment)  # its seed is drawn first
-        along = tuple(self._job(number, Assignment(other, assignment.layer)) for other in others)
+        along = tuple(self._job(number, replace(own.assignment, node=n, companions=None)) for n in others)
         self._running = replace(own, companions=along)
         return self._running
 
@@ -173,7 +173,7 @@ class ProcessController:
         if running is None or running.id != job:
             return booked(self.history, job)
         hop = finished_hop(running, outcome, index=len(self.history), cycle=self.cycle.index)
-        self.caches.book(running.assignment.layer, hop.parts, job)
+        self.caches.book(hop.assignment.layer, hop.parts, job, hop.assignment.rank)
         self.managers.beside = self.caches.bytes_beside
         self._book_model(running, outcome, hop)
         self.pool.book(hop)
@@ -259,10 +259,10 @@ class ProcessController:
             raise SnakegymError(f"{self._running.assignment} is still under way: complete it first")
 
     def _job(self, number: int, assignment: Assignment) -> Job:
-        node, layer = assignment.node, assignment.layer
-        training = self.managers.training(node, layer, self.cycle.index, self._rng)
-        holds = self.caches.of_node(node)
-        return make_job(self.view(), assignment, training, number, self.progress.model, holds)
+        node, layer, rank = assignment.node, assignment.layer, assignment.rank
+        training = self.managers.training(node, layer, self.cycle.index, self._rng, rank)
+        view, holds = self.view().at_rank(rank), self.caches.of_node(node)
+        return make_job(view, assignment, training, number, self.progress.model, holds)
 
     def _book_model(self, job: Job, outcome: Outcome, hop: Hop) -> None:
         """The model as it is after the hop, and who has it."""

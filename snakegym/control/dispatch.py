@@ -19,8 +19,9 @@ def team_of(view: ProcessView, assignment: Assignment) -> tuple[int, ...]:
         SnakegymError: the assignment is not legal now, or a companion is not.
     """
     node, layer, named = assignment.node, assignment.layer, assignment.companions
-    if not view.allows(node, layer):
+    if not view.allows(node, layer, assignment.rank):
         raise SnakegymError(f"{assignment} is not legal now: expected one of view().legal")
+    view = view.at_rank(assignment.rank)
     if named is None:
         return (node, *companions(view, node, layer))
     team = (node, *named)
@@ -44,7 +45,7 @@ def make_job(
     """What the assigned node has to receive, train, evaluate and send, companions left out.
 
     Args:
-        view: of the moment of the decision.
+        view: of the moment of the decision, with the rank that was chosen, if one was.
         assignment: the decision.
         training: what the node trains.
         number: the job's id.

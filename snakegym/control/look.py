@@ -14,7 +14,7 @@ from snakegym.control.nodes.pool import NodePool
 from snakegym.control.progress.caches import LayerCaches
 from snakegym.control.progress.cycle import CycleProgress
 from snakegym.control.progress.whereabouts import Progress
-from snakegym.control.view import Floats, LayersView, NodesView, ProcessView
+from snakegym.control.view import Bools, Floats, LayersView, NodesView, ProcessView, RankView
 from snakegym.network.network import Measurement, Monitor
 from snakegym.scenario import Scenario
 
@@ -42,6 +42,9 @@ def look_at(
         "layer_bytes": caches.layer_bytes,
         "bytes_beside": caches.bytes_beside,
         "adapters": managers.adapters,
+        "ranks": tuple(
+            RankView(rank, adapters, managers.fits_at[rank]) for rank, adapters in managers.offered.items()
+        ),
         "cycle": progress.cycle.index,
         "metric": progress.metric,
     }
@@ -137,11 +140,18 @@ def with_legal(view: ProcessView, holder_can_send: bool) -> ProcessView:
     The node is reachable, its battery lasts for what the hop is forecast to take, the layer is open, and
     somebody can fetch the model.
     """
-    nodes, able = view.nodes, view.nodes.reachable
+    able = view.nodes.reachable
     if not holder_can_send:  # only the holder itself could go on
         able = able & (np.arange(len(able)) == view.holder)
+    ranks = tuple(replace(one, legal=_legal(view.at_rank(one.rank), able)) for one in view.ranks)
+    return replace(view, legal=_legal(view, able), ranks=ranks)
+
+
+def _legal(view: ProcessView, able: Bools) -> Bools:
+    """[n_nodes, n_middle], of nodes that are `able` [n_nodes] to take part."""
     legal = view.legal & able[:, None]
     legal &= view.layers.open
-    if np.isfinite(nodes.battery_j).any():
-        legal &= forecast(replace(view, parallel=1)).node_energy_j <= nodes.battery_j[:, None]
-    return replace(view, legal=read_only(legal))
+    left_j = view.nodes.battery_j
+    if np.isfinite(left_j).any():
+        legal &= forecast(replace(view, parallel=1)).node_energy_j <= left_j[:, None]
+    return read_only(legal)

@@ -38,6 +38,9 @@ class Assignment:
     companions: tuple[int, ...] | None = None
     """CS mode with `process.parallel`: who trains the layer at the same time, fewer than `parallel` other
     nodes for which it is legal, too; None: whom the scenario's rule takes (`process.companions`)."""
+    rank: int | None = None
+    """Where schedulers choose it (`learning.lora.rank: free`), of the adapters that the node trains, and that
+    its companions train: one of `ProcessView.ranks`; None: each node's own, as the rule has it."""
 
 
 class Finish(Enum):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from snakegym.arrays import read_only
+from snakegym.errors import SnakegymError
 from snakegym.models.trained import TrainedSet
 from snakegym.network.records import Costs
 from snakegym.scenario import BudgetConfig, CompanionRule, Evaluation, LayerOrder, Mode, Objective
@@ -113,6 +115,17 @@ class AdaptersView:
 
 
 @dataclass(frozen=True)
+class RankView:
+    """A rank that a scheduler may choose."""
+
+    rank: int
+    adapters: AdaptersView
+    """Of hops with that rank, whatever the rule says."""
+    legal: Bools
+    """[n_nodes, n_middle]: assignments allowed now with that rank."""
+
+
+@dataclass(frozen=True)
 class PairsView:
     """Per node and middle layer, each an array [n_nodes, n_middle]: when the node trained the layer last.
 
@@ -186,7 +199,10 @@ class ProcessView:
     companions: CompanionRule = "shortest"
     """Which companions a node gets where the scheduler does not name them (`control.forecast.companions`)."""
     adapters: AdaptersView | None = None
-    """Where hops train low-rank adapters of the middle layer; None: all its parameters."""
+    """Where hops train low-rank adapters of the middle layer; None: all its parameters. Where the scheduler
+    chooses ranks, those and the costs that a node's own rank has, to which `legal` belongs, too."""
+    ranks: tuple[RankView, ...] = ()
+    """Ranks that the scheduler chooses among, rising; empty where it has no choice."""
 
     bytes_beside: float = 0.0
     """Bytes of earlier hops' adapters that lie beside layers in low precision, where hops train adapters."""
@@ -215,10 +231,31 @@ class ProcessView:
         own = self.layer_bytes[1:-1] if self.adapters is None else self.adapters.n_bytes
         return np.broadcast_to(own, self.legal.shape)
 
-    def allows(self, node: int, layer: int) -> bool:
-        """Whether that is a pair of this process, and legal now."""
+    def allows(self, node: int, layer: int, rank: int | None = None) -> bool:
+        """Whether that is a pair of this process, and legal now, with that rank if one is chosen."""
         inside = 0 <= node < self.n_nodes and 0 <= layer < self.n_middle
-        return inside and bool(self.legal[node, layer])
+        if rank is None:
+            return inside and bool(self.legal[node, layer])
+        return inside and any(one.rank == rank and one.legal[node, layer] for one in self.ranks)
+
+    def at_rank(self, rank: int | None) -> ProcessView:
+        """The same moment, as if that rank were everybody's and there were no choice; None: as it is.
+
+        Raises:
+            SnakegymError: the rank is none of `ranks`.
+        """
+        if rank is None:
+            return self
+        for one in self.ranks:
+            if one.rank == rank:
+                return replace(self, adapters=one.adapters, legal=one.legal, ranks=())
+        offered = ", ".join(str(one.rank) for one in self.ranks) or "none (the scenario says it)"
+        raise SnakegymError(f"assignment: found rank {rank!r:.20}, expected one of {offered}")
+
+    def narrowed(self, able: Bools) -> ProcessView:
+        """The same, but only what is `able`, too, is legal, with whatever rank; broadcasts to `legal`."""
+        ranks = tuple(replace(one, legal=read_only(one.legal & able)) for one in self.ranks)
+        return replace(self, legal=read_only(self.legal & able), ranks=ranks)
 
     @property
     def next_layer(self) -> int:

@@ -160,11 +160,12 @@ class LoraConfig(Section):
     that is what travels to whoever has the rest.
     """
 
-    rank: Rank | Literal["memory", "speed"] = 8
+    rank: Rank | Literal["memory", "speed", "free"] = 8
     """Of the adapters: a number, or how each node's is chosen among `ranks`: the highest that its `memory`
-    has room for, or the higher the faster (`speed`) it is beside the fastest node."""
+    has room for; the higher the faster (`speed`) it is beside the fastest node; `free`: by the scheduler, hop
+    by hop, and where it does not say, as by `memory`."""
     ranks: Annotated[tuple[Rank, ...], Field(min_length=1, max_length=16, strict=False)] = (2, 4, 8, 16)
-    """What a rule chooses among; where none is small enough, the lowest."""
+    """What is chosen among; where a rule finds none small enough, the lowest."""
     alpha: Positive = 16.0
     """The adapters' product is added alpha / rank times."""
 
@@ -172,6 +173,11 @@ class LoraConfig(Section):
     def choices(self) -> tuple[int, ...]:
         """Ranks that may occur, rising."""
         return (self.rank,) if isinstance(self.rank, int) else tuple(sorted({*self.ranks}))
+
+    @property
+    def offered(self) -> tuple[int, ...]:
+        """Those that a scheduler chooses among, rising; none where a number or a rule says the rank."""
+        return self.choices if self.rank == "free" else ()
 
 
 class LearningConfig(Section):
@@ -211,6 +217,11 @@ class LearningConfig(Section):
     next hop. In P2P mode nobody else has the layers as they are: the node keeps them beside, and needs more
     memory than with `fp32`. With `lora` all weights but those that hops train in full are like that from the
     start, for everybody, and the adapters of all hops stay beside them."""
+
+    @property
+    def offered_ranks(self) -> tuple[int, ...]:
+        """Ranks of adapters that a scheduler chooses among, rising; none where it has no choice."""
+        return () if self.lora is None else self.lora.offered
 
     @property
     def same_passes(self) -> int:

@@ -92,3 +92,10 @@ def test_who_cannot_teach_is_refused(spec: str, named: str) -> None:
 def test_a_privileged_teacher_may_be_asked_for() -> None:
     teacher = check_teacher("clairvoyant", SCENARIO, privileged=True)
     assert type(teacher) is type(make_scheduler("clairvoyant", SCENARIO))
+
+
+def test_ranks_are_not_taught() -> None:
+    fields = SCENARIO.model_dump(mode="json")
+    fields["learning"].update(trains="middle", lora={"rank": "free", "ranks": [1, 2]})
+    with pytest.raises(SnakegymError, match=r"--imitate: .*'learning\.lora\.rank: free'"):
+        check_teacher("lookahead", Scenario.model_validate(fields), privileged=False)

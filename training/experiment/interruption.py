@@ -131,7 +131,8 @@ def train(env: SerpentineEnv, cycles: int, seed: int, interruption: Interruption
         executor = InterruptingExecutor(executor, *interruption)
     validation = [env.controller.metric]
     while len(validation) <= cycles:
-        job = env.begin(env.codec.encode(scheduler.schedule(env.view())))
+        view = env.view()
+        job = env.begin(env.codec.encode(scheduler.schedule(view), view))
         env.finish(None if job is None else executor.submit(job).result())
         if env.controller.cycle.index == len(validation):
             validation.append(env.controller.metric)

@@ -13,6 +13,7 @@ from snakegym.agents.learned import LearnedScheduler
 from snakegym.agents.protocol import Scheduler
 from snakegym.agents.registry import make_scheduler
 from snakegym.envs.serpentine import SerpentineEnv
+from snakegym.errors import SnakegymError
 from snakegym.training.analysis.groups import label_of, trainings
 from snakegym.training.analysis.summary import analyse
 from snakegym.training.episodes.play import EpisodeRecord, episode_seed, play_scheduler
@@ -45,6 +46,11 @@ def explain(config: ExplainConfig) -> Explanation:
         split=config.split,
         traces=config.traces,
     )
+    if env.codec.ranks:
+        raise SnakegymError(
+            f"scenario '{env.scenario.name}', field 'learning.lora.rank': found 'free', which explain has no "
+            "tables for, expected a number or a rule"
+        )
     schedulers = {spec: make_scheduler(spec, env.scenario) for spec in (*config.run, config.baseline)}
     header = _describe(config, env)
     runfolder.check_results(config.out, "explanation", files_of(len(config.run)), header["request"])

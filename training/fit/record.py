@@ -127,7 +127,9 @@ def _play(members: Sequence[Member], block: range, seed: int, gains: GainModel |
     while going:
         views = [members[i].view() for i in going]
         chosen = [deciders[i](view) for i, view in zip(going, views, strict=True)]
-        actions = [members[i].codec.encode(hop) for i, hop in zip(going, chosen, strict=True)]
+        actions = [
+            members[i].codec.encode(hop, view) for i, view, hop in zip(going, views, chosen, strict=True)
+        ]
         prepare_step([members[i] for i in going], actions)
         over = []
         for i, view, hop, action in zip(going, views, chosen, actions, strict=True):

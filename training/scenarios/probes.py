@@ -67,7 +67,7 @@ def try_hop(env: SerpentineEnv, assignment: Assignment, seed: int) -> float:
     """Reward of one hop from the present state, which is left as it is; `seed` is that of local training."""
     trial = copy.deepcopy(env)
     trial.controller.reseed(seed)
-    return float(trial.step(trial.codec.encode(assignment))[1])
+    return float(trial.step(trial.codec.encode(assignment, trial.view()))[1])
 
 
 def shares(probes: Sequence[Probe]) -> Shares:
@@ -108,7 +108,7 @@ def _walk(env: SerpentineEnv, hops: int, seed: int, rng: np.random.Generator) ->
             if len(env.controller.history) >= hops:
                 break
         assignment = Assignment(*rng.choice(legal).tolist()) if len(legal) else None
-        env.step(env.codec.encode(assignment))
+        env.step(env.codec.encode(assignment, env.view()))
     return last
 
 

@@ -14,11 +14,14 @@ from snakegym.scenario import LoraConfig, Scenario
 
 def look_at_adapters(
     scenario: Scenario, profile: ModelProfile, network: Monitor, data: Holdings
-) -> AdaptersView | None:
-    """Of every node and middle layer, by the scenario's rule; None where whole layers are trained."""
+) -> tuple[AdaptersView | None, dict[int, AdaptersView]]:
+    """Of every node and middle layer, by the scenario's rule, and of each rank that schedulers choose among.
+
+    None, and none, where whole layers are trained.
+    """
     lora, learning = scenario.learning.lora, scenario.learning
     if lora is None:
-        return None
+        return None, {}
     originals = scenario.network.mode == "p2p"
     choices = lora.choices
 
@@ -28,23 +31,29 @@ def look_at_adapters(
     needed = np.stack([memory(rank) for rank in choices])
     kept = data.samples[:, None] * profile.kept_bytes(learning)
     place = _places(lora, needed[:, None, :] + kept, network)
-    shape = (network.n_nodes, profile.n_middle)
-    place, layer = np.broadcast_to(place, shape), np.broadcast_to(np.arange(profile.n_middle), shape)
     passes = learning.same_passes
     flops = np.stack([profile.training_flops(learning.trains, rank, passes) for rank in choices])
-    ranks: Ints = np.array(choices)[place]
     assert profile.adapters is not None
-    return AdaptersView(
-        ranks=read_only(ranks),
-        flops=read_only(flops[place, layer]),
-        memory_bytes=read_only(needed[place, layer]),
-        n_bytes=read_only(ranks * profile.adapters.bytes_per_rank[1:-1]),
-    )
+    per_rank = profile.adapters.bytes_per_rank[1:-1]
+    shape = (network.n_nodes, profile.n_middle)
+    layer = np.broadcast_to(np.arange(profile.n_middle), shape)
+
+    def at(place: Ints) -> AdaptersView:
+        ranks: Ints = np.array(choices)[place]
+        return AdaptersView(
+            ranks=read_only(ranks),
+            flops=read_only(flops[place, layer]),
+            memory_bytes=read_only(needed[place, layer]),
+            n_bytes=read_only(ranks * per_rank),
+        )
+
+    offered = {rank: at(np.full(shape, i)) for i, rank in enumerate(lora.offered)}
+    return at(np.broadcast_to(place, shape)), offered
 
 
 def _places(lora: LoraConfig, needed: Floats, network: Monitor) -> Ints:
     """[n_nodes or 1, n_middle or 1]: which of the choices; hops need [n_choices, n_nodes, n_middle] bytes."""
-    if lora.rank == "memory":
+    if lora.rank in ("memory", "free"):
         fits = needed <= network.memory_bytes[:, None]
         place: Ints = np.maximum(0, fits.sum(axis=0) - 1)
         return place

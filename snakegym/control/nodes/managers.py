@@ -31,20 +31,24 @@ class LocalManagers:
         labels: the labels trained recently, and how far each node's are from them.
         teaching: which nodes distil, and what that adds.
         adapters: of which rank a node would train them, and their costs; None: hops train whole layers.
+        offered: the same of each rank that schedulers choose among.
         layer_memory: [n_middle] bytes that a hop needs if it does not distil; with adapters, mean over nodes.
         layer_flops: [n_middle] to train one sample, likewise.
         kept_bytes: [n_middle] that each of a node's samples adds to that.
         beside: bytes of earlier hops' adapters, which every node keeps; whoever sets it goes on from there.
         fits: [n_nodes, n_middle]: whether the node has the memory for a hop on that layer.
+        fits_at: the same with each of these ranks.
     """
 
     fits: Bools
+    fits_at: dict[int, Bools]
 
     def __init__(self, scenario: Scenario, profile: ModelProfile, network: Monitor, data: Holdings) -> None:
         self.data = data
         self.labels = RecentLabels(data)
         self.teaching = Teaching(scenario.learning, profile, data)
-        learning, self.adapters = scenario.learning, look_at_adapters(scenario, profile, network, data)
+        learning = scenario.learning
+        self.adapters, self.offered = look_at_adapters(scenario, profile, network, data)
         if self.adapters is None:
             originals = scenario.network.mode == "p2p"
             memory = profile.hop_memory(learning, originals=originals)
@@ -54,7 +58,9 @@ class LocalManagers:
         self.layer_memory, self.layer_flops = read_only(memory), read_only(flops)
         own = self.layer_memory[None] if self.adapters is None else self.adapters.memory_bytes
         self.kept_bytes, self.beside = read_only(profile.kept_bytes(learning)), 0.0
-        self._needed = own + data.samples[:, None] * self.kept_bytes
+        kept = data.samples[:, None] * self.kept_bytes
+        self._needed = own + kept
+        self._needed_at = {rank: a.memory_bytes + kept for rank, a in self.offered.items()}
         self._learning = scenario.learning
         self._memory_bytes = network.memory_bytes
         self.go_on_from(self.labels.mean)
@@ -64,27 +70,42 @@ class LocalManagers:
         """Bytes that the smallest hop needs on whichever node needs least."""
         return float(self._needed.min())
 
+    @property
+    def adapter_bytes(self) -> dict[int | None, Floats] | None:
+        """[n_nodes, n_middle] by rank chosen, None: by the rule; None where hops train whole layers."""
+        if self.adapters is None:
+            return None
+        return {None: self.adapters.n_bytes, **{rank: a.n_bytes for rank, a in self.offered.items()}}
+
     def go_on_from(self, labels: Floats) -> None:
         """The mean [n_classes] of the labels trained recently is this."""
         self.labels.set_mean(labels)
         self.teaching.compare(self.labels)
-        needed = self._needed + self.beside + self.teaching.n_bytes[:, None]
-        self.fits = self._memory_bytes[:, None] >= needed
+        self.fits = self._fitting(self._needed)
+        self.fits_at = {rank: self._fitting(needed) for rank, needed in self._needed_at.items()}
+
+    def _fitting(self, needed: Floats) -> Bools:
+        fits: Bools = self._memory_bytes[:, None] >= needed + self.beside + self.teaching.n_bytes[:, None]
+        return fits
 
     def remember(self, parts: Sequence[Part]) -> None:
         """These updates are in the model."""
         nodes = [part.node for part in parts]
         self.go_on_from(self.labels.after(nodes, [part.used for part in parts]))
 
-    def training(self, node: int, middle: int, cycle: int, rng: np.random.Generator) -> TrainingOrder:
-        """What the node would train: `rng` draws the seed."""
+    def training(
+        self, node: int, middle: int, cycle: int, rng: np.random.Generator, rank: int | None = None
+    ) -> TrainingOrder:
+        """What the node would train: `rng` draws the seed; a `rank` that was chosen replaces the rule's."""
+        if rank is None and self.adapters is not None:
+            rank = int(self.adapters.ranks[node, middle])
         return TrainingOrder(
             middle=middle,
             samples=int(self.data.samples[node]),
             config=self._learning,
             learning_rate=self._learning.rate(cycle),
             seed=int(rng.integers(2**31)),
-            rank=None if self.adapters is None else int(self.adapters.ranks[node, middle]),
+            rank=rank,
             distil=bool(self.teaching.on[node]),
         )
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from snakegym.arrays import read_only
 from snakegym.control.progress.plain import Plain, keep, put_back
 from snakegym.control.records import Part
-from snakegym.control.view import AdaptersView, Floats, Ints
+from snakegym.control.view import Floats, Ints
 from snakegym.models.profile import ModelProfile
 from snakegym.models.store import Versions
 from snakegym.models.trained import TrainedSet
@@ -18,6 +18,10 @@ from snakegym.scenario import Scenario
 
 NOTHING = -1
 _CHANGING = ("_versions", "_behind", "_latest", "layer_bytes")
+
+
+AdapterBytes = Mapping[int | None, Floats]
+"""[n_nodes, n_middle]: bytes of adapters of a rank that was chosen; None: of the nodes' own."""
 
 
 class LayerCaches:
@@ -35,8 +39,7 @@ class LayerCaches:
         n_nodes: number of nodes; they begin with nothing.
         layer_bytes: [n_layers], first and last included.
         trained: which layers a hop changes.
-        adapter_bytes: [n_nodes, n_middle]: of the adapters by which a hop changes its middle layer; None: all
-            of the layer changes.
+        adapter_bytes: of the adapters by which a hop changes its middle layer; None: all of it changes.
         most_beside: [n_layers]: bytes that adapters beside a layer come to at most; None: there are none.
         keeps_frozen: whether nodes keep the layers that they do not train as they received them.
 
@@ -52,7 +55,7 @@ class LayerCaches:
         layer_bytes: Floats,
         trained: TrainedSet,
         *,
-        adapter_bytes: Floats | None = None,
+        adapter_bytes: AdapterBytes | None = None,
         most_beside: Floats | None = None,
         keeps_frozen: bool = True,
     ) -> None:
@@ -107,8 +110,10 @@ class LayerCaches:
         """Whatever that node held is gone."""
         self._versions[node], self._behind[node] = NOTHING, np.inf
 
-    def book(self, middle: int, parts: Sequence[Part], version: int) -> None:
+    def book(self, middle: int, parts: Sequence[Part], version: int, rank: int | None = None) -> None:
         """Account for a hop on that middle layer, which gives what it changes that version.
+
+        Where a rank was chosen for its adapters, it was that.
 
         A node trains in place, so an update that is lost, or that the PCE averaged with others, also
         costs it the versions it had.
@@ -133,7 +138,7 @@ class LayerCaches:
             for layer in replaced:
                 self._behind[:, layer] = np.inf
             if adapted is not None and self._adapter_bytes is not None:
-                came = self._adapter_bytes[delivered, middle].sum()
+                came = self._adapter_bytes[rank][delivered, middle].sum()
                 self._behind[:, adapted] += came
                 grown = self.layer_bytes.copy()
                 grown[adapted] = min(grown[adapted] + came, self._most_bytes[adapted])
@@ -155,7 +160,7 @@ class LayerCaches:
 
 
 def caches_of(
-    scenario: Scenario, profile: ModelProfile, n_nodes: int, adapters: AdaptersView | None
+    scenario: Scenario, profile: ModelProfile, n_nodes: int, adapter_bytes: AdapterBytes | None
 ) -> LayerCaches:
     """Those of a process that begins.
 
@@ -166,7 +171,7 @@ def caches_of(
         n_nodes,
         profile.handed_on_bytes(learning),
         profile.trained(learning.trains),
-        adapter_bytes=None if adapters is None else adapters.n_bytes,
+        adapter_bytes=adapter_bytes,
         most_beside=profile.most_beside(learning),
         keeps_frozen=scenario.network.mode == "p2p" or learning.frozen == "fp32" or learning.low_base,
     )

@@ -234,3 +234,51 @@ def test_where_the_base_is_in_low_precision_it_travels_so_once(
     assert controller.view().layer_bytes.sum() == bound, "as large as they can be"
     found = sum(t.nbytes for x in controller.state.layers for t in x.values())
     assert found == bound
+
+
+@pytest.mark.parametrize("mode", ["p2p", "cs"])
+def test_a_rank_that_is_chosen_is_what_is_trained_sent_and_forecast(
+    start: Callable[..., Any], mode: str
+) -> None:
+    fields = lora("free", ranks=[8, 1, 2])
+    controller, executor = start(mode=mode, learning=fields, repeat_layers=True)
+    plan = [(0, 0, 2), (1, 1, 8), (2, 2, None), (1, 0, 1), (0, 1, 2), (3, 2, 8), (0, 0, None)]
+    for node, layer, rank in plan:
+        view = controller.view()
+        expected, before = forecast(view.at_rank(rank)), controller.state.layers[layer + 1]
+        job = controller.dispatch(Assignment(node, layer, rank=rank))
+        costs = controller.complete(job.id, executor.run(job)).costs
+        used = rank or 8
+        assert job.training.rank == used
+        assert costs.n_bytes == expected.n_bytes[node, layer]
+        assert costs.time_s == pytest.approx(expected.time_s[node, layer])
+        assert costs.energy_j == pytest.approx(expected.energy_j[node, layer])
+        if mode == "cs":
+            assert job.send is not None
+            assert job.send.n_bytes == used * ADAPTERS // RANK
+        after = controller.state.layers[layer + 1]
+        changed = {name: t - before[name] for name, t in after.items() if t.ndim == 2}
+        assert [int(np.linalg.matrix_rank(t.double().numpy(), tol=1e-6)) for t in changed.values()] == [used]
+    behind = controller.view().lacking[2]
+    assert behind[2] == 2 * ADAPTERS // RANK, "what came after its visit, by the rank that was chosen"
+
+
+def test_companions_train_the_rank_that_is_chosen(start: Callable[..., Any]) -> None:
+    controller, executor = start(mode="cs", learning=lora("free", ranks=[1, 8]), parallel=2)
+    expected = forecast(controller.view().at_rank(1))
+    job = controller.dispatch(Assignment(0, 0, rank=1))
+    assert [member.training.rank for member in job.members] == [1, 1]
+    hop = controller.complete(job.id, executor.run(job))
+    assert hop.costs.n_bytes == expected.n_bytes[0, 0]
+    assert hop.costs.time_s == pytest.approx(expected.time_s[0, 0])
+    again = json.loads(json.dumps(controller.checkpoint().journal))
+    twin, _ = start(mode="cs", learning=lora("free", ranks=[1, 8]), parallel=2)
+    twin.restore(ProcessCheckpoint(controller.checkpoint().layers, again))
+    assert twin.history[0].assignment == Assignment(0, 0, rank=1)
+
+
+def test_a_rank_that_is_not_offered_is_refused(start: Callable[..., Any]) -> None:
+    for fields, rank in ((lora("free", ranks=[1, 8]), 2), (lora(2), 2), ({}, 1)):
+        controller, _ = start(learning=fields)
+        with pytest.raises(SnakegymError, match="is not legal now"):
+            controller.dispatch(Assignment(0, 0, rank=rank))

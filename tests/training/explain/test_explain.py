@@ -9,6 +9,7 @@ import pytest
 
 from snakegym.agents.registry import make_scheduler
 from snakegym.envs.serpentine import SerpentineEnv
+from snakegym.errors import SnakegymError
 from snakegym.training.explain.command import explain
 from snakegym.training.explain.config import ExplainConfig
 from snakegym.training.explain.importance import all_features
@@ -177,3 +178,11 @@ def test_another_explanation_is_not_overwritten(snakegym, tiny, tmp_path):
     assert status == 2
     assert "holds another explanation: field 'seed'" in err
     assert (tmp_path / "out" / "explain.json").read_bytes() == before
+
+
+def test_ranks_that_are_chosen_have_no_tables(tiny, tmp_path):
+    ranks = ("learning.trains=middle", "learning.lora.rank=free", "learning.lora.ranks=[1, 2]")
+    config = ExplainConfig(run=("greedy",), out=tmp_path / "out", scenario=tiny, set=ranks)
+    with pytest.raises(SnakegymError, match=r"'learning\.lora\.rank': found 'free'"):
+        explain(config)
+    assert not (tmp_path / "out").exists()

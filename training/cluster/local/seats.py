@@ -89,8 +89,5 @@ def only(view: ProcessView, able: Bools) -> ProcessView:
     """
     nodes = view.nodes
     in_pool, reachable = read_only(nodes.in_pool & able), read_only(nodes.reachable & able)
-    return replace(
-        view,
-        nodes=replace(nodes, in_pool=in_pool, reachable=reachable),
-        legal=read_only(view.legal & able[:, None]),
-    )
+    nodes = replace(nodes, in_pool=in_pool, reachable=reachable)
+    return replace(view.narrowed(able[:, None]), nodes=nodes)
