@@ -11,6 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from snakegym.agents.improved import IMPROVED
+from snakegym.agents.improved.learned import Learned
+from snakegym.agents.improved.scheduler import ImprovedScheduler
 from snakegym.agents.protocol import Scheduler, let_watch
 from snakegym.agents.registry import is_privileged, make_scheduler
 from snakegym.control.records import Assignment, Decision
@@ -31,18 +34,26 @@ class Teacher:
     waits, and nowhere else: to wait and then do the same is worth nearly as much in any state.
 
     Args:
-        spec: of the scheduler, as of `make_scheduler`.
+        spec: of the scheduler, as of `make_scheduler`; or IMPROVED.
         scenario: what is to be scheduled.
         codec: of the pupil.
         temperature: of the softmax, in reward units: a hop that is worth that much less is e times less
             likely; 0: only the teacher's choice counts.
+        learned: what IMPROVED has learned of the scenario.
 
     Raises:
         SnakegymError: there is no such scheduler.
     """
 
-    def __init__(self, spec: str, scenario: Scenario, codec: ActionCodec, temperature: float) -> None:
-        self.scheduler: Any = make_scheduler(spec, scenario)
+    def __init__(
+        self,
+        spec: str,
+        scenario: Scenario,
+        codec: ActionCodec,
+        temperature: float,
+        learned: Learned | None = None,
+    ) -> None:
+        self.scheduler: Any = _scheduler(spec, scenario, learned)
         self._codec = codec
         self._temperature = temperature if hasattr(self.scheduler, "advise") else 0.0
 
@@ -75,6 +86,16 @@ class Teacher:
         if hasattr(self.scheduler, "follow"):
             self.scheduler.follow(view, decision)
 
+    @property
+    def learns(self) -> bool:
+        """Whether it learns itself from what is done."""
+        return isinstance(self.scheduler, ImprovedScheduler)
+
+    def experience(self, view: ProcessView, decision: Decision) -> NDArray[np.float64]:
+        """What there is to learn from a decision, once its hop is done; of a teacher that learns."""
+        row: NDArray[np.float64] = self.scheduler.experience(view, decision)
+        return row
+
     def _certain(self, decision: Decision) -> Label:
         label = np.zeros(self._codec.n_actions)
         label[self._codec.encode(decision)] = 1.0
@@ -103,4 +124,8 @@ def check_teacher(spec: str, scenario: Scenario, privileged: bool) -> Scheduler:
             "does; expected a scheduler that decides from what is known (lookahead, milp), or "
             "--imitate-privileged"
         )
-    return make_scheduler(spec, scenario)
+    return _scheduler(spec, scenario)
+
+
+def _scheduler(spec: str, scenario: Scenario, learned: Learned | None = None) -> Scheduler:
+    return ImprovedScheduler(scenario, learned) if spec == IMPROVED else make_scheduler(spec, scenario)

@@ -13,6 +13,7 @@ from sb3_contrib import MaskablePPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from snakegym.agents.algorithms import OWN_POLICIES, algorithm_class
+from snakegym.agents.improved.learned import Learned
 from snakegym.agents.kickstart import KickstartedPPO, Pull
 from snakegym.agents.learned import build_policy
 from snakegym.agents.teaching import check_teacher
@@ -25,7 +26,8 @@ from snakegym.training.learn.checkpoints import TrainingState, save_checkpoint
 from snakegym.training.learn.config import TrainConfig
 from snakegym.training.learn.imitation.clone import COLUMNS, Lesson, Row, clone, of_the_same_weights
 from snakegym.training.learn.imitation.collect import collect
-from snakegym.training.learn.imitation.play import Pilot, Player
+from snakegym.training.learn.imitation.improve import learn
+from snakegym.training.learn.imitation.play import MOST_EPISODES, Pilot, Player
 from snakegym.training.learn.imitation.states import States, joined
 from snakegym.training.runs.folder import make_folder, to_csv, write_text
 from snakegym.training.runs.progress import progress
@@ -137,9 +139,12 @@ def _make(
         if turn:
             weights = {name: tensor.clone() for name, tensor in model.policy.state_dict().items()}
             player = replace(player, turn=turn, pilot=Pilot(network, masked, weights), _tables={})
+            if options.improves:
+                player = replace(player, learned=_learned(config, env, found))
         new = collect(player, -(-options.imitate_states // options.imitate_rounds), config.workers, folder)
         found = [joined(pair) for pair in zip(found, new, strict=True)] if turn else new
-        rows += [{"round": turn, **row} for row in _cloned(config, described, env, model, found)]
+        taught = [_improved(states) for states in found] if turn and options.improves else found
+        rows += [{"round": turn, **row} for row in _cloned(config, described, env, model, taught)]
     write_text(folder / TABLE, to_csv(rows, COLUMNS))
     save_checkpoint(folder / CLONED, model, TrainingState(algo=config.algo))
     last = [row for row in rows if row["round"] == rows[-1]["round"]]
@@ -150,6 +155,20 @@ def _make(
         f"{before['loss']:.2f} and {after['loss']:.2f}",
         file=sys.stderr,
     )
+
+
+def _learned(config: TrainConfig, env: SerpentineEnv, found: Sequence[States]) -> list[Learned | None]:
+    """What the teacher learned of each scenario."""
+    seed = derive_seed(config.seed, "learned")
+    return [
+        learn(states, problem.scenario, problem.service.profile.n_middle, seed)
+        for states, problem in zip(found, env.problems, strict=True)
+    ]
+
+
+def _improved(states: States) -> States:
+    """Those of which a teacher that had learned something said what it would do."""
+    return states.take(states.episode >= MOST_EPISODES)
 
 
 def _cloned(

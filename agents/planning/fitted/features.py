@@ -72,6 +72,13 @@ def features(state: PlanState) -> Floats:
     return found
 
 
+def imbalance(state: PlanState) -> Floats:
+    """[B]: distance of the labels trained recently from all nodes' together."""
+    nodes = state.view.nodes
+    overall = np.average(nodes.labels, axis=0, weights=nodes.samples)
+    return _distance(state.recent_labels, _entropy(state.recent_labels), overall, _entropy(overall))
+
+
 def who_trains(state: PlanState) -> tuple[Floats, Floats]:
     """Labels [B or 1, n_nodes, n_classes] and samples [B or 1, n_nodes] of a hop on each node.
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 
+from snakegym.agents.improved import IMPROVED
 from snakegym.errors import SnakegymError
 from snakegym.training.options import Text
 
@@ -24,7 +25,8 @@ class Imitation:
 
     imitate: Text = None
     """Scheduler to learn from first: lookahead teaches what every hop is worth to it, others (milp) what they
-    would do. Then reinforcement learning goes on from there."""
+    would do; improved is lookahead that learns itself, between rounds, from what hops brought. Then
+    reinforcement learning goes on from there."""
     imitate_scenario: Text = None
     """Scenarios to imitate in, parted by commas; default: those of --scenario. More than are trained in
     afterwards cost little here, and leave the policy something to go by there."""
@@ -51,6 +53,11 @@ class Imitation:
     """Share of --timesteps over which that falls to 0."""
 
     @property
+    def improves(self) -> bool:
+        """Whether the teacher itself learns between rounds."""
+        return self.imitate == IMPROVED
+
+    @property
     def teacher(self) -> str | None:
         """Whom to learn from; None: nobody."""
         return self.imitate
@@ -59,6 +66,11 @@ class Imitation:
         """Raise SnakegymError for the first option whose value is impossible."""
         if self.imitate is None:
             self._check_unused(spell)
+        if self.improves and self.imitate_rounds < 2:
+            raise SnakegymError(
+                f"{spell('imitate_rounds')}: found {self.imitate_rounds}, expected 2 or more with "
+                f"{spell('imitate')} {IMPROVED}, which learns in the first what it does better in the others"
+            )
         for name, least, most in (
             ("imitate_states", 1, MOST_STATES),
             ("imitate_rounds", 1, 100),

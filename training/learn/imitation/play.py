@@ -5,6 +5,7 @@ then, so that what the teacher does after mistakes is seen as well (DART, Laskey
 https://arxiv.org/abs/1703.09327). In later rounds the policy cloned so far plays, by its probabilities, and
 the teacher says what it would have done there (DAgger, Ross et al., AISTATS 2011,
 https://arxiv.org/abs/1011.0686): a clone gets into states of its own, such as to wait where waiting is over.
+A teacher that learns itself goes on playing every second episode, to see what comes of what it has learned.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from snakegym.agents.improved.experience import after, finished
+from snakegym.agents.improved.learned import Learned
 from snakegym.agents.kickstart import outputs
 from snakegym.agents.learned import build_policy
 from snakegym.agents.teaching import Label, Teacher
@@ -83,7 +86,8 @@ class Player:
         gamma: discount of the returns.
         seed: of the training run.
         turn: number of the round, from 0.
-        pilot: plays instead of the teacher.
+        pilot: plays instead of the teacher; of a teacher that has learned, in every second episode.
+        learned: what the teacher has learned of each scenario so far; empty: nothing.
     """
 
     settings: Mapping[str, Any]
@@ -94,6 +98,7 @@ class Player:
     seed: int
     turn: int = 0
     pilot: Pilot | None = None
+    learned: Sequence[Learned | None] = ()
     _tables: dict[int, _Table] = field(default_factory=dict, repr=False)
 
     @torch.no_grad()
@@ -105,9 +110,10 @@ class Player:
         while going:
             for seat in going:
                 seat.ask()
-            likely = None if self.pilot is None else self._likely(table.policy, going)
-            for i, seat in enumerate(going):
-                seat.decide(None if likely is None else likely[i])
+            piloted = [] if self.pilot is None else [seat for seat in going if not seat.own]
+            likely = dict(zip(map(id, piloted), self._likely(table.policy, piloted), strict=True))
+            for seat in going:
+                seat.decide(likely.get(id(seat)))
             prepare_step([seat.member for seat in going], [seat.action for seat in going])
             say(len(going))
             going = [seat for seat in going if not seat.step()]
@@ -115,6 +121,8 @@ class Player:
 
     def _likely(self, policy: Any, seats: Sequence[_Seat]) -> NDArray[np.float64]:
         """The pilot's probabilities, [seats, n_actions]."""
+        if not seats:
+            return np.zeros((0, 0))
         assert self.pilot is not None
         observed = {key: np.stack([seat.rows[-1][0][key] for seat in seats]) for key in OBSERVED}
         masks = torch.as_tensor(np.stack([seat.rows[-1][1] for seat in seats]))
@@ -142,8 +150,10 @@ class Player:
             for purpose in ("imitation", "teacher", "noise")
         )
         member = table.members[i]
-        teacher = Teacher(self.teacher, member.scenario, table.codec, self.temperature)
+        learned = self.learned[batch.scenario] if self.learned else None
+        teacher = Teacher(self.teacher, member.scenario, table.codec, self.temperature, learned)
         seat = _Seat(member, table.codec, teacher, self.noise if i % 2 else 0.0, index)
+        seat.own = self.pilot is None or (learned is not None and i % 2 == 0)
         seat.begin(world, own, chance)
         return seat
 
@@ -159,7 +169,10 @@ class _Seat:
         self.rows: list[tuple[dict[str, Any], NDArray[np.bool_], Label]] = []
         """Observation, mask and label of every decision so far."""
         self._rewards: list[float] = []
+        self._experience: list[NDArray[np.float64]] | None = [] if teacher.learns else None
         self._last_random = -1
+        self.own = True
+        """Whether the teacher plays."""
         self.action = 0
         """What was decided on last, as the environment counts actions."""
 
@@ -185,6 +198,8 @@ class _Seat:
         elif self._noise and self._random.random() < self._noise and len(legal):
             self._last_random = len(self.rows) - 1
             self._decision = Assignment(*self._random.choice(legal).tolist())
+        if self._experience is not None:
+            self._experience.append(self._teacher.experience(view, self._decision))
         self._teacher.follow(view, self._decision)
         self.action = self.member.codec.encode(self._decision)
 
@@ -192,6 +207,10 @@ class _Seat:
         """Finish the step that was begun; whether it was the last."""
         self._observation, reward, terminated, truncated, _ = self.member.step(self.action)
         self._rewards.append(float(reward))
+        if self._experience is not None:
+            history = self.member.controller.history
+            if history and history[-1].index >= self._view.hops:
+                after(self._experience[-1], history[-1])
         return terminated or truncated
 
     def states(self, gamma: float) -> States:
@@ -201,6 +220,10 @@ class _Seat:
         for t in reversed(range(len(returns))):
             ahead = self._rewards[t] + gamma * ahead
             returns[t] = ahead
+        experience = np.zeros((len(returns), 0))
+        if self._experience is not None:
+            finished(self._experience, self._rewards)
+            experience = np.stack(self._experience)
         observed = {key: np.stack([o[key] for o in observations]).astype(np.float16) for key in OBSERVED}
         return States(
             **observed,
@@ -209,4 +232,5 @@ class _Seat:
             returns=returns,
             valued=np.arange(len(returns)) > self._last_random,
             episode=np.full(len(returns), self._index, dtype=np.int32),
+            experience=experience.astype(np.float32),
         )

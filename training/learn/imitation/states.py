@@ -40,6 +40,9 @@ class States:
     """Bool [S]: whether these tell what the state is worth: nothing random was thrown in from there on."""
     episode: Array
     """Int32 [S]: which of the episodes of its scenario it is of."""
+    experience: Array
+    """Float32 [S, E]: what a teacher that learns itself learns from (`snakegym.agents.improved.experience`);
+    E is 0 with any other."""
 
     def __len__(self) -> int:
         """Number of decisions."""

@@ -39,6 +39,7 @@ def made_up(n_nodes: int, n_middle: int, episodes: int = 20, length: int = 10, s
         returns=left,
         valued=np.ones(n, dtype=bool),
         episode=np.repeat(np.arange(episodes), length).astype(np.int32),
+        experience=np.zeros((n, 0), dtype=np.float32),
     )
 
 

@@ -12,12 +12,15 @@ import numpy as np
 import pytest
 import torch
 
+from snakegym.agents.improved.experience import COLUMNS, HOP, Experience
+from snakegym.agents.improved.traits import TRAITS
 from snakegym.agents.learned import build_policy
 from snakegym.agents.trained import Network
 from snakegym.envs.features.process import PROCESS_FEATURES
 from snakegym.envs.problems import scenarios_of
 from snakegym.envs.serpentine import SerpentineEnv
 from snakegym.training.learn.imitation.collect import collect
+from snakegym.training.learn.imitation.improve import learn
 from snakegym.training.learn.imitation.play import EPISODES, Batch, Pilot, Player
 from snakegym.training.learn.imitation.states import States, load_states
 
@@ -181,14 +184,19 @@ def test_noise_is_what_was_asked_for(player: Player) -> None:
     assert quiet(Batch(0, 0), lambda n: None).valued.all()
 
 
-def test_a_pilot_plays_and_the_teacher_says_what_it_would_have_done(player: Player, tiny: str) -> None:
+def who_waits(tiny: str) -> Pilot:
+    """A policy that waits, whatever happens."""
     env = SerpentineEnv(tiny)
     network = Network(policy="pairwise", width=4)
     policy = build_policy(network, True, env.observation_space, env.codec.n_actions)
     with torch.no_grad():
         policy.action_net.finish.bias.fill_(0.0)
-        policy.action_net.wait.bias.fill_(30.0)  # it waits, whatever happens
-    pilot = Pilot(network, True, policy.state_dict())
+        policy.action_net.wait.bias.fill_(30.0)
+    return Pilot(network, True, policy.state_dict())
+
+
+def test_a_pilot_plays_and_the_teacher_says_what_it_would_have_done(player: Player, tiny: str) -> None:
+    env, pilot = SerpentineEnv(tiny), who_waits(tiny)
     states = replace(player, turn=1, pilot=pilot, _tables={})(Batch(0, 0), lambda n: None)
     assert states.valued.all()
     assert (states.label[:, env.codec.wait] == 0).any(), "which no planner would"
@@ -196,9 +204,82 @@ def test_a_pilot_plays_and_the_teacher_says_what_it_would_have_done(player: Play
     assert not hops.any()
 
 
+def test_a_planner_is_improved_between_rounds(imitate: Run, tmp_path: Path, rows: Rows) -> None:
+    """It plays every second episode of the later rounds; what it has learned follows from what is kept."""
+    improved = {"imitate": "improved", "imitate_rounds": 2, "imitate_states": 120}
+    status, _, err = imitate(**improved)
+    assert status == 0, err
+    assert "cloned improved" in err
+    run, first = tmp_path / "run", tmp_path / "first"
+    states = load_states(run / "imitation" / "states-1-00-00000.npz")
+    assert states.experience.shape == (len(states), len(COLUMNS))
+    assert {row["round"] for row in rows(run, "imitation/clone.csv")} == {"0", "1"}
+    shutil.copytree(run, first)
+    for name in ("imitation/states-1-00-00000.npz", "imitation/clone.zip", "best.zip", "progress.csv"):
+        (run / name).unlink()
+    shutil.rmtree(run / "checkpoints")
+    status, _, err = imitate("--resume", **improved)  # killed in the second round
+    assert status == 0, err
+    for name in ("progress.csv", "imitation/clone.csv"):
+        assert (run / name).read_text() == (first / name).read_text()
+    again = load_states(run / "imitation" / "states-1-00-00000.npz")
+    np.testing.assert_array_equal(again.label, states.label)
+
+
+def test_who_has_learned_plays_every_second_episode_and_its_pupil_the_others(
+    player: Player, tiny: str
+) -> None:
+    planned = replace(player, teacher="improved")(Batch(0, 0), lambda n: None)
+    learned = [learn(planned, *scenarios_of(tiny), 7, seed=0)]
+    both = replace(player, teacher="improved", turn=1, pilot=who_waits(tiny), learned=learned, _tables={})
+    states = both(Batch(0, 0), lambda n: None)
+    hopped = Experience(states.experience.astype(np.float64)).hopped
+    assert not hopped[states.episode % 2 == 1].any()
+    assert all(hopped[states.episode == episode].any() for episode in np.unique(states.episode)[::2])
+
+
+def test_what_hops_brought_is_noted(player: Player, tiny: str) -> None:
+    states = replace(player, teacher="improved")(Batch(0, 0), lambda n: None)
+    seen = Experience(states.experience.astype(np.float64))
+    metric = TRAITS.index("metric")
+    followed = np.flatnonzero((np.diff(states.episode) == 0) & seen.hopped[:-1])
+    gains = (seen.traits[followed + 1] - seen.traits[followed])[:, metric]
+    np.testing.assert_allclose(seen.of("gain")[followed], gains, atol=1e-6)
+    assert (seen.of("time_s")[seen.hopped] > 0).all()
+    np.testing.assert_allclose(seen.rest, states.returns, rtol=1e-5, atol=1e-5)
+
+
+def test_what_it_learns_is_what_the_hops_brought(player: Player, tiny: str) -> None:
+    """Of rows whose gain follows from layer and accuracy, and whose rest is worth what time is left."""
+    rng, n = np.random.default_rng(0), 3000
+    table = rng.uniform(0, 1, (n, len(COLUMNS)))
+    layer = rng.integers(3, size=n)
+    of = {name: table[:, COLUMNS.index(name)] for name in (*HOP, "rest", "time_left")}
+    feature = table[:, len(TRAITS) + 1]  # the first of them
+    of["layer"][:], of["delivered"][:], of["whole"][:] = layer, 1.0, 1.0
+    of["gain"][:] = 0.1 * layer * (1 - feature) - 0.02
+    of["expected_s"][:], of["time_s"][:] = 10.0, 15.0
+    of["rest"][:] = 5 * of["time_left"]
+    table[::7, COLUMNS.index(HOP[0]) :] = np.nan  # waits
+    states = player(Batch(0, 0), lambda n: None)
+    some = np.resize(np.arange(len(states)), n)
+    states = replace(states.take(some), experience=table, valued=np.ones(n, dtype=bool))
+    found = learn(states, *scenarios_of(tiny), 3, seed=0)
+    assert found is not None
+    seen = Experience(table)
+    assert np.abs(found.value.of(seen.traits) - seen.rest).mean() < 0.2
+    hopped = seen.hopped
+    expected = found.gains.of(seen.features[hopped])[np.arange(hopped.sum()), layer[hopped]]
+    assert np.abs(expected - seen.of("gain")[hopped]).mean() < 0.02
+    np.testing.assert_allclose(found.surprises[:, 0], seen.of("gain")[hopped] - expected)
+    np.testing.assert_allclose(found.surprises[:, 1], 1.5)
+    assert learn(states.take(np.arange(5)), *scenarios_of(tiny), 3, seed=0) is None
+
+
 @pytest.mark.parametrize(
     ("changed", "named"),
     [
+        ({"imitate": "improved"}, "--imitate-rounds: found 1, expected 2 or more"),
         ({"imitate": "nobody"}, "nobody"),
         ({"imitate": "clairvoyant"}, "--imitate-privileged"),
         ({"imitate_states": 0}, "--imitate-states"),
