@@ -45,7 +45,7 @@ def info_of(
         "time_s": float(spent.time_s),
         "energy_j": float(spent.energy_j),
         "n_bytes": float(spent.n_bytes),
-        "hops": len(controller.history),
+        "hops": controller.hops,
         "waits": int(controller.waits),
         "illegal": int(illegal),
         "interruptions": int(pool.interruptions.sum()),

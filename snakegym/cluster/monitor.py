@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -25,7 +24,34 @@ LEAST_BYTES = 1000
 LEAST_SHARE = 0.02
 """A node that answers computes, however busy it is."""
 _KEPT = 4096
-"""Beats of a node that are remembered: more than an hour."""
+"""Beats of a node that are remembered: more than half an hour."""
+
+
+class _Past:
+    """The last beats in one array: a controller looks at it at every hop, however many there are."""
+
+    def __init__(self) -> None:
+        self._rows, self._n = np.zeros((2 * _KEPT, 4)), 0
+
+    def __bool__(self) -> bool:
+        return self._n > 0
+
+    @property
+    def rows(self) -> Floats:
+        """[n, 4]: time, availability, uplink, downlink; 0 for what is away. A copy."""
+        rows: Floats = self._rows[max(0, self._n - _KEPT) : self._n].copy()
+        return rows
+
+    @property
+    def availability(self) -> float:
+        """As said last."""
+        return float(self._rows[self._n - 1, 1])
+
+    def add(self, *row: float) -> None:
+        if self._n == len(self._rows):
+            self._rows[:_KEPT], self._n = self._rows[_KEPT:].copy(), _KEPT
+        self._rows[self._n] = row
+        self._n += 1
 
 
 @dataclass
@@ -41,8 +67,7 @@ class _Seat:
     down_bps: float = FIRST_RATE_BPS
     flops: float = 0.0
     """FLOP/s as trained last, when all of the node is free; 0: not yet."""
-    past: deque[tuple[float, float, float, float]] = field(default_factory=lambda: deque(maxlen=_KEPT))
-    """Time, availability, uplink, downlink; 0 for what is away."""
+    past: _Past = field(default_factory=_Past)
 
 
 class MeasuredNodes:
@@ -98,7 +123,7 @@ class MeasuredNodes:
         found.life, found.heard_s, found.battery = beat.life, time_s, beat.battery
         availability = float(np.clip(beat.availability, LEAST_SHARE, 1.0))
         with self._lock:
-            found.past.append((time_s, availability, found.up_bps, found.down_bps))
+            found.past.add(time_s, availability, found.up_bps, found.down_bps)
         return anew
 
     def alive(self, seat: int, time_s: float) -> bool:
@@ -121,7 +146,7 @@ class MeasuredNodes:
         """A node has done so much in that time."""
         found = self._seats[seat]
         if report.compute_s > 0:
-            share = found.past[-1][1] if found.past else 1.0
+            share = found.past.availability if found.past else 1.0
             found.flops = flops / report.compute_s / share
             self._arrays()
 
@@ -149,13 +174,13 @@ class MeasuredNodes:
         found = self._seats[seat]
         if not self.alive(seat, time_s) or not found.past:
             return 0.0, 0.0, 0.0
-        return found.past[-1][1], found.up_bps, found.down_bps
+        return found.past.availability, found.up_bps, found.down_bps
 
     def _windows(self, seat: _Seat, time_s: float, window_s: float) -> Floats:
         """[PAST_WINDOWS, 4], oldest first: mean availability, rates, and share of the time that it was up."""
         rows = np.zeros((PAST_WINDOWS, 4))
         with self._lock:
-            beats = np.array(seat.past) if seat.past else np.zeros((0, 4))
+            beats = seat.past.rows
         edges = time_s - window_s * np.arange(PAST_WINDOWS, -1.0, -1.0)
         for row, (start, end) in enumerate(pairwise(edges)):
             inside = beats[(beats[:, 0] > start) & (beats[:, 0] <= end)]

@@ -37,7 +37,7 @@ from snakegym.network.network import Monitor
 from snakegym.network.records import PCE, Costs
 from snakegym.scenario import Scenario
 
-_PLAIN = ("clock_s", "waits", "finished")
+_PLAIN = ("clock_s", "hops", "waits", "finished")
 
 
 class ProcessController:
@@ -60,9 +60,10 @@ class ProcessController:
     Attributes:
         clock_s: time of the process, s.
         spent: costs so far.
+        hops: how many were booked.
         waits: how often it waited.
         finished: whether somebody ended it.
-        history: the hops so far.
+        history: the hops so far, or since `trim`.
         pool, caches, managers: what is known of the nodes.
     """
 
@@ -81,7 +82,7 @@ class ProcessController:
         self.network = network
         self._clock = clock or SimulatedClock()
         self.clock_s, self.spent = 0.0, Costs()
-        self.waits, self.finished = 0, False
+        self.hops, self.waits, self.finished = 0, 0, False
         self.history: list[Hop] = []
         self._pairs = PairRecords(network.n_nodes, profile.n_middle)
         self._peer_to_peer = scenario.network.mode == "p2p"
@@ -131,7 +132,7 @@ class ProcessController:
 
     @property
     def recoveries(self) -> Sequence[Recovery]:
-        """The times that a holder was given up."""
+        """The times that a holder was given up, or those since `trim`."""
         return self._model.recoveries
 
     @property
@@ -139,7 +140,7 @@ class ProcessController:
         """Why the process is over: `finish`, or as `dispatch.why_over` says; empty while it goes on."""
         if self.finished:
             return "finish"
-        return why_over(self.scenario.process, self.spent, len(self.history), self.waits, self.metric)
+        return why_over(self.scenario.process, self.spent, self.hops, self.waits, self.metric)
 
     def view(self) -> ProcessView:
         """Snapshot for the next decision; the same object until something happens."""
@@ -167,17 +168,18 @@ class ProcessController:
         Where the hop is booked already, it is the answer, and nothing is booked twice.
 
         Raises:
-            SnakegymError: the process has had no such job.
+            SnakegymError: the process has had no such job, or that was before `trim`.
         """
         running = self._running
         if running is None or running.id != job:
             return booked(self.history, job)
-        hop = finished_hop(running, outcome, index=len(self.history), cycle=self.cycle.index)
+        hop = finished_hop(running, outcome, index=self.hops, cycle=self.cycle.index)
         self.caches.book(hop.assignment.layer, hop.parts, job, hop.assignment.rank)
         self.managers.beside = self.caches.bytes_beside
         self._book_model(running, outcome, hop)
         self.pool.book(hop)
         self.history.append(hop)
+        self.hops += 1
         self._pairs.book(hop)
         self._advance(hop.costs)
         self._running = None
@@ -214,6 +216,16 @@ class ProcessController:
         self.finished = True
         return Costs()
 
+    def trim(self) -> None:
+        """Forget what is past but for the last hops: `history`, `recoveries`, `pool.events`.
+
+        For processes that go on for long, and are told of elsewhere: what it takes to keep one in memory and
+        in a checkpoint does not grow then. Nothing that the process does depends on it.
+        """
+        del self.history[:-RECENT_GAINS]
+        self._model.recoveries.clear()
+        self.pool.events.clear()
+
     def checkpoint(self) -> ProcessCheckpoint:
         """All that the process carries from hop to hop. Raises SnakegymError: a hop is under way."""
         self._check_idle()
@@ -223,6 +235,7 @@ class ProcessController:
             "spent": asdict(self.spent),
             "model": model,
             "history": keep_records(self.history),
+            "pairs": self._pairs.checkpoint(),
             "rng": self._rng.bit_generator.state,
             "caches": self.caches.checkpoint(),
             "pool": self.pool.checkpoint(),
@@ -237,6 +250,7 @@ class ProcessController:
         """
         plain = checkpoint.journal
         model, caches = copy.copy(self._model), copy.copy(self.caches)  # all or nothing
+        pairs = copy.copy(self._pairs)
         pool, rng = copy.deepcopy((self.pool, self._rng))
         with reading():
             model.restore(checkpoint.layers, plain["model"], self.network.n_nodes)
@@ -244,12 +258,12 @@ class ProcessController:
             caches.restore(plain["caches"])
             rng.bit_generator.state = plain["rng"]
             history = records_of(Hop, plain["history"])
-            pairs = PairRecords(self.network.n_nodes, len(self.cycle.order), history)
+            pairs.restore(plain["pairs"])
             counted = kept(self, _PLAIN, plain)
             spent = Costs(**kept(self.spent, ("time_s", "energy_j", "n_bytes"), plain["spent"]))
         self._model, self.pool, self.caches, self._rng = model, pool, caches, rng
         self.history, self.spent, self._pairs = history, spent, pairs
-        self.clock_s, self.waits, self.finished = counted.values()
+        self.clock_s, self.hops, self.waits, self.finished = counted.values()
         self._follow()
         self._now = self.network.measure(self.clock_s, self.scenario.network.measure_window_s)
         self._running = self._view = None
@@ -274,7 +288,7 @@ class ProcessController:
                 cycle=self.cycle.trained(layer, hop.gain, self._rng),
                 labels=self.managers.labels.mean,
                 versions=self.caches.current,
-                hops=(*self.progress.hops, hop.index),
+                hops=self.progress.hops + 1,
             )
         elif outcome.goes_on:
             model.progress = replace(self.progress, cycle=self.cycle.passed(layer, self._rng))
@@ -319,7 +333,7 @@ class ProcessController:
             pairs=self._pairs.view,
             holder=self._model.holder,
             clock_s=self.clock_s,
-            hops=len(self.history),
+            hops=self.hops,
             waits=self.waits,
             recent_gains=tuple(hop.gain for hop in self.history[-RECENT_GAINS:]),
             spent=self.spent,

@@ -228,10 +228,5 @@ class Recovery:
     """The holder that was given up."""
     source: int
     """The node with the latest copy in reach, or the PC (-1) with the initial model."""
-    hops: tuple[int, ...]
-    """Indices of the delivered hops whose updates are gone, but for those lost in an earlier recovery."""
-
-    @property
-    def hops_lost(self) -> int:
-        """How many hops this recovery cost; a hop counts once in a process."""
-        return len(self.hops)
+    hops_lost: int
+    """Delivered hops whose updates are gone, but for those lost in an earlier recovery."""

@@ -64,7 +64,7 @@ class NodePool:
         visits, interruptions: [n_nodes]: hops, and how many of them were interrupted.
         last_gain: [n_nodes]: of the last hop.
         energy_j: [n_nodes]: spent in this process.
-        events: who joined and left, in order.
+        events: who joined and left, in order; nothing here reads them.
     """
 
     def __init__(

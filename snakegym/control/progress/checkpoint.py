@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from snakegym.control.progress.plain import Plain
 from snakegym.errors import SnakegymError
 from snakegym.models.state import LayerState
+from snakegym.models.store import Key
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,11 @@ class ProcessCheckpoint:
     """The tensors of every layer of every model that the process may still need and has, each once."""
     journal: Plain
     """Everything else; in it stands which layer each is, and in which version."""
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """Layer and version of each of `layers`."""
+        return tuple((layer, version) for layer, version in self.journal["model"]["layers"])
 
 
 @contextmanager

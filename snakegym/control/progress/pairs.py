@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 
 from snakegym.arrays import read_only
+from snakegym.control.progress.plain import Plain, keep, kept
 from snakegym.control.records import Hop
 from snakegym.control.view import PairsView
+
+_CHANGING = ("last_hop", "last_cycle", "last_gain")
 
 
 class PairRecords:
@@ -17,18 +18,15 @@ class PairRecords:
     Args:
         n_nodes: number of nodes.
         n_middle: number of middle layers.
-        hops: what has been done so far.
     """
 
-    def __init__(self, n_nodes: int, n_middle: int, hops: Iterable[Hop] = ()) -> None:
+    def __init__(self, n_nodes: int, n_middle: int) -> None:
         shape = n_nodes, n_middle
         self.view = PairsView(
             last_hop=read_only(np.full(shape, -1)),
             last_cycle=read_only(np.full(shape, -1)),
             last_gain=read_only(np.zeros(shape)),
         )
-        for hop in hops:
-            self.book(hop)
 
     def book(self, hop: Hop) -> None:
         """Account for a hop of the assigned node and its companions; views given out stay as they are."""
@@ -37,3 +35,11 @@ class PairRecords:
         last_gain = self.view.last_gain.copy()
         last_hop[at], last_cycle[at], last_gain[at] = hop.index, hop.cycle, hop.gain
         self.view = PairsView(read_only(last_hop), read_only(last_cycle), read_only(last_gain))
+
+    def checkpoint(self) -> Plain:
+        """As plain data."""
+        return keep(self.view, _CHANGING)
+
+    def restore(self, plain: Plain) -> None:
+        """Take up what `checkpoint` gave."""
+        self.view = PairsView(**kept(self.view, _CHANGING, plain))

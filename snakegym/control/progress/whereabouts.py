@@ -32,8 +32,8 @@ class Progress:
     """[n_classes]: running mean of the labels trained (`RecentLabels`), which also switches distillation."""
     versions: Ints
     """[n_layers]: of the model's layers (`LayerCaches`), under which they lie in stores."""
-    hops: tuple[int, ...] = ()
-    """Indices of the hops whose updates are in the model."""
+    hops: int = 0
+    """Delivered hops whose updates are in the model, but for those that a recovery has counted as lost."""
 
     @property
     def model(self) -> Versions:
@@ -46,7 +46,7 @@ class Progress:
         return {
             **keep(self, _PLAIN),
             "cycle": keep(self.cycle, _PLAIN_CYCLE),
-            "hops": list(self.hops),
+            "hops": self.hops,
         }
 
     def restored(self, plain: Plain) -> Progress:
@@ -56,7 +56,7 @@ class Progress:
         return Progress(
             **kept(self, _PLAIN, plain),
             cycle=cycle,
-            hops=tuple(count("hops", hop) for hop in plain["hops"]),
+            hops=count("hops", plain["hops"]),
         )
 
 
@@ -67,6 +67,12 @@ class Copy:
     node: int
     hop: int
     progress: Progress
+
+    def with_at_most(self, hops: int) -> Copy:
+        """The copy, of whose hops no more than so many are counted."""
+        if self.progress.hops <= hops:
+            return self
+        return replace(self, progress=replace(self.progress, hops=hops))
 
 
 class Whereabouts:
@@ -87,7 +93,7 @@ class Whereabouts:
         progress: the model, and all that belongs to it.
         holder: node that has it, or PCE.
         out_since: when the holder was first found out of reach; None while it can send.
-        recoveries: the times that a holder was given up.
+        recoveries: the times that a holder was given up; nothing here reads them.
     """
 
     def __init__(self, initial: Progress, store: LayerStore, patience_s: float | None) -> None:
@@ -146,9 +152,10 @@ class Whereabouts:
             return False
         found = [copy for node, copy in self._copies.items() if node == PCE or reachable[node]]
         latest = max(found, key=lambda copy: copy.hop)
-        known = {hop for recovery in self.recoveries for hop in recovery.hops}
-        gone = set(self.progress.hops) - set(latest.progress.hops) - known
-        self.recoveries.append(Recovery(time_s, self.holder, latest.node, tuple(sorted(gone))))
+        left = latest.progress.hops
+        self.recoveries.append(Recovery(time_s, self.holder, latest.node, self.progress.hops - left))
+        # Every hop since the latest copy is lost now, in later copies of a branch that was left before, too.
+        self._copies = {node: copy.with_at_most(left) for node, copy in self._copies.items()}
         self.progress, self.holder, self.out_since = latest.progress, latest.node, None
         return True
 

@@ -78,3 +78,17 @@ def test_shares_are_shares(value: float) -> None:
     monitor = sat()
     monitor.beat(0, 1.0, Beat("x", value))
     assert 0 < monitor.measure(1.0, 5.0).availability[0] <= 1
+
+
+def test_what_is_long_past_is_forgotten_and_the_rest_stays() -> None:
+    monitor, once = sat(), MeasuredNodes(1)
+    once.sit(0, Means("a", 1e9, 5e9))
+    share = np.random.default_rng(0).uniform(0.1, 1, 20_000)
+    for second, free in enumerate(share):
+        monitor.beat(0, float(second), Beat("x", free))
+        if second >= 19_000:
+            once.beat(0, float(second), Beat("x", free))
+    one, other = monitor.measure(19_999.0, 200.0), once.measure(19_999.0, 200.0)
+    np.testing.assert_allclose(one.past_availability[0], other.past_availability[0])
+    assert one.availability[0] == share[-1]
+    assert len(monitor._seats[0].past.rows) < 5000

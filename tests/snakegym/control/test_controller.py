@@ -230,7 +230,7 @@ def test_what_a_node_lost_is_fetched_anew_and_a_lost_model_is_gone_back_from():
     assert controller.view().holder == 2
     controller.forget(2)
     (lost,) = controller.recoveries
-    assert (lost.lost, lost.source, lost.hops) == (2, 1, (2,))
+    assert (lost.lost, lost.source, lost.hops_lost) == (2, 1, 1)
     assert controller.state is kept
     assert hop(controller, executor, 2, 2).sender == 1
     controller.dispatch(Assignment(0, 3))

@@ -93,7 +93,7 @@ def test_what_the_pce_was_sent_is_not_lost(start, hop):
     assert controller.clock_s < 9
     while controller.clock_s < 30:
         controller.wait()
-    assert [(r.lost, r.source, r.hops) for r in controller.recoveries] == [(0, PCE, ())]
+    assert [(r.lost, r.source, r.hops_lost) for r in controller.recoveries] == [(0, PCE, 0)]
     assert controller.progress is kept
     assert controller.view().legal[1, 1]
 

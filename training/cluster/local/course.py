@@ -47,7 +47,6 @@ class Course:
         self._loaded = load_service(scenario, service.split)
         self.service, self.machine, self._keeper, self._stage = service, machine, keeper, stage
         self._seats = Seats(scenario.network.nodes)
-        self._pool_told = self._recoveries_told = 0
         self._begin(nodes)
         made = [
             (spec, make_scheduler(spec, scenario)) for spec in (service.scheduler, service.shadow) if spec
@@ -82,7 +81,7 @@ class Course:
             self._stage.wait()
             reason = "scheduler" if legal else "illegal"
             self.tell("waited", clock_s=self._controller.clock_s, reason=reason, shadow=shadow)
-        self._tell_pool()
+        self._tell_past()
         self.save()
         return self._controller.clock_s - before
 
@@ -114,29 +113,25 @@ class Course:
 
     def save(self) -> None:
         """Keep where it is, and tell what has happened."""
-        told = [self._pool_told, self._recoveries_told]
-        more = {"seats": self._seats.names, "told": told, "stage": self._stage.keep()}
+        trained = [self._seats.trained.get(i) for i in range(self._controller.view().n_middle)]
+        more = {"seats": self._seats.names, "trained": trained, "stage": self._stage.keep()}
         self._keeper.save(self._controller.checkpoint(), more, self._status())
 
     @property
     def _decisions(self) -> int:
-        return len(self._controller.history) + self._controller.waits
+        return self._controller.hops + self._controller.waits
 
     def _begin(self, nodes: Sequence[str]) -> None:
         kept = self._keeper.take_up()
         if kept is not None:
             checkpoint, more = kept
             self._stage.resume(checkpoint, more["stage"])
-            self._seats = Seats(len(more["seats"]), more["seats"])
-            self._pool_told, self._recoveries_told = more["told"]
-            self.tell("resumed", machine=self.machine, metric=self._controller.metric, hops=self._hops)
+            self._seats = Seats(len(more["seats"]), more["seats"], more["trained"])
+            hops = self._controller.hops
+            self.tell("resumed", machine=self.machine, metric=self._controller.metric, hops=hops)
         else:
             self.tell("started", machine=self.machine, metric=self._controller.metric)
         self.lease(nodes)
-
-    @property
-    def _hops(self) -> int:
-        return len(self._controller.history)
 
     def _allowed(self, view: ProcessView) -> ProcessView:
         """The view with those nodes alone that are leased and as the service wants them."""
@@ -170,6 +165,8 @@ class Course:
 
     def _tell_hop(self, hop: Hop, shadow: Any) -> None:
         phases, costs, names = hop.phases, hop.costs, self._seats
+        if hop.delivered:
+            names.trained[hop.assignment.layer] = hop.assignment.node
         self.tell(
             "hop",
             hop=hop.index,
@@ -195,18 +192,17 @@ class Course:
             shadow=shadow,
         )
 
-    def _tell_pool(self) -> None:
-        """Who joined and left the pool, and holders that were given up, since this was told last."""
-        events, recoveries = self._controller.pool.events, self._controller.recoveries
-        for event in events[self._pool_told :]:
+    def _tell_past(self) -> None:
+        """Who joined and left the pool, and holders that were given up; the controller may forget it then."""
+        for event in self._controller.pool.events:
             name = self._seats.name(event.node)
             if name is not None:
                 self.tell("pool", node=name, joined=event.joined, reason=event.reason, clock_s=event.time_s)
-        for found in recoveries[self._recoveries_told :]:
+        for found in self._controller.recoveries:
             source = None if found.source == PCE else self._seats.name(found.source)
             lost, clock_s = self._seats.name(found.lost), found.time_s
             self.tell("recovery", lost=lost, source=source, hops_lost=found.hops_lost, clock_s=clock_s)
-        self._pool_told, self._recoveries_told = len(events), len(recoveries)
+        self._controller.trim()
 
     def _status(self) -> dict[str, Any]:
         controller = self._controller
@@ -214,13 +210,13 @@ class Course:
         snapshot = {
             "clock_s": controller.clock_s,
             "metric": controller.metric,
-            "hops": self._hops,
+            "hops": controller.hops,
             "waits": controller.waits,
             "cycle": controller.cycle.index,
             "energy_j": controller.spent.energy_j,
             "n_bytes": controller.spent.n_bytes,
             "holder": view.holder,
             "mode": view.mode,
-            **self._seats.look(view, controller.history),
+            **self._seats.look(view),
         }
         return {"machine": self.machine, "snapshot": snapshot}

@@ -140,7 +140,7 @@ class LocalHost:
             self._launch(run)
         if run.moving:
             return "moving"
-        return "running" if run.log.since(run.told) else "starting"
+        return "running" if len(run.log) > run.told else "starting"
 
     def _mourn(self, run: _Run) -> bool:
         """Count a death; whether it is worth another child."""

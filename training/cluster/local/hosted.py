@@ -31,11 +31,11 @@ class Hosted:
 
     def begins(self) -> None:
         """It is begun, or once more."""
-        self.told = len(self.log.since(0))
+        self.told = len(self.log)
 
     def dies(self) -> bool:
         """Whoever ran it has died; whether it is worth another one."""
-        self.deaths = 1 if len(self.log.since(self.told)) > 1 else self.deaths + 1
+        self.deaths = 1 if len(self.log) > self.told + 1 else self.deaths + 1
         return self.deaths < DEATHS
 
 

@@ -2,11 +2,15 @@
 
 A checkpoint holds the events of its hop, too: they are appended to the file of events after it was written,
 or, if that was interrupted, when the process is taken up again. So no hop is told twice, and none forgotten.
+Layers lie in files of their own, which it names: each version of a layer is written once. Those that no
+checkpoint names any more, or not yet, are removed.
 """
 
 from __future__ import annotations
 
 import json
+from array import array
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,10 +19,13 @@ import torch
 
 from snakegym.control.progress.checkpoint import ProcessCheckpoint
 from snakegym.errors import SnakegymError
+from snakegym.models.state import LayerState
+from snakegym.models.store import Key
 from snakegym.training.cluster.hosting import Event
 from snakegym.training.runs.folder import append_text, make_folder, replacing, write_text
 
-CHECKPOINT, EVENTS, STATUS = "checkpoint.pt", "events.jsonl", "status.json"
+CHECKPOINT, EVENTS, STATUS = "checkpoint.json", "events.jsonl", "status.json"
+LAYERS = "layers-{}.pt"
 
 
 class Keeper:
@@ -32,6 +39,9 @@ class Keeper:
         make_folder(folder)
         self._folder = folder
         self._told, self._pending = 0, []  # type: tuple[int, list[Event]]
+        self._files: dict[str, list[Key]] = {}
+        """What lies in each file of layers."""
+        self._written = 0
 
     def tell(self, event: Event) -> None:
         """Note an event; it is on the disk after the next `save`."""
@@ -45,11 +55,13 @@ class Keeper:
             more: JSON data beside it.
             status: what a look at the process shows.
         """
+        self._write_layers(checkpoint)
+        needed = set(checkpoint.keys)
+        files = {name: keys for name, keys in self._files.items() if not needed.isdisjoint(keys)}
         kept = {"journal": checkpoint.journal, "more": more, "told": self._told, "events": self._pending}
-        with replacing(self._folder / CHECKPOINT) as temporary:
-            torch.save(
-                {"layers": [dict(layer) for layer in checkpoint.layers], "text": json.dumps(kept)}, temporary
-            )
+        write_text(self._folder / CHECKPOINT, json.dumps({**kept, "files": files}))
+        self._drop(self._files.keys() - files.keys())
+        self._files = files
         write_text(self._folder / STATUS, json.dumps(status))  # whoever sees the events sees no older status
         self._append()
 
@@ -66,9 +78,8 @@ class Keeper:
             self._cut(0)
             return None
         try:
-            content = torch.load(path, map_location="cpu", weights_only=True)
-            kept = json.loads(content["text"])  # parse_json( refuses infinity, which a journal may hold
-            checkpoint = ProcessCheckpoint(tuple(content["layers"]), kept["journal"])
+            kept = json.loads(path.read_bytes())  # parse_json( refuses infinity, which a journal may hold
+            checkpoint = self._read_layers(ProcessCheckpoint((), kept["journal"]), kept["files"])
             self._cut(kept["told"])
             self._pending = kept["events"]
             self._append()
@@ -77,6 +88,35 @@ class Keeper:
             raise SnakegymError(
                 f"{path}: found {type(error).__name__}, expected a checkpoint of this process"
             ) from None
+
+    def _write_layers(self, checkpoint: ProcessCheckpoint) -> None:
+        """Those that are not on the disk yet, in a new file."""
+        there = {key for keys in self._files.values() for key in keys}
+        pairs = zip(checkpoint.keys, checkpoint.layers, strict=True)
+        new = {key: dict(layer) for key, layer in pairs if key not in there}
+        if new:
+            self._written += 1
+            name = LAYERS.format(self._written)
+            with replacing(self._folder / name) as temporary:
+                torch.save([*new.values()], temporary)
+            self._files[name] = [*new]
+
+    def _read_layers(
+        self, checkpoint: ProcessCheckpoint, files: dict[str, list[list[int]]]
+    ) -> ProcessCheckpoint:
+        found: dict[Key, LayerState] = {}
+        self._files = {name: [(layer, version) for layer, version in keys] for name, keys in files.items()}
+        for name, keys in self._files.items():
+            layers = torch.load(self._folder / name, map_location="cpu", weights_only=True)
+            found |= zip(keys, layers, strict=True)
+        there = {file.name for file in self._folder.glob(LAYERS.format("*"))}
+        self._written = max(int(name.split("-")[1].split(".")[0]) for name in there)
+        self._drop(there - self._files.keys())
+        return ProcessCheckpoint(tuple(found[key] for key in checkpoint.keys), checkpoint.journal)
+
+    def _drop(self, names: Iterable[str]) -> None:
+        for name in names:
+            (self._folder / name).unlink(missing_ok=True)
 
     def _append(self) -> None:
         append_text(self._folder / EVENTS, "".join(f"{json.dumps(e)}\n" for e in self._pending))
@@ -92,7 +132,7 @@ class Keeper:
 
 
 class Log:
-    """The events of a process, read as they come.
+    """The events of a process, read as they come; where they lie is remembered, not what they say.
 
     Args:
         folder: of the process.
@@ -100,27 +140,39 @@ class Log:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / EVENTS
-        self._events: list[Event] = []
-        self._read = 0
+        self._ends = array("Q", [0])
+        """Bytes before the first event, and up to the end of each."""
+        self._last = ""
+
+    def __len__(self) -> int:
+        """Events that are written completely."""
+        new = self._read(self._ends[-1])
+        for line in new:
+            self._ends.append(self._ends[-1] + len(line))
+        if new:
+            self._last = json.loads(new[-1])["kind"]
+        return len(self._ends) - 1
 
     def since(self, number: int) -> list[Event]:
         """Those with a higher number that are written completely.
 
-        What is cut off when a process is taken up comes again byte by byte, so what was read stays right.
+        What is cut off when a process is taken up comes again byte by byte, so where it lies stays right.
         """
-        with suppress(FileNotFoundError), self._path.open("rb") as file:
-            file.seek(self._read)
-            new = file.read()
-            whole = new[: new.rfind(b"\n") + 1]
-            self._read += len(whole)
-            self._events += [json.loads(line) for line in whole.splitlines()]
-        return self._events[number:]
+        n = len(self)
+        return [] if number >= n else [json.loads(line) for line in self._read(self._ends[number])]
 
     @property
     def over(self) -> str:
         """`ended` or `failed` if it is; else empty."""
-        kind = self.since(0)[-1]["kind"] if self.since(0) else ""
-        return kind if kind in ("ended", "failed") else ""
+        return self._last if len(self) and self._last in ("ended", "failed") else ""
+
+    def _read(self, start: int) -> list[bytes]:
+        """The whole lines from there on."""
+        with suppress(FileNotFoundError), self._path.open("rb") as file:
+            file.seek(start)
+            found = file.read()
+            return found[: found.rfind(b"\n") + 1].splitlines(keepends=True)
+        return []
 
 
 def read_status(folder: Path) -> dict[str, Any]:

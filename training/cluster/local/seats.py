@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from snakegym.arrays import read_only
-from snakegym.control.records import Hop
 from snakegym.control.view import Bools, ProcessView
 
 
@@ -19,10 +18,12 @@ class Seats:
     Args:
         n: how many there are.
         names: who sits there; None: nobody.
+        trained: on which seat each middle layer was trained last; None, or left out: on none.
     """
 
-    def __init__(self, n: int, names: Sequence[str | None] = ()) -> None:
+    def __init__(self, n: int, names: Sequence[str | None] = (), trained: Sequence[int | None] = ()) -> None:
         self.names: list[str | None] = [*names, *[None] * (n - len(names))]
+        self.trained = dict(enumerate(trained))
         self._last = list(self.names)
 
     @property
@@ -48,9 +49,8 @@ class Seats:
             self.names[seat] = self._last[seat] = node
         return come, gone
 
-    def look(self, view: ProcessView, history: Sequence[Hop]) -> dict[str, Any]:
+    def look(self, view: ProcessView) -> dict[str, Any]:
         """Records of all seats and of all middle layers; see `hosting.Status`."""
-        last: dict[int, int] = {hop.assignment.layer: hop.assignment.node for hop in history if hop.delivered}
         nodes, layers = view.nodes, view.layers
         columns = {
             "in_pool": nodes.in_pool,
@@ -73,7 +73,7 @@ class Seats:
                     "n_bytes": float(layers.n_bytes[i]),
                     "times_trained": int(layers.times_trained[i]),
                     "trained_in_cycle": bool(layers.trained_in_cycle[i]),
-                    "last_seat": last.get(i),
+                    "last_seat": self.trained.get(i),
                 }
                 for i in range(view.n_middle)
             ],

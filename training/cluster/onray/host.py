@@ -98,7 +98,7 @@ class RayHost:
     def migrate(self, process: str, machine: str | None = None) -> None:
         """See `ProcessHost`; here to another program of this machine, where the folder is."""
         run = self._runs[process]
-        write_wishes(run.folder, moves=len(run.log.since(0)) + 1)
+        write_wishes(run.folder, moves=len(run.log) + 1)
 
     def status(self, process: str) -> Status:
         run = self._runs[process]
@@ -147,7 +147,7 @@ class RayHost:
             if not self._mourn(run):
                 return "failed"
             self._launch(run)
-        return "running" if len(run.log.since(0)) > run.told else "starting"
+        return "running" if len(run.log) > run.told else "starting"
 
     def _mourn(self, run: _Run) -> bool:
         if run.dies():

@@ -51,7 +51,7 @@ def test_a_holder_whose_battery_runs_out_while_it_hands_on_is_given_up_at_once(s
     assert view.nodes.battery[0] == view.nodes.battery_j[0] == 0
     assert controller.pool.energy_j[0] == pytest.approx(needed * 1.01)
     assert not view.nodes.in_pool[0]
-    assert [(r.lost, r.source, r.hops) for r in controller.recoveries] == [(0, 1, (1,))]
+    assert [(r.lost, r.source, r.hops_lost) for r in controller.recoveries] == [(0, 1, 1)]
     assert controller.progress is kept
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 
@@ -73,6 +74,39 @@ def test_a_restored_process_goes_on_bit_exactly(start, random_network, strict_po
         act(straight, executor, rng)
         act(resumed, other, again)
         same(straight, resumed)
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@given(seed=st.integers(0, 2**31 - 1), mode=st.sampled_from(["p2p", "cs"]))
+def test_nothing_depends_on_what_trimming_forgets(start, random_network, strict_pool, seed, mode):
+    """Trimmed after every step, and restored now and then, a process is what it is without that."""
+
+    def fresh():
+        network = random_network(np.random.default_rng(seed))
+        return start(mode, network=network, pool=strict_pool, seed=seed, wait_s=4, **RANDOM)
+
+    straight, executor = fresh()
+    trimmed, other = fresh()
+    rng, again = np.random.default_rng(seed), np.random.default_rng(seed)
+    joined, lost = [], []
+    for step in range(24):
+        act(straight, executor, rng)
+        act(trimmed, other, again)
+        joined += trimmed.pool.events
+        lost += trimmed.recoveries
+        trimmed.trim()
+        if step % 5 == 4:
+            checkpoint = through_a_file(trimmed.checkpoint())
+            trimmed, other = fresh()
+            trimmed.restore(checkpoint)
+        kept = len(trimmed.history)
+        assert kept == min(8, straight.hops)
+        assert [repr(hop) for hop in trimmed.history] == [repr(hop) for hop in straight.history[-8:]]
+    assert (joined, lost) == (straight.pool.events, straight.recoveries)
+    whole = copy.copy(straight)
+    whole.history, whole.pool = trimmed.history, copy.copy(straight.pool)
+    whole.pool.events, trimmed._model.recoveries = [], straight.recoveries
+    same(whole, trimmed)
 
 
 def test_a_checkpoint_does_not_change_while_its_process_goes_on(start, hop):

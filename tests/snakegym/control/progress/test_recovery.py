@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from unittest.mock import Mock
+
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from snakegym.control.execution.interrupting import InterruptingExecutor
 from snakegym.control.records import Recovery
@@ -54,7 +59,7 @@ def test_a_lost_holder_is_given_up_and_the_latest_copy_taken(start, hop):
     out = controller.clock_s
     wait_until(controller, out + 10)
     view = controller.view()
-    assert controller.recoveries == [Recovery(controller.clock_s, lost=2, source=1, hops=(2, 3))]
+    assert controller.recoveries == [Recovery(controller.clock_s, lost=2, source=1, hops_lost=2)]
     assert (view.holder, view.metric) == (1, metric)
     assert controller.state is kept
     assert (view.cycle, view.layers.open.tolist()) == (0, [False, False, True]), "as when node 1 was done"
@@ -129,8 +134,7 @@ def test_a_hop_is_lost_once(start, hop):
     hop(controller, executor, 3, 1)
     assert controller.clock_s < 45
     wait_until(controller, 60)
-    assert [(r.lost, r.source, r.hops) for r in controller.recoveries] == [(2, 0, (1,)), (3, 0, (2,))]
-    assert [r.hops_lost for r in controller.recoveries] == [1, 1]
+    assert [(r.lost, r.source, r.hops_lost) for r in controller.recoveries] == [(2, 0, 1), (3, 0, 1)]
 
 
 def test_without_any_copy_the_pc_starts_again(start, hop):
@@ -196,3 +200,30 @@ def test_a_forced_interruption_happens_in_every_cycle_and_the_process_goes_on(st
     assert controller.cycle.index == 2
     assert controller.cycle.times_trained[1] == (2 if forced else 0)
     assert np.isfinite(controller.spent.time_s)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(steps=st.lists(st.tuples(st.integers(0, 3), st.booleans(), st.sets(st.integers(0, 3)), st.booleans())))
+def test_as_many_hops_are_lost_as_the_sets_of_them_say(start, steps):
+    """Counted by how many each copy has left, without remembering which; here they are remembered."""
+    controller, _ = start()
+    model = controller._model
+    hops, copies, known = set(), {PCE: (-1, set())}, set()
+    for index, (node, delivered, away, reported) in enumerate(steps):
+        reachable = np.array([i not in away for i in range(4)])
+        if delivered:
+            model.progress = replace(model.progress, hops=model.progress.hops + 1)
+            hops = hops | {index}
+        model.received(node, Mock(index=index, delivered=delivered), reported=reported)
+        copies |= {end: (index, hops) for end in ((node, PCE) if reported else (node,))}
+        if away:
+            gone = min(away)
+            model.forget(gone)
+            copies.pop(gone, None)
+        if not model.give_up(reachable, False, float(index)):
+            continue
+        _, left = max(
+            (copy for end, copy in copies.items() if end == PCE or reachable[end]), key=lambda c: c[0]
+        )
+        assert model.recoveries[-1].hops_lost == len(hops - left - known)
+        known, hops = known | (hops - left), left

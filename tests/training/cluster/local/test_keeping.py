@@ -12,8 +12,10 @@ import pytest
 from snakegym.control.progress.checkpoint import ProcessCheckpoint
 from snakegym.control.service import load_service
 from snakegym.errors import SnakegymError
-from snakegym.training.cluster.description import ServiceDescription
+from snakegym.training.cluster.description import ServiceDescription, describe
+from snakegym.training.cluster.local.course import Course
 from snakegym.training.cluster.local.keeping import CHECKPOINT, EVENTS, Keeper, Log, read_status
+from snakegym.training.cluster.stages.stage import SimulatedStage
 
 
 @pytest.fixture
@@ -81,5 +83,32 @@ def test_a_damaged_checkpoint(tmp_path: Path, checkpoint: ProcessCheckpoint) -> 
         shutil.rmtree(tmp_path / "b", ignore_errors=True)
         Keeper(tmp_path / "b")
         (tmp_path / "b" / CHECKPOINT).write_bytes(damaged)
-        with pytest.raises(SnakegymError, match=r"checkpoint\.pt: found .*, expected a checkpoint"):
+        with pytest.raises(SnakegymError, match=r"checkpoint\.json: found .*, expected a checkpoint"):
             Keeper(tmp_path / "b").take_up()
+
+
+@pytest.mark.parametrize("mode", ["p2p", "cs"])
+def test_what_is_written_after_a_hop_does_not_grow(
+    tmp_path: Path, document: dict[str, Any], mode: str
+) -> None:
+    """Whatever the process has behind it: hops, waits, nodes that left the pool, holders that were lost."""
+    scenario = document["scenario"]
+    scenario["network"]["mode"] = mode
+    scenario["pool"] = {"max_epochs": None, "leave_rate_per_h": 60, "cooldown_s": 1, "recovery_s": 1}
+    scenario["process"]["budget"] = {"time_s": 1e7}
+    service = describe({**document, "scheduler": "random"})
+    stage = SimulatedStage(load_service(service.plan(), service.split), 0)
+    course = Course(service, stage, Keeper(tmp_path), ["a", "b", "c"], "here")
+    sizes: list[int] = []
+    rest: set[int] = set()
+    while len(sizes) < 160:
+        course.step()
+        files = {file.name: file.stat().st_size for file in tmp_path.iterdir() if file.name != EVENTS}
+        sizes.append(sum(files.values()))
+        rest.add(len(files))
+    kinds = [event["kind"] for event in Log(tmp_path).since(0)]
+    assert kinds.count("hop") > 60
+    assert kinds.count("pool") > 3
+    assert max(sizes[-30:]) < 1.03 * max(sizes[20:50]), "numbers have more or fewer digits, and that is all"
+    assert max(rest) < 20
+    assert len(stage.controller.history) <= 8
