@@ -40,7 +40,8 @@ def check_layers(
             raise Refused(f"{whose}: found {_short(theirs)} in layer {layer}, expected {_short(ours)}", seat)
         for name, tensor in tensors.items():
             if tensor.is_floating_point() and tensor.numel():
-                largest = float(tensor.abs().max())
+                least, most = torch.aminmax(tensor)  # abs() would make a copy
+                largest = max(abs(float(least)), abs(float(most)))
                 if not largest <= HUGE:  # not a number, too
                     where = f"layer {layer}, {name}"
                     raise Refused(

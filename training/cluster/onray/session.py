@@ -56,6 +56,7 @@ def environment(**more: str) -> dict[str, str]:
         **os.environ,
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_max_direct_call_object_size": str(INLINE_BYTES),
+        "RAY_task_events_report_interval_ms": "0",  # the head would remember 100,000 calls for a dashboard
         "OMP_NUM_THREADS": "1",
         **more,
     }

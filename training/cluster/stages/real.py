@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Sequence
@@ -33,6 +34,7 @@ LOOK_AGAIN_S = 1.0
 PATIENCE_S, TIMES = 20.0, 5.0
 """A hop may take so long, and so many times what is expected of it."""
 LONGEST_S = 3600.0
+log = logging.getLogger(__name__)
 GIVEN_UP_S = 90.0
 """A node that is silent for so long has lost what it held, as far as a process goes that waits for it."""
 
@@ -204,7 +206,10 @@ class RealStage:
 
     def _listen(self) -> None:
         while not self._over.wait(LISTEN_S):
-            self._hear()
+            try:
+                self._hear()
+            except Exception:  # the cluster may be away for a while: until it is back nobody is heard of
+                log.exception("process %s: nothing could be heard of its nodes", self._process)
 
     def _hear(self) -> None:
         """Take in what nodes say."""
