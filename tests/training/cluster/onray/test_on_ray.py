@@ -38,9 +38,11 @@ Make = Callable[..., ServiceDescription]
 
 def stage_of(service: ServiceDescription, process: str) -> RealStage:
     stage = RealStage(process, load_service(service.plan(), service.split), 0, RayNodes())
-    time.sleep(1.2)  # beats
     assert stage.seat(NAMES) == []
-    stage.wait()
+    until = time.monotonic() + 120
+    while not stage.controller.view().nodes.reachable.all():
+        assert time.monotonic() < until
+        stage.wait()
     return stage
 
 

@@ -62,6 +62,13 @@ def play(course: Course, steps: int = 40) -> None:
         course.step()
 
 
+def wait_until(stage: RealStage, due: Callable[[], bool]) -> None:
+    until = time.monotonic() + 120
+    while not due():
+        assert time.monotonic() < until
+        stage.wait()
+
+
 def hop(stage: RealStage, node: int, layer: int) -> Any:
     return stage.carry_out(stage.controller.dispatch(Assignment(node, layer)))
 
@@ -114,17 +121,12 @@ def test_a_node_that_dies_is_noticed_and_one_that_comes_back_is_taken_again(
     hop(stage, 0, 0)
     hop(stage, 1, 1)
     dead = directory.nodes.pop("b")
-    time.sleep(1.2)
-    stage.wait()
-    view = stage.controller.view()
-    assert not view.legal[1].any()
-    assert view.holder == 0
+    wait_until(stage, lambda: stage.controller.view().holder == 0)
+    assert not stage.controller.view().legal[1].any()
     assert hop(stage, 2, 1).delivered
     directory.nodes["b"] = Node(dead.means, dead._data)
     directory._reach.clear()
-    time.sleep(1.2)
-    stage.wait()
-    assert stage.controller.view().legal[1].any()
+    wait_until(stage, lambda: bool(stage.controller.view().legal[1].any()))
     assert hop(stage, 1, 2).delivered
 
 
@@ -216,7 +218,5 @@ def test_nodes_that_have_not_answered_yet_have_lost_nothing(
     assert not again.controller.recoveries
     assert not again.controller.view().legal.any()
     directory.beats = beats  # type: ignore[method-assign]
-    time.sleep(1.2)
-    again.wait()
-    assert again.controller.view().legal.any()
+    wait_until(again, lambda: bool(again.controller.view().legal.any()))
     assert again.controller.progress.hops == 3
