@@ -51,6 +51,8 @@ class Long:
 
     def __init__(self, machines: Machines, folder: Path, mode: str, hops: int) -> None:
         self.machines, self.folder, self.name = machines, folder / "long", "long"
+        self.times: list[float] = []
+        self.heard = 0
         self.host = RayHost(folder, machines.address)
         self._until(lambda: sum(node.alive for node in self.host.nodes()) == len(NAMES))
         service = describe(document(mode, hops=hops))
@@ -59,15 +61,17 @@ class Long:
 
     def reach(self, hops: int) -> list[float]:
         """Wait for so many hops; when the last hundred of them were over."""
-        until, seen = time.monotonic() + WITHIN_S, -1
-        while True:
-            times = [e["at"] for e in self.host.events(self.name) if e["kind"] == "hop"]
-            if len(times) >= hops:
-                return times[hops - 100 : hops]
-            if len(times) > seen:
-                until, seen = time.monotonic() + WITHIN_S, len(times)
+        until, before = time.monotonic() + WITHIN_S, len(self.times)
+        while len(self.times) < hops:
+            for event in self.host.events(self.name, self.heard):
+                self.heard = event["number"]
+                if event["kind"] == "hop":
+                    self.times.append(event["at"])
+            if len(self.times) > before:
+                until, before = time.monotonic() + WITHIN_S, len(self.times)
             assert time.monotonic() < until, self.host.events(self.name)[-3:]
             time.sleep(0.5)
+        return self.times[hops - 100 : hops]
 
     def row(self, hops: int) -> str:
         """What is to be said at that hop."""
