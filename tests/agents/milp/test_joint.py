@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,13 @@ class EvenGain:
 
 
 EVEN = EvenGain()
+
+
+class Deeper:
+    """Deeper layers bring more: no two are alike."""
+
+    def expected(self, state: PlanState) -> Any:
+        return WARM.expected(state) * np.linspace(1, 2, state.view.n_middle)
 
 
 @dataclass(frozen=True)
@@ -259,3 +266,23 @@ def test_many_nodes_and_layers(frozen_process: Any) -> None:
     assert plan == plan_of(process[0].view())
     for hop, planned in zip(advance(process, plan.assignments), plan.costs, strict=True):
         assert hop.costs.time_s == pytest.approx(planned.time_s, rel=1e-6)
+
+
+def renumbered(view: ProcessView, order: Any) -> ProcessView:
+    """The same process, its nodes counted in another order; the model lies with the PCE."""
+    nodes, pairs = (
+        replace(part, **{f.name: getattr(part, f.name)[order] for f in fields(part)})
+        for part in (view.nodes, view.pairs)
+    )
+    return replace(view, nodes=nodes, pairs=pairs, legal=view.legal[order], lacking=view.lacking[order])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_of_many_nodes_it_makes_no_difference_how_they_are_numbered(frozen_process: Any, seed: int) -> None:
+    """There are more nodes than exchanges that could be tried: the first nodes are not tried alone."""
+    view = frozen_process(60, 7, mode="cs", seed=seed)[0].view()
+    planner = MilpScheduler(load_scenario("default"), Deeper(), ForecastOutlook())
+    order = np.arange(view.n_nodes)[::-1]
+    plan, other = (planner.plan(PlanState.of(v)) for v in (view, renumbered(view, order)))
+    assert other.total == pytest.approx(plan.total)
+    assert [Assignment(int(order[h.node]), h.layer) for h in other.assignments] == list(plan.assignments)
