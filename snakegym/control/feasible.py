@@ -58,7 +58,7 @@ def _device_faults(scenario: Scenario, n_samples: int, profile: ModelProfile) ->
             "network.devices",
             f"the largest memory_bytes is {largest:g}, but the smallest hop needs {memory:g}",
         )
-    per_sample = profile.training_flops(learning.trains, rank, learning.same_passes)
+    per_sample = profile.hop_flops(learning, rank=rank)
     flops = per_sample * learning.epochs + profile.teacher_flops(learning.teacher_passes)
     slowest = min(device.peak_flops for device in devices)
     longest = float(flops.max()) * n_samples / slowest

@@ -125,11 +125,12 @@ class LocalTraining(Measured):
 
     @property
     def plain(self) -> bool:
-        """Whether all it takes is labels and weights: nothing distilled, quantised, augmented, cut short."""
+        """Whether labels and weights do: nothing distilled, quantised, checkpointed, augmented, cut short."""
         config = self.config
         if self.rank is not None:
             return False
-        special = config.frozen != "fp32" or config.augmentation or config.early_exit
+        low = config.frozen != "fp32" or config.checkpointed
+        special = low or config.augmentation or config.early_exit
         return not (self.distils or special)
 
     @property

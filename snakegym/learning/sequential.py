@@ -121,10 +121,11 @@ class SequentialEngine:
         optimizer = make_optimizer(config, parameters, job.learning_rate)
         enough = EarlyExit(config.early_exit, job.batches_per_epoch)
         total = torch.zeros((), device=data.targets.device)
+        again = recomputed_layers(self.model, job)
         done = 0
         for batch in batch_of:
             optimizer.zero_grad()  # frees the last gradients before activations take their place
-            logits = self.model(batch.inputs, batch.start)
+            logits = self.model(batch.inputs, batch.start, checkpointed=again)
             loss = training_loss(data.task, logits, batch.targets, batch.soft_targets, config.distillation)
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(parameters, config.clip_norm)
@@ -184,6 +185,14 @@ def trained_layers(model: LayeredModel, job: LocalTraining) -> tuple[int, ...]:
     if job.layers is not None:
         return job.layers
     return model.trained(job.config.trains).of(job.middle)
+
+
+def recomputed_layers(model: LayeredModel, job: LocalTraining) -> tuple[int, ...]:
+    """Frozen middle layers behind the first that is trained, if the job keeps their inputs alone."""
+    if not job.config.checkpointed:
+        return ()
+    trained = trained_layers(model, job)
+    return tuple(i for i in range(min(trained) + 1, model.n_layers - 1) if i not in trained)
 
 
 def epoch_order(job: LocalTraining, generator: torch.Generator) -> Tensor:

@@ -182,7 +182,10 @@ class StackedEngine:
         if not isinstance(job.data.task, Classification):
             return "other tasks than classification have no stacked form"
         if not job.plain:
-            return "distillation, augmentation, early exit, quantisation and adapters have no stacked form"
+            return (
+                "distillation, augmentation, early exit, quantisation, checkpoints and adapters have no "
+                "stacked form"
+            )
         if not model.accepts(job.data.inputs):
             return f"inputs of {job.data.inputs.ndim} dimensions have no stacked form"
         if not self._check(job.state, job.data):

@@ -10,16 +10,15 @@ from typing import get_args
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch import Tensor
 
-from snakegym.models.frozen.keeper import Keeper
-from snakegym.models.frozen.precision import low_bytes
+from snakegym.models import measuring
 from snakegym.models.layered import LayeredModel
 from snakegym.models.profile_adapters import AdapterProfile, profile_adapters
 from snakegym.models.trained import TrainedSet
 from snakegym.network.costs import (
     CAST_BYTES,
+    checkpointed_bytes,
     hop_memory,
     teacher_flops,
     training_flops,
@@ -46,6 +45,8 @@ class ModelProfile:
     those of the model's inputs, so that the first layer has none."""
     first_backward_flops: Floats
     """The same when it is the first layer that is trained, and no gradient of its inputs is needed."""
+    again_flops: Floats
+    """Of one sample, of computing a frozen middle layer once more on the way back; of the ends 0."""
     activation_bytes: Floats
     """What the layer keeps of one sample for the backward pass when it is trained."""
     frozen_activation_bytes: Floats
@@ -77,7 +78,12 @@ class ModelProfile:
         return TrainedSet(len(self.n_bytes), trains, self.tied)
 
     def training_flops(
-        self, trains: Trains = "both-ends", rank: int | None = None, same_passes: int = 1
+        self,
+        trains: Trains = "both-ends",
+        rank: int | None = None,
+        same_passes: int = 1,
+        *,
+        checkpointed: bool = False,
     ) -> Floats:
         """FLOPs per sample and epoch of a hop, per middle layer assigned, [n_middle].
 
@@ -86,10 +92,14 @@ class ModelProfile:
             rank: of the adapters that are trained of the middle layer; None: all its parameters.
             same_passes: epochs that see a sample alike: what comes before the first layer that is trained
                 is computed in the first of them alone, and its FLOPs are spread over them.
+            checkpointed: whether frozen middle layers are computed once more on the way back.
         """
-        return np.array([self._flops(m + 1, trains, rank, same_passes) for m in range(self.n_middle)])
+        layers = range(1, self.n_middle + 1)
+        return np.array([self._flops(i, trains, rank, same_passes, checkpointed) for i in layers])
 
-    def _flops(self, layer: int, trains: Trains, rank: int | None, same_passes: int) -> float:
+    def _flops(
+        self, layer: int, trains: Trains, rank: int | None, same_passes: int, checkpointed: bool
+    ) -> float:
         rule = self.trained(trains)
         forward, trained = self.forward_flops.copy(), set(rule.of(layer - 1))
         frozen, first = self.frozen_backward_flops.copy(), self.first_backward_flops.copy()
@@ -102,8 +112,17 @@ class ModelProfile:
                 trained.remove(layer)
         forward[: min(trained)] /= same_passes
         return training_flops(
-            forward.tolist(), trained, frozen_flops=frozen.tolist(), first_flops=first.tolist()
+            forward.tolist(),
+            trained,
+            frozen_flops=frozen.tolist(),
+            first_flops=first.tolist(),
+            recomputed=self.again_flops[list(rule.passing(layer - 1))].tolist() if checkpointed else (),
         )
+
+    def hop_flops(self, learning: LearningConfig, *, rank: int | None = None) -> Floats:
+        """As `training_flops`, by the rules of local training."""
+        passes, again = learning.same_passes, learning.checkpointed
+        return self.training_flops(learning.trains, rank, passes, checkpointed=again)
 
     def _adapters(self) -> AdapterProfile:
         assert self.adapters is not None, "profiled without adapters"
@@ -161,7 +180,8 @@ class ModelProfile:
         return np.array([self._memory(m + 1, learning, originals, rank) for m in range(self.n_middle)])
 
     def _memory(self, layer: int, learning: LearningConfig, originals: bool, rank: int | None) -> float:
-        trained = self.trained(learning.trains).of(layer - 1)
+        rule = self.trained(learning.trains)
+        trained = rule.of(layer - 1)
         activations = self.frozen_activation_bytes.copy()
         activations[list(trained)] = self.activation_bytes[list(trained)]
         activations[min(trained)] = self.first_activation_bytes[min(trained)]
@@ -171,12 +191,16 @@ class ModelProfile:
             kept = extra.first_activation_bytes if min(trained) == layer else extra.activation_bytes
             activations[layer] = kept.at(rank)[layer]
             adapter_bytes = float(rank * extra.bytes_per_rank[layer])
+        kept_bytes = activations.tolist()
+        if learning.checkpointed:
+            inputs = [0.0, *self.output_bytes[:-1].tolist()]
+            kept_bytes = checkpointed_bytes(kept_bytes, inputs, rule.passing(layer - 1))
         if learning.frozen != "fp32":  # frozen weights are computed with in blocks
             scratch = np.minimum(scratch, CAST_BYTES)
             scratch[list(trained)] = self.scratch_bytes[list(trained)]
         return hop_memory(
             self._trained_bytes(layer, learning),
-            activations.tolist(),
+            kept_bytes,
             trained,
             learning.batch_size,
             learning.optimizer,
@@ -211,93 +235,25 @@ def profile_model(model: LayeredModel, sample: Tensor, *, adapters: bool = False
     """
     model = copy.deepcopy(model).eval()  # running statistics stay out of the graph
     inputs = torch.stack([sample] * _SAMPLES)
-    forward_flops, output_bytes = _forward(model, inputs)
+    forward_flops, output_bytes = measuring.forward(model, inputs)
+    frozen_back = measuring.flops_back(model, inputs, first=False)
     n_bytes = [sum(t.numel() * t.element_size() for t in layer.values()) for layer in model.state().layers]
     rows = {
         "n_bytes": n_bytes,
         "forward_flops": forward_flops,
-        "frozen_backward_flops": _flops_back(model, inputs, first=False),
-        "first_backward_flops": _flops_back(model, inputs, first=True),
-        "activation_bytes": _kept(model, inputs, True),
-        "frozen_activation_bytes": _kept(model, inputs, False),
-        "first_activation_bytes": _kept_first(model, inputs),
+        "frozen_backward_flops": frozen_back,
+        "again_flops": measuring.flops_again(model, inputs, frozen_back),
+        "first_backward_flops": measuring.flops_back(model, inputs, first=True),
+        "activation_bytes": measuring.kept(model, inputs, True),
+        "frozen_activation_bytes": measuring.kept(model, inputs, False),
+        "first_activation_bytes": measuring.kept_as_first(model, inputs),
         "output_bytes": output_bytes,
         "n_parameters": [
             sum(p.numel() for p in model.parameters_of(i).values()) for i in range(model.n_layers)
         ],
-        "scratch_bytes": [_scratch(layer) for layer in model.layers],
+        "scratch_bytes": [measuring.scratch_bytes(layer) for layer in model.layers],
     }
     arrays = {name: np.array(row, dtype=np.float64) for name, row in rows.items()}
     own = profile_adapters(model.requires_grad_(False), inputs) if adapters else None
-    low = {p: np.array([_low_bytes(model, i, p) for i in range(model.n_layers)]) for p in PRECISIONS}
+    low = {p: np.array([measuring.bytes_in(model, i, p) for i in range(model.n_layers)]) for p in PRECISIONS}
     return ModelProfile(**arrays, low_bytes=low, adapters=own, tied=model.tied)
-
-
-def _low_bytes(model: LayeredModel, layer: int, precision: Precision) -> float:
-    """Bytes of the layer with the weights that can be in that precision in it."""
-    weights = [module.weight for module in model.quantisable_of(layer).values()]
-    whole = sum(t.numel() * t.element_size() for t in model.layer_state(layer).values())
-    saved = sum(
-        w.numel() * w.element_size() - low_bytes(len(w), w.numel() // len(w), precision) for w in weights
-    )
-    return float(whole - saved)
-
-
-def _scratch(layer: nn.Module) -> float:
-    """Twice the bytes of the largest weights of a convolution in the layer; 0 where there is none."""
-    weights = [m.weight for m in layer.modules() if isinstance(m, nn.Conv1d | nn.Conv2d | nn.Conv3d)]
-    return 2 * max((w.numel() * w.element_size() for w in weights), default=0.0)
-
-
-def _forward(model: LayeredModel, inputs: Tensor) -> tuple[list[float], list[float]]:
-    """FLOPs of every layer on the way forward, and bytes of what comes out of it, per sample."""
-    flops, sizes = [], []
-    for layer in model.layers:
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            inputs = layer(inputs)
-        flops.append(counter.get_total_flops() / _SAMPLES)
-        sizes.append(inputs.nbytes / _SAMPLES)
-    return flops, sizes
-
-
-def _flops_back(model: LayeredModel, inputs: Tensor, *, first: bool) -> list[float]:
-    """Of the way back through every layer, per sample: as the first that is trained, or as a frozen one."""
-    model.requires_grad_(first)
-    flops = []
-    x = inputs
-    for i, layer in enumerate(model.layers):
-        x = x.detach()
-        wanted = [*layer.parameters()] if first else [x.requires_grad_()] if i else []
-        with torch.enable_grad():
-            x = layer(x)
-            total = x.sum()
-        with FlopCounterMode(display=False) as counter:
-            if wanted and x.requires_grad:
-                torch.autograd.grad(total, wanted, allow_unused=True)
-        flops.append(counter.get_total_flops() / _SAMPLES)
-    return flops
-
-
-def _kept(model: LayeredModel, inputs: Tensor, trained: bool) -> list[float]:
-    """Bytes per sample of the activations that autograd keeps for the backward pass of every layer."""
-    model.requires_grad_(trained)
-    keeper = Keeper(model)
-    per_layer = []
-    x = inputs.clone()
-    for layer in model.layers:
-        if not x.requires_grad:
-            x = x.detach().requires_grad_(x.is_floating_point())  # tokens have no gradient
-        x, kept = keeper.run(layer, x)
-        per_layer.append(kept / _SAMPLES)
-    return per_layer
-
-
-def _kept_first(model: LayeredModel, inputs: Tensor) -> list[float]:
-    """The same for every layer as the first that is trained: nothing below it is differentiated."""
-    model.requires_grad_(True)
-    per_layer = []
-    x = inputs.clone()
-    for layer in model.layers:
-        x, kept = Keeper(model).run(layer, x.detach())
-        per_layer.append(kept / _SAMPLES)
-    return per_layer

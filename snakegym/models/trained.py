@@ -35,3 +35,8 @@ class TrainedSet:
     def of(self, middle: int) -> tuple[int, ...]:
         """Indices of the layers that a hop on this middle layer trains, in rising order."""
         return tuple(sorted((*self.ends, middle + 1)))
+
+    def passing(self, middle: int) -> tuple[int, ...]:
+        """Indices of the middle layers that such a hop passes gradients through and does not train."""
+        after = range(max(1, min(self.of(middle)) + 1), self.n_layers - 1)
+        return tuple(i for i in after if i != middle + 1)

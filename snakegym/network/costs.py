@@ -37,6 +37,7 @@ def training_flops(
     pass_on: bool = False,
     frozen_flops: Sequence[float] | None = None,
     first_flops: Sequence[float] | None = None,
+    recomputed: Sequence[float] = (),
 ) -> float:
     """FLOPs to train on one sample when only the layers `trained` (at least one) are updated.
 
@@ -56,6 +57,7 @@ def training_flops(
             much as forward.
         first_flops: of the way back through a layer that needs no gradient of its inputs, per layer, which
             the first trained layer does not unless they are passed on; None: as much as forward.
+        recomputed: of each layer that is computed once more on the way back (`checkpointed_bytes`).
     """
     first = min(trained)
     frozen = forward_flops if frozen_flops is None else frozen_flops
@@ -66,7 +68,27 @@ def training_flops(
         backward += sum(frozen[:first]) + 2 * forward_flops[first]
     else:
         backward += (forward_flops if first_flops is None else first_flops)[first]
-    return float(sum(forward_flops) + backward)
+    return float(sum(forward_flops) + backward + sum(recomputed))
+
+
+def checkpointed_bytes(
+    activation_bytes: Sequence[float], input_bytes: Sequence[float], recomputed: Collection[int]
+) -> list[float]:
+    """What layers keep for the backward pass, where some of them keep their inputs alone, [n_layers].
+
+    On the way back these are computed once more, one at a time, so that of what they would have kept the
+    largest is there at once: it is counted at that layer (Chen et al. 2016, arXiv:1604.06174).
+
+    Args:
+        activation_bytes: what every layer keeps otherwise, per sample.
+        input_bytes: of what comes into every layer, likewise.
+        recomputed: indices of those layers.
+    """
+    found = [input_bytes[i] if i in recomputed else kept for i, kept in enumerate(activation_bytes)]
+    if recomputed:
+        largest = max(sorted(recomputed), key=lambda i: activation_bytes[i])
+        found[largest] += activation_bytes[largest]
+    return found
 
 
 def weight_bytes(

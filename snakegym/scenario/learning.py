@@ -17,6 +17,7 @@ from snakegym.scenario.section import (
     Section,
     Setting,
     Trains,
+    expecting,
 )
 
 
@@ -160,7 +161,10 @@ class LoraConfig(Section):
     that is what travels to whoever has the rest.
     """
 
-    rank: Rank | Literal["memory", "speed", "free"] = 8
+    rank: Annotated[
+        Rank | Literal["memory", "speed", "free"],
+        expecting("a whole number from 1 to 4096, memory, speed or free"),
+    ] = 8
     """Of the adapters: a number, or how each node's is chosen among `ranks`: the highest that its `memory`
     has room for; the higher the faster (`speed`) it is beside the fastest node; `free`: by the scheduler, hop
     by hop, and where it does not say, as by `memory`."""
@@ -217,6 +221,9 @@ class LearningConfig(Section):
     next hop. In P2P mode nobody else has the layers as they are: the node keeps them beside, and needs more
     memory than with `fp32`. With `lora` all weights but those that hops train in full are like that from the
     start, for everybody, and the adapters of all hops stay beside them."""
+    checkpointed: bool = False
+    """Of frozen middle layers a node keeps the inputs alone for the way back, and computes them once more
+    there: less memory, more FLOPs, the same results (Chen et al., arXiv:1604.06174)."""
 
     @property
     def offered_ranks(self) -> tuple[int, ...]:

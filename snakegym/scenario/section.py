@@ -10,7 +10,15 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 Split = Literal["train", "validation", "test"]
 LayerOrder = Literal["free", "serpentine", "reverse", "random"]
@@ -54,6 +62,18 @@ def _setting(value: Any) -> Any:
 
 Setting = Annotated[bool | int | float | str, BeforeValidator(_setting)]
 """A value whose own bounds somebody else knows."""
+
+
+def expecting(what: str) -> WrapValidator:
+    """To annotate a value with that may be of several kinds: one fault, where pydantic has one a kind."""
+
+    def check(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return handler(value)
+        except ValidationError:
+            raise ValueError(f"expected {what}") from None
+
+    return WrapValidator(check)
 
 
 class Section(BaseModel):

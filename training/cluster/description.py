@@ -26,6 +26,7 @@ from snakegym.scenario.section import (
     Seconds,
     Section,
     Weight,
+    expecting,
 )
 from snakegym.scenario.whole import NO_FOLDER
 
@@ -101,7 +102,7 @@ class ServiceDescription(Section):
     name: Name
     task: Line = "train the scenario's model"
     """What is learned, in words."""
-    scenario: str | dict[str, Any]
+    scenario: Annotated[str | dict[str, Any], expecting("the name of a scenario, or its fields")]
     """Name of one that ships with snakegym, or its fields."""
     objective: Goals = Goals()
     """What is traded off."""

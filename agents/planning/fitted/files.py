@@ -128,9 +128,9 @@ class Fitted(Section):
 def fingerprint(scenario: Scenario) -> str:
     """Of the fields on which it depends what a hop brings: files of another one do not belong to it.
 
-    `data` (but for `root`), `model` and `learning` as a whole; `network.nodes` and `network.mode`;
-    `process.layer_order`, `repeat_layers`, `parallel` and `companions`. Devices, traces, budgets, pool and
-    prices change only which hops are tried.
+    `data` (but for `root`), `model` and `learning` (but for `checkpointed`) as a whole; `network.nodes` and
+    `network.mode`; `process.layer_order`, `repeat_layers`, `parallel` and `companions`. Devices, traces,
+    budgets, pool and prices change only which hops are tried.
     """
     fields = scenario.model_dump(
         mode="json",
@@ -142,7 +142,7 @@ def fingerprint(scenario: Scenario) -> str:
             "process": {"layer_order", "repeat_layers", "parallel", "companions"},
         },
     )
-    del fields["data"]["root"]
+    del fields["data"]["root"], fields["learning"]["checkpointed"]  # what they are makes no difference
     added = (
         ("data", "samples", None),
         ("data", "text", None),

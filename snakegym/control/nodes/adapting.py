@@ -31,8 +31,7 @@ def look_at_adapters(
     needed = np.stack([memory(rank) for rank in choices])
     kept = data.samples[:, None] * profile.kept_bytes(learning)
     place = _places(lora, needed[:, None, :] + kept, network)
-    passes = learning.same_passes
-    flops = np.stack([profile.training_flops(learning.trains, rank, passes) for rank in choices])
+    flops = np.stack([profile.hop_flops(learning, rank=rank) for rank in choices])
     assert profile.adapters is not None
     per_rank = profile.adapters.bytes_per_rank[1:-1]
     shape = (network.n_nodes, profile.n_middle)

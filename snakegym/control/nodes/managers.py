@@ -52,7 +52,7 @@ class LocalManagers:
         if self.adapters is None:
             originals = scenario.network.mode == "p2p"
             memory = profile.hop_memory(learning, originals=originals)
-            flops = profile.training_flops(learning.trains, same_passes=learning.same_passes)
+            flops = profile.hop_flops(learning)
         else:
             memory, flops = (a.mean(axis=0) for a in (self.adapters.memory_bytes, self.adapters.flops))
         self.layer_memory, self.layer_flops = read_only(memory), read_only(flops)

@@ -184,7 +184,12 @@ def test_after_a_step_back_adapters_do_for_nobody_else(
         ),
         ({"name": "mlp"}, {"rank": 0}, "learning.lora.rank"),
         ({"name": "mlp"}, {"ranks": []}, "learning.lora.ranks"),
-        ({"name": "mlp"}, {"rank": "size"}, "learning.lora.rank"),
+        (
+            {"name": "mlp"},
+            {"rank": "size"},
+            r"field 'learning.lora.rank': expected a whole number from 1 to 4096, memory, speed or free "
+            r"\(found 'size'\)$",
+        ),
     ],
 )
 def test_what_does_not_fit_is_named(model: Any, fields: Any, message: str) -> None:

@@ -56,6 +56,7 @@ def test_wishes_change_the_scenario(document: dict[str, Any]) -> None:
     [
         ("name", "Two Words", "field 'name'"),
         ("colour", "red", "field 'colour'"),
+        ("scenario", 3, "field 'scenario': expected the name of a scenario, or its fields (found 3)"),
         ("scenario", "atlantis", "field 'scenario': unknown scenario 'atlantis'"),
         ("scenario.network.nodes", 0, "network.nodes"),
         ("scenario.model.options.width", 10**9, "model.options.width"),

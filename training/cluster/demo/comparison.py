@@ -125,7 +125,7 @@ def draw(found: Comparison, label: str) -> Figure:
 
 def _network(loaded: Service, names: Sequence[str], hops: list[Event], samples: list[int]) -> Network:
     """Constant, with what each node's hops took in the median; the first is for warming up."""
-    flops = loaded.profile.training_flops(loaded.scenario.learning.trains) * loaded.scenario.learning.epochs
+    flops = loaded.profile.hop_flops(loaded.scenario.learning) * loaded.scenario.learning.epochs
     evaluation = loaded.profile.teacher_flops(len(loaded.data.validation))
     speeds: list[float] = []
     up = dict.fromkeys(names, FIRST_BPS)
