@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 import torch
 
@@ -68,6 +69,12 @@ def test_a_node_joins_trains_and_leaves(tmp_path: Path, serve: Callable[..., Any
         events = provider.wait_for(process, "ended")
         assert {e["node"] for e in events if e["kind"] == "hop"} == {"phone-3"}
         assert events[-1]["test_accuracy"] > 0.3
+        for child in psutil.Process(node.pid).children():  # its raylet, as of one that the head took for dead
+            child.terminate()
+        assert "joins anew" in node.stdout.readline()
+        assert "node phone-3 has joined" in node.stdout.readline()
+        process = provider.ask("POST", "/processes", json={"service": "s"})["process"]
+        assert provider.wait_for(process, "ended")[-1]["test_accuracy"] > 0.3
         node.send_signal(signal.SIGTERM)
         said, _ = node.communicate(timeout=100)
         assert (node.returncode, said.strip()) == (0, "node phone-3 leaves")
