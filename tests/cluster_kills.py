@@ -14,6 +14,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -128,6 +129,9 @@ def main() -> None:
                     f"{mode}: {len(kinds)} kills {dict(Counter(kinds))}, {len(hops)} hops, {given_up} given "
                     f"up, {lost} lost with their holder, accuracy {score:.3f}"
                 )
+        except Exception:
+            traceback.print_exc()  # before Ray ends this program, which it does when its head is gone
+            raise
         finally:
             machines.close()
     for kind, seconds in took.items():

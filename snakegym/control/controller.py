@@ -202,6 +202,18 @@ class ProcessController:
         if self._running is None:  # else when that is booked
             self._advance(Costs())
 
+    def brought_home(self, costs: Costs) -> None:
+        """P2P: the store was given all that it lacked of the model, at that cost; the PCE hands it on.
+
+        Raises:
+            SnakegymError: the store has no such model, or a hop is under way.
+        """
+        self._check_idle()
+        self.store.state(self.progress.model)
+        self._model.brought_home()
+        self.caches.sent_to_pce()
+        self._advance(costs)
+
     def wait(self) -> Costs:
         """Let the scenario's `wait_s` pass, or what is left of the budget; costs time alone."""
         self._check_idle()

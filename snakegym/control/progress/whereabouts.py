@@ -126,6 +126,12 @@ class Whereabouts:
         """Whatever that node held is gone; if it is the holder, the process goes back to another copy."""
         self._copies.pop(node, None)
 
+    def brought_home(self) -> None:
+        """The PCE has the model as it is now, and hands it on."""
+        latest = max(copy.hop for copy in self._copies.values())
+        self._copies[PCE] = Copy(PCE, latest, self.progress)
+        self.holder, self.out_since = PCE, None
+
     def can_send(self, reachable: Bools) -> bool:
         """Whether somebody could fetch the model, given the nodes [n_nodes] that are up and alive."""
         here = self.holder == PCE or (self.holder in self._copies and bool(reachable[self.holder]))

@@ -31,6 +31,9 @@ LOOPBACK: Final = "127.0.0.2"
 STORE_BYTES: Final = 100 * 2**20
 """Object store of a raylet, at least; layers pass through it."""
 START_S: Final = 60.0
+TOO_SLOW: Final = "timed out during startup"
+"""Says a raylet that its own parts kept waiting for 30 s, as they do on a busy machine: worth another try."""
+TRIES: Final = 4
 GRACE_S: Final = 3.0
 INLINE_BYTES: Final = 4096
 """Results up to this come to the controller itself; what is larger stays where it is until it is fetched."""
@@ -131,6 +134,17 @@ def _ray(ip: str, options: list[str], variables: dict[str, str]) -> subprocess.P
         "--min-worker-port=0",
         "--max-worker-port=0",
     ]  # whichever are free: several raylets to a machine
+    for _ in range(TRIES):
+        found = _begun(command, variables)
+        if not isinstance(found, str):
+            return found
+        if TOO_SLOW not in found:
+            break
+    raise SnakegymError(f"Ray: found none at {options[0]} that can be used, expected one: {found}")
+
+
+def _begun(command: list[str], variables: dict[str, str]) -> subprocess.Popen[bytes] | str:
+    """The child, or what it said when it ended."""
     with TemporaryFile("w+") as said:  # no pipe: a child may live longer than we do
         child = subprocess.Popen(
             command,
@@ -146,8 +160,7 @@ def _ray(ip: str, options: list[str], variables: dict[str, str]) -> subprocess.P
                 return child
             time.sleep(0.05)
         kill(child)
-        shown = re.sub(r"\x1b\[[0-9;]*m", "", " ".join(_read(said).split()))[-300:]
-    raise SnakegymError(f"Ray: found none at {options[0]} that can be used, expected one: {shown}")
+        return re.sub(r"\x1b\[[0-9;]*m", "", " ".join(_read(said).split()))[-300:]
 
 
 def _read(said: IO[str]) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from snakegym.cluster.checks import layer_bytes
 from snakegym.cluster.clock import WallClock
 from snakegym.cluster.executor import NodesExecutor
 from snakegym.cluster.monitor import MeasuredNodes
@@ -26,6 +27,7 @@ from snakegym.control.records import Hop, Job
 from snakegym.control.service import Service
 from snakegym.errors import SnakegymError, in_one_line
 from snakegym.models.state import ModelState
+from snakegym.network.records import PCE, Costs
 from snakegym.training.cluster.stages.directory import Directory
 
 LISTEN_S = 0.5
@@ -88,6 +90,7 @@ class RealStage:
 
     def seat(self, names: Sequence[str | None]) -> list[str]:
         before, faults = list(self._names), []
+        self._bring_home(names)
         for seat, name in enumerate(names):
             if name == before[seat]:
                 continue
@@ -141,6 +144,17 @@ class RealStage:
         for name in self._names:
             if name is not None:
                 self._directory.release(name, self._process)
+
+    def _bring_home(self, names: Sequence[str | None]) -> None:
+        """If the holder is to leave, the PCE takes the model over, if it can be had."""
+        holder, progress = self.controller.view().holder, self.controller.progress
+        if holder == PCE or self._names[holder] in (None, names[holder]):
+            return
+        lacking = [i for i, version in enumerate(progress.model) if (i, version) not in self.controller.store]
+        with suppress(SnakegymError):
+            self._executor.collect()
+            n_bytes = layer_bytes(self._like.layers[i] for i in lacking)
+            self.controller.brought_home(Costs(n_bytes=n_bytes))
 
     def _enrol(self, seat: int, name: str) -> str | None:
         """Let that node sit there; what is wrong, if it cannot."""

@@ -16,6 +16,7 @@ from snakegym.control.records import Assignment
 from snakegym.control.service import Service, load_service
 from snakegym.data.datasets import Dataset
 from snakegym.errors import SnakegymError
+from snakegym.network.records import PCE
 from snakegym.scenario import load_scenario
 from snakegym.training.cluster.description import ServiceDescription, describe
 from snakegym.training.cluster.local.course import Course
@@ -105,11 +106,20 @@ def test_a_new_node_starts_with_nothing_and_a_lost_one_costs_its_copies(service:
     assert not view.held[2].any()
     assert view.nodes.samples[2] == len(directory.nodes["c"]._data(None))  # type: ignore[arg-type]
     assert view.legal[2].any()
-    assert stage.seat(["a", None, "c"]) == []
-    (lost,) = stage.controller.recoveries
-    assert (lost.lost, lost.source) == (1, 0)
+    metric, n_bytes = stage.controller.metric, stage.controller.spent.n_bytes
+    assert stage.seat(["a", None, "c"]) == [], "who has the model leaves"
+    assert (stage.controller.recoveries, stage.controller.view().holder) == ([], PCE)
+    assert (stage.controller.progress.model, stage.controller.metric) == (versions, metric)
+    assert stage.controller.spent.n_bytes == n_bytes + 4 * sum(
+        t.numel() for i in (0, 1, 2, 4) for t in stage.controller.state.layers[i].values()
+    ), "but for the layer that nobody has trained"
     assert "p" not in directory.nodes["b"]._rooms
-    assert hop(stage, 2, 1).delivered
+    assert hop(stage, 2, 2).sender == PCE
+    del directory.nodes["c"]
+    wait_until(stage, lambda: bool(stage.controller.recoveries))
+    (lost,) = stage.controller.recoveries
+    assert (lost.lost, lost.source, lost.hops_lost) == (2, PCE, 1)
+    assert stage.controller.progress.model == versions
 
 
 def test_a_node_that_dies_is_noticed_and_one_that_comes_back_is_taken_again(
