@@ -120,6 +120,7 @@ class NodesExecutor:
         node, sender = job.assignment.node, job.receive.sender
         ends = (node,) if sender == PCE or not job.fetch else (node, sender)
         said = self._wait(report, ends, end)
+        done_s = self._now()
         start = time.perf_counter()
         came = self._wait(update, (node,), end) if job.upload else {}
         send_s = time.perf_counter() - start if job.upload else 0.0
@@ -128,8 +129,8 @@ class NodesExecutor:
         if not math.isfinite(said.loss) and said.batches:
             raise Refused(f"the node on seat {node}: found a loss of {said.loss}, expected a number", node)
         self._monitor.moved(sender, node, said.received_bytes, said.receive_s)
-        self._monitor.trained(node, job.flops, said)
-        return _Done(said, came, self._phases(job, said, came, send_s))
+        self._monitor.trained(node, job.flops, said, done_s)
+        return _Done(said, came, self._phases(job, said, came, send_s, done_s))
 
     def _wait(self, future: Future[Found], seats: Sequence[int], end: float) -> Found:
         """What comes of it, as long as those seats are alive and it is not too late."""
@@ -147,11 +148,13 @@ class NodesExecutor:
     def _trained(self, job: Job) -> tuple[int, ...]:
         return self._controller.caches.trained.of(job.assignment.layer)
 
-    def _phases(self, job: Job, said: Report, came: Layers, send_s: float) -> Phases:
-        """What was measured; energy is power times time, as nodes state their power."""
+    def _phases(self, job: Job, said: Report, came: Layers, send_s: float, done_s: float) -> Phases:
+        """What was measured; energy is the power that nodes state times time: of compute, our share of it."""
         node, sender, network = job.assignment.node, job.receive.sender, self._monitor
         sent = said.received_bytes + layer_bytes(came.values())
         radio, compute = float(network.radio_power_w[node]), float(network.compute_power_w[node])
+        computed_s = said.compute_s + said.evaluate_s
+        busy_s = computed_s * network.free(node, done_s - computed_s, done_s)
         sender_w = 0.0 if sender == PCE else float(network.radio_power_w[sender])
         return Phases(
             receive_s=said.receive_s,
@@ -159,7 +162,7 @@ class NodesExecutor:
             send_s=send_s,
             bytes_sent=sent,
             bytes_received=sent,
-            node_energy_j=costs.compute_energy(compute, said.compute_s + said.evaluate_s)
+            node_energy_j=costs.compute_energy(compute, busy_s)
             + costs.radio_energy(radio, said.receive_s + send_s),
             sender_energy_j=costs.radio_energy(sender_w, said.receive_s),
             trained_share=said.batches / job.training.n_batches,

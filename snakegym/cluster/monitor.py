@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 from snakegym.arrays import read_only
-from snakegym.cluster.statements import Beat, Means, Report
+from snakegym.cluster.statements import LEAST_SHARE, Beat, Means, Report
 from snakegym.control.view import Floats
 from snakegym.network.costs import BITS_PER_BYTE
 from snakegym.network.network import PAST_WINDOWS, Measurement
@@ -21,8 +21,6 @@ FIRST_RATE_BPS = 1e8
 """Of a link over which nothing has gone yet."""
 LEAST_BYTES = 1000
 """Of a transfer from which a rate is measured; less is all overhead."""
-LEAST_SHARE = 0.02
-"""A node that answers computes, however busy it is."""
 _KEPT = 4096
 """Beats of a node that are remembered: more than half an hour."""
 
@@ -142,13 +140,22 @@ class MeasuredNodes:
         if receiver != PCE:
             self._seats[receiver].down_bps = rate
 
-    def trained(self, seat: int, flops: float, report: Report) -> None:
-        """A node has done so much in that time."""
-        found = self._seats[seat]
+    def trained(self, seat: int, flops: float, report: Report, time_s: float) -> None:
+        """A node has done so much in that time, which was over at `time_s`."""
         if report.compute_s > 0:
-            share = found.past.availability if found.past else 1.0
-            found.flops = flops / report.compute_s / share
+            end_s = time_s - report.evaluate_s
+            share = self.free(seat, end_s - report.compute_s, end_s)
+            self._seats[seat].flops = flops / report.compute_s / share
             self._arrays()
+
+    def free(self, seat: int, start_s: float, end_s: float) -> float:
+        """Mean share of its compute that was free: by the beats in that time, else by the last one before."""
+        with self._lock:
+            beats = self._seats[seat].past.rows
+        times, shares = beats[:, 0], beats[:, 1]
+        first, last = np.searchsorted(times, (start_s, end_s), side="right")
+        known = shares[first:last] if last > first else shares[max(0, first - 1) : max(0, first - 1) + 1]
+        return float(known.mean()) if len(known) else 1.0
 
     def measure(self, time_s: float, window_s: float) -> Measurement:
         """See `Monitor`; a window in which nothing was heard has what was heard before it."""

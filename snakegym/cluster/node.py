@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 import torch
 
 from snakegym.cluster.checks import check_layers, layer_bytes
-from snakegym.cluster.statements import Enrolment, Means, Report
+from snakegym.cluster.statements import LEAST_SHARE, Enrolment, Means, Report
 from snakegym.control.records import Job
 from snakegym.data.datasets import Dataset
 from snakegym.errors import SnakegymError
@@ -26,6 +26,8 @@ from snakegym.scenario import Scenario
 Layers = dict[Key, LayerState]
 FORGOTTEN_S = 120.0
 """A process that was not heard of for so long makes way for another one."""
+LOOK_S = 0.05
+"""Between two looks at the share of a pace that is had."""
 Fetch = Callable[[], Mapping[Key, LayerState]]
 """Gives the layers that a job says are missing, however long that takes."""
 
@@ -71,10 +73,13 @@ class Node:
         means: what it is.
         data: gives its samples.
         throttle: how many times as long as it takes to compute it is made to take, at least 1: to try things.
+        free: gives the share, in [0, 1], that it has of that slower pace at the moment; None: all of it.
     """
 
-    def __init__(self, means: Means, data: Data, throttle: float = 1.0) -> None:
-        self._throttle = throttle
+    def __init__(
+        self, means: Means, data: Data, throttle: float = 1.0, free: Callable[[], float] | None = None
+    ) -> None:
+        self._throttle, self._free = throttle, free
         self.means, self.life = means, uuid.uuid4().hex
         self._data = data
         self._rooms: dict[str, _Room] = {}
@@ -177,8 +182,16 @@ class Node:
 
     def _slowed(self, seconds: float) -> float:
         """What that time is on this node, which it then has taken."""
-        time.sleep((self._throttle - 1) * seconds)
-        return self._throttle * seconds
+        if self._free is None:
+            time.sleep((self._throttle - 1) * seconds)
+            return self._throttle * seconds
+        start = time.perf_counter() - seconds
+        left = (self._throttle - self._free()) * seconds
+        while left > 0:
+            before, share = time.perf_counter(), max(LEAST_SHARE, self._free())
+            time.sleep(min(left / share, LOOK_S))
+            left -= share * (time.perf_counter() - before)
+        return time.perf_counter() - start
 
     def _room(self, task: Task) -> _Room:
         data = self._data(task)

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from snakegym.errors import SnakegymError
 
+LEAST_SHARE = 0.02
+"""A node that answers computes, however busy it is."""
+
 
 @dataclass(frozen=True)
 class Means:

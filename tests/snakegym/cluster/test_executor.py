@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from dataclasses import replace
 from threading import Event
 from typing import Any
@@ -313,3 +315,45 @@ def test_real_time_passes_by_itself() -> None:
     clock = WallClock(7.0, now=lambda: next(times))
     assert clock.after(7.0, spent_s=999.0) == 10.0
     assert clock.elapsed() == 10.5
+
+
+class TickingTime:
+    """Each look at it takes a millisecond, and sleeping as long as was asked for; not for others' threads."""
+
+    monotonic = staticmethod(time.monotonic)
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def perf_counter(self) -> float:
+        self.now += 0.001 * (threading.current_thread() is threading.main_thread())
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.mark.parametrize(("share", "expected"), [(None, 1.0), (1.0, 1.0), (0.5, 2.0), (0.2, 5.0)])
+def test_a_node_that_is_held_back_takes_as_long_as_its_share_says(
+    monkeypatch: pytest.MonkeyPatch, share: float | None, expected: float
+) -> None:
+    cluster = Cluster(scenario())
+    node = Node(Means("slow", 8e6, 1e9), lambda _: cluster.samples[0], 1e3, share and (lambda: share))
+    node.enrol(Task("p", 0, scenario(), load_service(scenario()).data.validation))
+    job = cluster.controller.dispatch(Assignment(0, 0))
+    layers = cluster.controller.store.take(job.fetch)
+    monkeypatch.setattr("snakegym.cluster.node.time", TickingTime())
+    report, _ = node.hop("p", job, lambda: layers)
+    assert report.compute_s == pytest.approx(expected, rel=0.05 if share else 1e-9)
+
+
+def test_energy_of_computing_is_that_of_the_share_that_was_free() -> None:
+    cluster, shared = Cluster(scenario()), Cluster(scenario())
+    shared.monitor.beat(0, 0.0, Beat(shared.nodes[0].life, 0.25))
+    hops = []
+    for each in (cluster, shared):
+        job = each.controller.dispatch(Assignment(0, 0))
+        hops.append(each.controller.complete(job.id, each.executor.submit(job).result()))
+    for hop, share in zip(hops, (1.0, 0.625), strict=True):  # of the two beats
+        busy_s = share * (hop.phases.compute_s + hop.phases.evaluate_s)
+        assert hop.costs.energy_j == pytest.approx(10.0 * busy_s + 1.0 * hop.phases.receive_s)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from snakegym.cluster.monitor import FIRST_RATE_BPS, LEAST_SHARE, SILENCE_S, MeasuredNodes
-from snakegym.cluster.statements import Beat, Means, Report
+from snakegym.cluster.monitor import FIRST_RATE_BPS, SILENCE_S, MeasuredNodes
+from snakegym.cluster.statements import LEAST_SHARE, Beat, Means, Report
 from snakegym.network.records import PCE
 
 
@@ -52,8 +52,20 @@ def test_rates_and_speed_are_measured() -> None:
     monitor.moved(0, 1, 10.0, 1e-6)
     found = monitor.measure(1.0, 5.0)
     assert (found.uplink_bps[0], found.downlink_bps[1], found.downlink_bps[0]) == (4e6, 4e6, 2e6)
-    monitor.trained(0, 1e9, Report(1, 3, 0.5, None, 0, 0.0, 2.0, 0.0, "x"))
+    monitor.trained(0, 1e9, Report(1, 3, 0.5, None, 0, 0.0, 2.0, 0.0, "x"), 2.0)
     assert monitor.peak_flops.tolist() == [1e9, 1e9, 1.0], "half of it was free"
+
+
+def test_what_was_free_is_that_of_the_time_asked_for() -> None:
+    monitor = MeasuredNodes(1)
+    monitor.sit(0, Means("a", 1e9, 1e9))
+    assert monitor.free(0, 0.0, 1.0) == 1.0, "nothing was heard of it"
+    for at, share in ((1.0, 0.2), (2.0, 0.4), (3.0, 0.6), (4.0, 0.8)):
+        monitor.beat(0, at, Beat("x", share))
+    assert monitor.free(0, 1.0, 3.0) == pytest.approx(0.5), "after the first, up to the last"
+    assert monitor.free(0, 2.1, 2.9) == 0.4, "between two beats"
+    assert monitor.free(0, 0.0, 0.5) == 0.2, "before the first"
+    assert monitor.free(0, 5.0, 6.0) == 0.8, "after the last"
 
 
 def test_another_life_shows_and_who_is_banned_stays_away() -> None:

@@ -50,9 +50,11 @@ class NodeActor:
             offer.get("peak_flops") or measuring.peak_flops(),
             **{key: offer[key] for key in ("compute_power_w", "radio_power_w", "slots") if key in offer},
         )
-        throttle = offer.get("throttle", 1.0)
-        self._node = Node(means, lambda task: read_samples(name, folder, task), throttle)
-        self._pulse = measuring.Pulse(self._node.life)
+        share = Path(offer["share"]) if "share" in offer else None
+        free = None if share is None else (lambda: measuring.stated_share(share))
+        pace = (offer["throttle"], free) if "throttle" in offer else ()
+        self._node = Node(means, lambda task: read_samples(name, folder, task), *pace)
+        self._pulse = measuring.Pulse(self._node.life, free)
 
     def means(self) -> Means:
         """What it is."""

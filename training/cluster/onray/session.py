@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -86,21 +86,24 @@ def start_head(
     return f"{ip}:{options[1].partition('=')[2]}", child
 
 
-def start_node(address: str, offer: Mapping[str, Any], ip: str = LOOPBACK) -> subprocess.Popen[bytes]:
+def start_node(
+    address: str, offer: Mapping[str, Any], ip: str = LOOPBACK, within: Sequence[str] = ()
+) -> subprocess.Popen[bytes]:
     """Start the raylet of a node as a child, to be ended with `end`.
 
     Args:
         address: of the head.
-        offer: JSON: `name`, `data` (a folder), and of `Means` what is not to be measured.
+        offer: JSON: `name`, `data` (a folder), of `Means` what is not to be measured, and `share` (a file,
+            see `stated_share`) where free compute is not; with `throttle` (see `Node`) it sets the pace, too.
         ip: of this machine, as the others reach it.
+        within: words before the command that starts it, which become it (as `nsenter` does).
 
     Raises:
         SnakegymError: it does not join.
     """
     labels = f"--labels={LABEL}={offer['name']}"
-    return _ray(
-        ip, [f"--address={address}", "--num-cpus=1", labels], environment(**{NODE: json.dumps(offer)})
-    )
+    options = [f"--address={address}", "--num-cpus=1", labels]
+    return _ray(ip, options, environment(**{NODE: json.dumps(offer)}), within)
 
 
 def end(child: subprocess.Popen[bytes]) -> None:
@@ -127,9 +130,11 @@ def free_port(ip: str) -> int:
         return port
 
 
-def _ray(ip: str, options: list[str], variables: dict[str, str]) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "ray.scripts.scripts", "start", f"--node-ip-address={ip}", "--block"]
-    command += [*options, f"--object-store-memory={STORE_BYTES}", "--disable-usage-stats"]
+def _ray(
+    ip: str, options: list[str], variables: dict[str, str], within: Sequence[str] = ()
+) -> subprocess.Popen[bytes]:
+    command = [*within, sys.executable, "-m", "ray.scripts.scripts", "start", f"--node-ip-address={ip}"]
+    command += ["--block", *options, f"--object-store-memory={STORE_BYTES}", "--disable-usage-stats"]
     command += [
         "--min-worker-port=0",
         "--max-worker-port=0",
