@@ -33,7 +33,7 @@ from snakegym.models.zoo import build_model
 from snakegym.network.network import Monitor, draw_network
 from snakegym.network.traces.library import load_library
 from snakegym.network.traces.trace import TraceLibrary
-from snakegym.scenario import DataConfig, ModelConfig, Scenario, Split, load_scenario
+from snakegym.scenario import DataConfig, ModelConfig, Scenario, Split, TextConfig, load_scenario
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,6 +152,15 @@ def _load(scenario_json: str, split: Split, traces: str | None, engine: EngineKi
     tokens = not train.inputs.is_floating_point()
     if tokens and scenario.learning.augmentation is not None:
         raise SnakegymError("field 'learning.augmentation': found one for texts, expected null")
+    if (
+        scenario.model.weights is not None
+        and (scenario.data.text or TextConfig()).tokenizer is None
+        and tokens
+    ):
+        raise SnakegymError(
+            "field 'data.text.tokenizer': found none beside 'model.weights', which know the tokens of their "
+            "own tokenizer alone; expected the folder with its tokenizer.json"
+        )
     n_outputs = train.task.n_outputs(train.n_classes)
     model, trainer = _trainer(
         scenario.model.model_dump_json(), data.input_shape, n_outputs, tokens, engine, device

@@ -41,6 +41,23 @@ class Texts(NamedTuple):
     """Of the topics."""
 
 
+def topic_files(root: str | None) -> list[Path]:
+    """Those of a folder of texts, a topic each, in the order of their names.
+
+    Raises:
+        SnakegymError: there is no such folder, or no such file in it.
+    """
+    if root is None or not is_folder(Path(root)):
+        found = "none, nor $SNAKEGYM_DATA" if root is None else f"'{root}'"
+        raise SnakegymError(f"field 'data.root': found {found}, expected an existing folder of texts")
+    files = sorted(path for path in Path(root).iterdir() if path.suffix in SUFFIXES)
+    if not files:
+        raise SnakegymError(
+            f"field 'data.root': found no text in '{root}', expected files that end in {', '.join(SUFFIXES)}"
+        )
+    return files
+
+
 def read_texts(root: str | None, length: int) -> Texts:
     """The pairs in a folder: a topic a file, in the order of their names.
 
@@ -55,14 +72,7 @@ def read_texts(root: str | None, length: int) -> Texts:
     Raises:
         SnakegymError: there is no such folder, no such file in it, or one without anything to learn.
     """
-    if root is None or not is_folder(Path(root)):
-        found = "none, nor $SNAKEGYM_DATA" if root is None else f"'{root}'"
-        raise SnakegymError(f"field 'data.root': found {found}, expected an existing folder of texts")
-    files = sorted(path for path in Path(root).iterdir() if path.suffix in SUFFIXES)
-    if not files:
-        raise SnakegymError(
-            f"field 'data.root': found no text in '{root}', expected files that end in {', '.join(SUFFIXES)}"
-        )
+    files = topic_files(root)
     pairs: list[Pair] = []
     topics: list[int] = []
     for topic, path in enumerate(files):

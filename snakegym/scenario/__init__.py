@@ -16,6 +16,7 @@ from snakegym.scenario.learning import (
     ModelConfig,
     PretrainingConfig,
     TextConfig,
+    score_name,
 )
 from snakegym.scenario.network import DeviceConfig, MendRules, NetworkConfig, TraceConfig
 from snakegym.scenario.process import (
@@ -95,4 +96,5 @@ __all__ = [
     "list_scenarios",
     "load_scenario",
     "parse_scenario",
+    "score_name",
 ]

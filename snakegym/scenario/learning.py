@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -19,6 +19,14 @@ from snakegym.scenario.section import (
     Trains,
     expecting,
 )
+
+TEXTS: Final = ("text", "questions")
+"""Datasets of texts."""
+
+
+def score_name(dataset: str) -> str:
+    """What the score in [0, 1] of a model on that dataset is called: of texts it is no accuracy."""
+    return "score" if dataset in TEXTS else "accuracy"
 
 
 class CleaningConfig(Section):

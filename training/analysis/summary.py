@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from snakegym.scenario import score_name
 from snakegym.training.analysis.groups import (
     Groups,
     Records,
@@ -52,6 +53,8 @@ class Analysis:
     target: float
     """Validation accuracy."""
     time_to_target: Mapping[str, TimeToTarget]
+    metric: str = "accuracy"
+    """What accuracies are called: `score` where samples are texts."""
 
 
 def analyse(
@@ -89,6 +92,7 @@ def analyse_groups(
         against(groups, baseline, probability_of_improvement),
         target,
         {k: time_to_target(runs, target, process["budget"]["time_s"]) for k, runs in groups.items()},
+        score_name(scenario["data"]["dataset"]),
     )
 
 

@@ -24,7 +24,7 @@ RETURN = Column("total_reward", "Return")
 BEST, EVEN = " ●", " ≈"
 TITLES = {
     "total_reward": "Return",
-    "test_accuracy": "Test accuracy, %",
+    "test_accuracy": "Test {metric}, %",
     "time_s": "Time",
     "energy_j": "Energy",
     "n_bytes": "Bytes",
@@ -37,11 +37,15 @@ Analyses = Mapping[str, Analysis]
 def overview_tables(result: BenchmarkResult) -> list[Table]:
     """What all scenarios say: scores, who is clearly better than whom and how probably, every measure."""
     order, standings, analyses, total = result.ranking, result.standings, result.analyses, result.overall
+    metric = " or ".join(sorted({analysis.metric for analysis in analyses.values()}))
     return [
         _scores(order, result.references, standings, total),
         _tallies(order, total),
         _improvement(order, standings, total),
-        *(_measure(order, measure, title, standings, analyses) for measure, title in TITLES.items()),
+        *(
+            _measure(order, measure, title.format(metric=metric), standings, analyses)
+            for measure, title in TITLES.items()
+        ),
         _targets(order, analyses),
     ]
 

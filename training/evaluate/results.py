@@ -53,9 +53,9 @@ def write_pictures(folder: Path, analysis: Analysis, terrain: Terrain) -> list[s
 
     records = flat(analysis.groups)
     figures = {
-        "accuracy.png": plots.accuracy_over_time(records),
+        "accuracy.png": plots.accuracy_over_time(records, analysis.metric),
         "costs.png": plots.cost_breakdown(records),
-        "gantt.png": gantt(records, terrain),
+        "gantt.png": gantt(records, terrain, analysis.metric),
         "returns.png": plots.returns(records, {k: v["total_reward"] for k, v in analysis.summary.items()}),
     }
     for name, figure in figures.items():

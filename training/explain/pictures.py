@@ -85,13 +85,19 @@ def _stack(ax: Axes, columns: Mapping[str, Shares], shown: Sequence[Kind]) -> No
     ax.set_xticks(range(len(columns)), list(columns))
 
 
-def course(records: Mapping[str, EpisodeRecord], gain: float, prices: tuple[float, float, float]) -> Figure:
+def course(
+    records: Mapping[str, EpisodeRecord],
+    gain: float,
+    prices: tuple[float, float, float],
+    metric: str = "accuracy",
+) -> Figure:
     """One episode by each: accuracy, return so far, energy and bytes over simulated time.
 
     Args:
         records: of the same world.
         gain: reward units of an accuracy of 1.
         prices: reward units of a second, a joule and a byte.
+        metric: what accuracies are called.
     """
     figure, axes = new_figure(4, height=2.9, columns=2, width=12)
     end = max(record["time_s"] for record in records.values()) or SOME_S
@@ -105,7 +111,7 @@ def course(records: Mapping[str, EpisodeRecord], gain: float, prices: tuple[floa
             ax.plot(times / unit, values, color=colour, ls=dashes, label=literal(label))
             ax.plot(times[-1] / unit, values[-1], "o", color=colour, ms=5)
     for ax, title in zip(
-        axes, ("Validation accuracy", "Return so far", "Energy [J]", "Traffic [MB]"), strict=True
+        axes, (f"Validation {metric}", "Return so far", "Energy [J]", "Traffic [MB]"), strict=True
     ):
         ax.set(ylabel=title, xlabel=label_of_time)
     axes[0].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))

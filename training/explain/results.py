@@ -108,12 +108,12 @@ def _section(
 
 def _figures(label: str, policy: Explained, explanation: Explanation) -> dict[str, Figure]:
     first = {label: policy.episodes[0][0].record, explanation.planner: explanation.planned[0]}
-    terrain = explanation.terrain
+    terrain, metric = explanation.terrain, explanation.analysis.metric
     gain = float(explanation.header["scenario"]["objective"]["gain"])
     figures = {
         "disagreement.png": pictures.disagreement(policy.disagreement),
-        "gantt.png": gantt({name: [record] for name, record in first.items()}, terrain),
-        "course.png": pictures.course(first, gain, explanation.prices),
+        "gantt.png": gantt({name: [record] for name, record in first.items()}, terrain, metric),
+        "course.png": pictures.course(first, gain, explanation.prices, metric),
     }
     if policy.weights:
         figures = {"importance.png": pictures.importance(policy.weights), **figures}
@@ -155,7 +155,8 @@ def _pictures(
         ),
         "course.png": (
             "The same episode over time",
-            "Accuracy, return so far (gain minus costs) and costs; dots are the ends.",
+            f"{explanation.analysis.metric.capitalize()}, return so far (gain minus costs) and costs; dots "
+            "are the ends.",
             course,
         ),
     }

@@ -34,6 +34,8 @@ class Plan(NamedTuple):
 PRESETS = {"smoke": Plan(10, "0,1"), "paper": Plan(30, "0,1,2"), "lm-smoke": Plan(12, "0,1,2")}
 OTHERWISE = Plan(10, "0")
 """For scenarios that are no presets."""
+PRETRAINS = 4
+"""Topics of a user's texts from which on some are for pre-training."""
 PARTITIONS = {"iid": "iid", "by-topic": "dirichlet"}
 """Folders of a comparison of language models, and how samples are spread in each."""
 
@@ -70,7 +72,9 @@ class CompareConfig:
     cycles: Int = None
     """Rounds: in each of them every node trains once. Default: 10 (paper: 30, lm: 12)."""
     data: Folder = None
-    """Where the dataset lies (unpacked, or still in its archive)."""
+    """Where the dataset lies (unpacked, or still in its archive). With --task lm: a folder of texts of your
+    own, a topic a file (.jsonl, .yml, .txt), instead of the made-up questions; of four topics or more every
+    other one is set apart for pre-training (or those that --set data.text.set_apart=… says)."""
     traces: Folder = None
     """Folder with traces of your own (`snakegym traces`) instead of the scenario's."""
     trace_format: Text = None
@@ -154,16 +158,32 @@ class Comparison:
     @classmethod
     def of(cls, config: CompareConfig) -> Comparison:
         """The comparison that the command line asks for. Raises SnakegymError for a bad value."""
-        fields = {"data.root": config.data, "network.traces.format": config.trace_format}
+        own_texts = config.task == "lm" and config.scenario is None and config.data is not None
+        asked = _on_texts(_asked_for(config), str(config.data)) if own_texts else _asked_for(config)
+        root = None if own_texts else config.data
+        fields = {"data.root": root, "network.traces.format": config.trace_format}
         given = [f"{field}={json.dumps(value)}" for field, value in fields.items() if value is not None]
-        scenario = changed(_asked_for(config), [*config.set, *given])
+        scenario = changed(asked, [*config.set, *given])
         return cls(comparable(scenario), config.plan.cycles, config.split, config.traces, config.tf32)
 
     def identity(self) -> dict[str, Any]:
         """What must agree for results to be shown together, as plain JSON data."""
         scenario = self.scenario.model_dump(mode="json")
-        scenario["data"]["root"] = None  # the same images may lie elsewhere
+        if scenario["data"]["dataset"] != "text":  # the same images may lie elsewhere
+            scenario["data"]["root"] = None
         return {**asdict(self), "scenario": scenario}
+
+
+def _on_texts(scenario: Scenario, folder: str) -> Scenario:
+    """The scenario on a user's texts. Raises SnakegymError: there are none in the folder."""
+    from snakegym.data.text import topic_files
+
+    names = [path.stem for path in topic_files(folder)]
+    apart = names[1::2] if len(names) >= PRETRAINS else []
+    fields: dict[str, Any] = {"data.dataset": "text", "data.root": folder, "data.text.set_apart": apart}
+    if not apart:
+        fields["model.pretraining"] = None
+    return changed(scenario, [f"{field}={json.dumps(value)}" for field, value in fields.items()])
 
 
 def comparable(scenario: Scenario) -> Scenario:

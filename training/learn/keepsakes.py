@@ -9,6 +9,7 @@ from typing import Any
 from snakegym.agents.learned import LearnedScheduler
 from snakegym.envs.serpentine import SerpentineEnv
 from snakegym.errors import SnakegymError
+from snakegym.scenario import score_name
 from snakegym.training.episodes.play import EpisodeRecord, episode_seed
 from snakegym.training.episodes.terrain import Terrain
 from snakegym.training.learn.checkpoints import TrainingState
@@ -59,11 +60,12 @@ def log_keepsakes(
 
 def _log_episode(tracker: Tracker, record: EpisodeRecord, film: Path, env: SerpentineEnv) -> None:
     records = {"best policy, first validation episode": [record]}
+    metric = score_name(env.scenario.data.dataset)
     tracker.table("episode/hops", HOP_COLUMNS, hop_rows(record))
     tracker.picture("media/episode", film)
     for name, figure in {
-        "gantt": gantt(records, Terrain.of(env.view())),
-        "accuracy": plots.accuracy_over_time(records),
+        "gantt": gantt(records, Terrain.of(env.view()), metric),
+        "accuracy": plots.accuracy_over_time(records, metric),
     }.items():
         path = film.with_name(f"{name}.png")
         save(figure, path)

@@ -23,6 +23,7 @@ from snakegym.envs.vector import make_members
 from snakegym.envs.workers import SerpentineWorkers
 from snakegym.errors import SnakegymError
 from snakegym.learning.stacked import check_device
+from snakegym.scenario import score_name
 from snakegym.training.learn.callbacks import LastMetrics, Listener, RunRecorder, check_finite
 from snakegym.training.learn.checkpoints import Row, TrainingState, load_checkpoint, read_state, restore_scale
 from snakegym.training.learn.config import TrainConfig
@@ -246,8 +247,16 @@ def _keep(run: Run, tracker: Tracker, recorder: RunRecorder, validator: Validato
 def _draw(run: Run) -> None:
     """The curve and the card, to the run folder."""
     state = run.state
-    save(learning_curve(state.curve, state.best_timesteps), run.folder / "learning_curve.png")
+    figure = learning_curve(state.curve, state.best_timesteps, _metric(run))
+    save(figure, run.folder / "learning_curve.png")
     runfolder.write_text(run.folder / CARD, model_card(run.described, state, run.folder))
+
+
+def _metric(run: Run) -> str:
+    """What accuracies are called."""
+    scenario = run.described["scenario"]
+    first = scenario.get("each_of", [scenario])[0]
+    return score_name(first["data"]["dataset"])
 
 
 def summary(state: TrainingState) -> dict[str, float | int]:
@@ -300,7 +309,7 @@ def _report(run: Run) -> None:
     print(
         f"trained {state.timesteps:,} steps in {state.episodes:,} episodes; best on validation traces: "
         f"return {state.best_score or 0:.2f}"
-        + (f", accuracy {accuracy:.1%}" if accuracy is not None else "")
+        + (f", {_metric(run)} {accuracy:.1%}" if accuracy is not None else "")
         + f", after {state.best_timesteps:,} steps"
     )
     print(f"run folder {run.folder}{os.sep}: best.zip, progress.csv, learner.csv, learning_curve.png")

@@ -10,6 +10,7 @@ from snakegym.agents.protocol import Scheduler
 from snakegym.agents.registry import make_scheduler
 from snakegym.envs.serpentine import SerpentineEnv
 from snakegym.learning.export import check_exportable, export_model
+from snakegym.scenario import score_name
 from snakegym.training.episodes.play import EpisodeRecord, episode_seed
 from snakegym.training.play.config import PlayConfig
 from snakegym.training.runs.folder import make_folder, replacing
@@ -39,9 +40,10 @@ def play(config: PlayConfig) -> EpisodeRecord:
     with replacing(config.out) as temporary:
         temporary.touch()  # a folder that cannot be written to is found out now, not after the episode
         record = _film(env, scheduler, config, temporary)
+    metric = score_name(env.scenario.data.dataset)
     print(
         f"{config.scheduler} on '{env.scenario.name}' ({config.split} traces, seed {config.seed}): return "
-        f"{record['total_reward']:.2f}, validation accuracy {record['validation_accuracy']:.1%}, "
+        f"{record['total_reward']:.2f}, validation {metric} {record['validation_accuracy']:.1%}, "
         f"{record['hops']} hops in {record['time_s']:.0f} s, ended by: {record['ended']}"
     )
     print(f"written to {config.out}")

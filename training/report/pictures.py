@@ -36,23 +36,23 @@ class Picture:
 
 def section_pictures(evaluation: Evaluation, analysis: Analysis) -> Iterator[Picture]:
     """All pictures of one evaluation."""
-    columns = {column.key: column for column in unit_columns(analysis.summary)}
+    columns = {column.key: column for column in unit_columns(analysis.summary, analysis.metric)}
     yield from _of_accuracy(analysis, columns)
     yield from _of_comparison(evaluation, analysis, columns)
     yield from _of_episodes(evaluation, analysis, columns)
 
 
 def _of_accuracy(analysis: Analysis, columns: Mapping[str, Column]) -> Iterator[Picture]:
-    records, summary = flat(analysis.groups), analysis.summary
+    records, summary, metric = flat(analysis.groups), analysis.summary, analysis.metric
     yield drawn(
-        "Accuracy over time",
-        "Median validation accuracy over simulated time; the band is the middle half of the episodes.",
-        "Validation accuracy at the end: " + _values(analysis, columns["validation_accuracy"]),
-        plots.accuracy_over_time(records),
+        f"{metric.capitalize()} over time",
+        f"Median validation {metric} over simulated time; the band is the middle half of the episodes.",
+        f"Validation {metric} at the end: " + _values(analysis, columns["validation_accuracy"]),
+        plots.accuracy_over_time(records, metric),
     )
     yield drawn(
         "Returns",
-        "Gain in accuracy minus costs, in reward units. Dots are episodes; mark and bar are the "
+        f"Gain in {metric} minus costs, in reward units. Dots are episodes; mark and bar are the "
         f"interquartile mean and its {kinds(summary)}.",
         "Return: " + _values(analysis, columns["total_reward"]),
         plots.returns(records, {label: m["total_reward"] for label, m in summary.items()}),
@@ -62,24 +62,24 @@ def _of_accuracy(analysis: Analysis, columns: Mapping[str, Column]) -> Iterator[
 def _of_comparison(
     evaluation: Evaluation, analysis: Analysis, columns: Mapping[str, Column]
 ) -> Iterator[Picture]:
-    summary = analysis.summary
+    summary, metric = analysis.summary, analysis.metric
     yield drawn(
         "Performance profiles",
         "The share of episodes that end with at least this much; a curve above another one is better "
         "everywhere. Bands are pointwise 95 % intervals, exact binomial.",
-        "Test accuracy: " + _values(analysis, columns["test_accuracy"]),
-        summary_plots.profiles(analysis.groups),
+        f"Test {metric}: " + _values(analysis, columns["test_accuracy"]),
+        summary_plots.profiles(analysis.groups, metric),
     )
     yield drawn(
-        "Accuracy against costs",
+        f"{metric.capitalize()} against costs",
         f"Interquartile means, {kinds(summary)}. Filled marks on the grey line are the best trade-offs; "
-        "at hollow ones another scheduler is at least as accurate for at most the cost.",
+        f"at hollow ones another scheduler has at least that {metric} for at most the cost.",
         "; ".join(f"{columns[key].title}: {_values(analysis, columns[key])}" for key in COSTS),
-        summary_plots.fronts(summary, list(columns.values())),
+        summary_plots.fronts(summary, list(columns.values()), metric),
     )
     yield drawn(
         f"Time to {analysis.target:.0%}",
-        "The share of episodes whose validation accuracy has been that high. Bands are pointwise 95 % "
+        f"The share of episodes whose validation {metric} has been that high. Bands are pointwise 95 % "
         "intervals, exact binomial.",
         _each(analysis, lambda label: f"{analysis.time_to_target[label].share.value:.0%} of the episodes"),
         summary_plots.reached(
@@ -94,7 +94,8 @@ def _of_episodes(
     records = flat(analysis.groups)
     yield drawn(
         "What the gain cost",
-        "Mean reward terms: the diamond is the gain in accuracy, the bars what is taken off for costs.",
+        f"Mean reward terms: the diamond is the gain in {analysis.metric}, the bars what is taken off for "
+        "costs.",
         "Return: " + _values(analysis, columns["total_reward"]),
         plots.cost_breakdown(records),
     )
@@ -105,7 +106,7 @@ def _of_episodes(
         "rows go from small to large devices, and the strip on the left has the layers that each has the "
         "memory for.",
         _each(analysis, lambda label: f"{records[label][0]['hops']} hops in the first episode"),
-        gantt(records, evaluation.terrain),
+        gantt(records, evaluation.terrain, analysis.metric),
     )
 
 

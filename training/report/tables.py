@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from snakegym.scenario import score_name
 from snakegym.training.analysis.groups import group
 from snakegym.training.analysis.intervals import probability_of_improvement
 from snakegym.training.analysis.read import Evaluation
@@ -37,7 +38,7 @@ def overview(titles: Sequence[str], analyses: Sequence[Analysis]) -> Table:
         )
 
     return Table(
-        "All sections: test accuracy, and return",
+        f"All sections: test {' or '.join(sorted({a.metric for a in analyses}))}, and return",
         "Interquartile means. Compare within a column: every section has episodes of its own.",
         ["Scheduler", *titles],
         [(label, [both(a.summary, label) for a in analyses]) for label in labels],
@@ -81,6 +82,7 @@ def _duels(analysis: Analysis) -> Table:
 
 def _seeds(evaluation: Evaluation) -> Table:
     summary = summarise(group({s: e for s, e in evaluation.records.items() if s in evaluation.trained}))
-    table = measures_table("Every training run by itself", summary, "The episodes alone vary.")
+    metric = score_name(evaluation.scenario["data"]["dataset"])
+    table = measures_table("Every training run by itself", summary, "The episodes alone vary.", metric)
     rows = [(spec, [Cell(str(evaluation.trained[spec]["seed"])), *cells]) for spec, cells in table.rows]
     return Table(table.caption, table.note, ["Run", "Training\nseed", *table.head[1:]], rows)

@@ -14,7 +14,7 @@ from rich.markup import escape
 
 from snakegym.agents.registry import make_scheduler
 from snakegym.envs.serpentine import SerpentineEnv
-from snakegym.scenario import list_scenarios
+from snakegym.scenario import list_scenarios, score_name
 from snakegym.training.analysis.groups import Records
 from snakegym.training.analysis.variance import Shares
 from snakegym.training.episodes.play import EpisodeRecord, episode_seed, play_scheduler
@@ -124,7 +124,8 @@ def _print_rules(env: SerpentineEnv, config: CheckScenario, records: dict[str, l
     from snakegym.training.analysis.summary import summarise
 
     title = f"Fixed rules on {config.episodes} {config.split} episodes of scenario '{env.scenario.name}'"
-    print_tables(console(), [measures_table(title, summarise(group(records)))])
+    metric = score_name(env.scenario.data.dataset)
+    print_tables(console(), [measures_table(title, summarise(group(records)), metric=metric)])
 
 
 def _print_nominal(env: SerpentineEnv, records: dict[str, list[EpisodeRecord]]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from snakegym.scenario import Scenario
+from snakegym.scenario import Scenario, score_name
 from snakegym.training.analysis.intervals import LEVEL, estimate
 from snakegym.training.analysis.variance import Shares
 from snakegym.training.episodes.play import EpisodeRecord
@@ -42,12 +42,13 @@ def verdicts(
     All are required but that the fixed rules differ: that asks about five rules, which may be alike, and not
     about the problem.
     """
+    metric = score_name(scenario.data.dataset)
     return [
-        _learnable(records["serpentine"], central),
+        _learnable(records["serpentine"], central, metric),
         _signal(parts),
         _layers_matter(parts),
         *_nominal_verdicts(scenario, records),
-        _decisions_matter(records),
+        _decisions_matter(records, metric),
     ]
 
 
@@ -56,17 +57,17 @@ def accuracy(episodes: Sequence[EpisodeRecord]) -> float:
     return float(np.mean([e["validation_accuracy"] for e in episodes]))
 
 
-def _learnable(episodes: Sequence[EpisodeRecord], central: float) -> Verdict:
+def _learnable(episodes: Sequence[EpisodeRecord], central: float, metric: str) -> Verdict:
     start, end = float(np.mean([e["initial_accuracy"] for e in episodes])), accuracy(episodes)
     return Verdict(
         end >= REACHES * central,
-        f"it can be learned: from {start:.0%}, round robin comes to {end:.1%} validation accuracy within its "
+        f"it can be learned: from {start:.0%}, round robin comes to {end:.1%} validation {metric} within its "
         f"budget, {end / max(central, 1e-9):.0%} of the {central:.1%} of central training (expected "
         f"{REACHES:.0%} or more)",
     )
 
 
-def _decisions_matter(records: dict[str, list[EpisodeRecord]]) -> Verdict:
+def _decisions_matter(records: dict[str, list[EpisodeRecord]], metric: str) -> Verdict:
     ranked = sorted(records, key=lambda name: _accuracy(records[name]))
     worst, best = ranked[0], ranked[-1]
     differences = [
@@ -79,7 +80,7 @@ def _decisions_matter(records: dict[str, list[EpisodeRecord]]) -> Verdict:
     found = "one episode tells nothing" if difference.low is None else f"found {100 * difference.low:.1f}"
     return Verdict(
         difference.low is not None and difference.low >= DIFFERENCE,
-        f"decisions matter: {best} ends {100 * difference.value:.1f} points of accuracy above {worst} "
+        f"decisions matter: {best} ends {100 * difference.value:.1f} points of {metric} above {worst} "
         f"(expected {100 * DIFFERENCE:.0f} or more with {LEVEL:.0%} confidence, {found})",
         required=False,
     )

@@ -30,16 +30,19 @@ SHARE = Column("share", "Share %", 100, 0)
 SECONDS = ((60, "min"), (1, "s"))
 
 
-def unit_columns(summary: Mapping[str, Mapping[str, Estimate]]) -> list[Column]:
-    """The measures of an evaluation, with units that suit the size of their values."""
+def unit_columns(summary: Mapping[str, Mapping[str, Estimate]], metric: str = "accuracy") -> list[Column]:
+    """The measures of an evaluation, with units that suit the size of their values.
+
+    `metric` is what accuracies are called.
+    """
 
     def largest(key: str) -> float:
         return max(abs(measures[key].value) for measures in summary.values())
 
     return [
         Column("total_reward", "Return"),
-        Column("test_accuracy", "Test\naccuracy %", 100, 1),
-        Column("validation_accuracy", "Validation\naccuracy %", 100, 1),
+        Column("test_accuracy", f"Test\n{metric} %", 100, 1),
+        Column("validation_accuracy", f"Validation\n{metric} %", 100, 1),
         scaled("time_s", "Time", largest("time_s"), SECONDS, 3),
         scaled("energy_j", "Energy", largest("energy_j"), ((1e6, "MJ"), (1e3, "kJ"), (1, "J"))),
         scaled("n_bytes", "Bytes", largest("n_bytes"), ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1, "B"))),
@@ -56,14 +59,16 @@ def evaluation_tables(title: str, analysis: Analysis) -> list[Table]:
     return [*tables, _target(analysis)]
 
 
-def measures_table(title: str, summary: Summary, note: str = "") -> Table:
-    """What each scheduler reaches and spends; `note` says more."""
+def measures_table(title: str, summary: Summary, note: str = "", metric: str = "accuracy") -> Table:
+    """What each scheduler reaches and spends; `note` says more, `metric` what accuracies are called."""
     how = f"Interquartile mean over the episodes; {kinds(summary)}."
-    return measured(title, f"{how} {note}".strip(), "Scheduler", summary, unit_columns(summary))
+    return measured(title, f"{how} {note}".strip(), "Scheduler", summary, unit_columns(summary, metric))
 
 
 def _measures(title: str, analysis: Analysis) -> Table:
-    note = "Best trade-off: no other scheduler has at least its test accuracy for at most this cost."
+    note = (
+        f"Best trade-off: no other scheduler has at least its test {analysis.metric} for at most this cost."
+    )
     seeds = one_seed(analysis.groups)
     if seeds:
         note += (
@@ -71,7 +76,7 @@ def _measures(title: str, analysis: Analysis) -> Table:
             "may end outside of them."
         )
     note += marks_explained(analysis.groups)
-    table = measures_table(title, analysis.summary, note)
+    table = measures_table(title, analysis.summary, note, analysis.metric)
     rows = [(label, [*cells, Cell(_fronts(analysis.summary, label))]) for label, cells in table.rows]
     return Table(table.caption, table.note, [*table.head, "Best\ntrade-off"], rows)
 
@@ -93,7 +98,7 @@ def _fronts(summary: Summary, label: str) -> str:
 
 
 def _comparison(analysis: Analysis) -> Table:
-    compared = [c for c in unit_columns(analysis.summary) if c.key in PAIRED]
+    compared = [c for c in unit_columns(analysis.summary, analysis.metric) if c.key in PAIRED]
     titles = [in_line(c.title) for c in compared]
     head = [t for title in titles for t in (f"Difference:\n{title}", f"P({title.removesuffix(' %')})")]
 
@@ -127,7 +132,7 @@ def _target(analysis: Analysis) -> Table:
         return [cell(t.share, SHARE), Cell(bound + number(t.time_s, column), interval(t.time_s, column))]
 
     return Table(
-        f"Time to {analysis.target:.0%} validation accuracy",
+        f"Time to {analysis.target:.0%} validation {analysis.metric}",
         "Share of the episodes that get there within the time budget, exact binomial interval; interquartile "
         f"mean of the simulated time, {describe(t.time_s for t in times.values())}. An episode that never "
         "gets there counts with the whole time budget (≥ : such episodes are in the middle half, the true "

@@ -38,7 +38,9 @@ ENDS = {
 RGBA = tuple[float, float, float, float]
 
 
-def gantt(records: Mapping[str, Sequence[EpisodeRecord]], terrain: Terrain) -> Figure:
+def gantt(
+    records: Mapping[str, Sequence[EpisodeRecord]], terrain: Terrain, metric: str = "accuracy"
+) -> Figure:
     """The first episode of each scheduler: which node did what when, and how it ended.
 
     The rows go from small to large devices and are named by them, a strip shows for which layers each has the
@@ -47,6 +49,7 @@ def gantt(records: Mapping[str, Sequence[EpisodeRecord]], terrain: Terrain) -> F
     Args:
         records: per scheduler its episodes.
         terrain: of that first episode, the same for all schedulers.
+        metric: what accuracies are called.
     """
     n_nodes, n_middle = terrain.n_nodes, terrain.n_middle
     colours = layer_colours(n_middle)
@@ -56,7 +59,7 @@ def gantt(records: Mapping[str, Sequence[EpisodeRecord]], terrain: Terrain) -> F
     rows = np.argsort(terrain.order())
     for ax, (label, episodes) in zip(charts, records.items(), strict=True):
         _draw_hops(ax, episodes[0], rows, colours, unit)
-        _draw_end(ax, label, episodes[0], unit)
+        _draw_end(ax, label, episodes[0], unit, metric)
         ax.set(ylim=(n_nodes - 0.5, -0.5), xlim=(0, end / unit * 1.01))
     for ax in strips:
         _draw_strip(ax, terrain, colours)
@@ -122,14 +125,14 @@ def _draw_hops(
         ax.broken_barh(ranges, (row - 0.4, 0.8), color=colour, lw=0)
 
 
-def _draw_end(ax: Axes, label: str, record: EpisodeRecord, unit: float) -> None:
+def _draw_end(ax: Axes, label: str, record: EpisodeRecord, unit: float, metric: str) -> None:
     """What came out as the title, and a line where the process ended."""
     why = ENDS.get(record["ended"], record["ended"])
     time = record["time_s"] / unit
     ax.axvline(time, color="black", lw=1.2, ls="--" if record["ended"] == "finish" else "-", clip_on=False)
     how = f"{why} after {time:.1f} {'min' if unit > 1 else 's'}"
     ax.set_title(
-        f"{literal(label)}: validation accuracy {record['validation_accuracy']:.1%}, "
+        f"{literal(label)}: validation {metric} {record['validation_accuracy']:.1%}, "
         f"{record['hops']} hops, {how}",
         loc="left",
         fontsize=9,

@@ -34,11 +34,14 @@ Row = Mapping[str, float]
 """Of a learning curve: column to value."""
 
 
-def learning_curve(curve: Sequence[Row], best_timesteps: int) -> Figure:
-    """Return and accuracy over the steps of training; the best model on validation traces is marked."""
+def learning_curve(curve: Sequence[Row], best_timesteps: int, metric: str = "accuracy") -> Figure:
+    """Return and accuracy over the steps of training; the best model on validation traces is marked.
+
+    `metric` is what accuracies are called.
+    """
     figure, axes = new_figure(2, height=3.2)
     for ax, column, label in zip(
-        axes, ("return", "accuracy"), ("Return", "Validation accuracy"), strict=True
+        axes, ("return", "accuracy"), ("Return", f"Validation {metric}"), strict=True
     ):
         train = _series(curve, f"train_{column}")
         held_out = _series(curve, f"validation_{column}")
@@ -54,8 +57,8 @@ def learning_curve(curve: Sequence[Row], best_timesteps: int) -> Figure:
     return figure
 
 
-def accuracy_over_time(records: Records) -> Figure:
-    """Median validation accuracy over simulated time, with the band of the middle half."""
+def accuracy_over_time(records: Records, metric: str = "accuracy") -> Figure:
+    """Median validation accuracy (called `metric`) over simulated time, with the band of the middle half."""
     figure, (ax,) = new_figure(1)
     end = max(r["time_s"] for episodes in records.values() for r in episodes) or SOME_S
     unit, label_of_time = time_axis(end)
@@ -66,7 +69,7 @@ def accuracy_over_time(records: Records) -> Figure:
         colour = colour_of(i)
         ax.plot(grid / unit, middle, color=colour, ls=variant_of(i, DASHES), label=literal(label))
         ax.fill_between(grid / unit, low, high, color=colour, alpha=0.15, lw=0)
-    ax.set(xlabel=label_of_time, ylabel="Validation accuracy", xlim=(0, end / unit))
+    ax.set(xlabel=label_of_time, ylabel=f"Validation {metric}", xlim=(0, end / unit))
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     ax.set_title(
         "Median and middle half of the episodes; an episode that is over keeps its last value", fontsize=9

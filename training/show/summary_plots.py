@@ -22,11 +22,14 @@ POINTS = 240
 MARKERS = "osD^vP*X"
 
 
-def profiles(groups: Groups) -> Figure:
-    """Performance profiles: the share of episodes that end with at least this return or accuracy."""
+def profiles(groups: Groups, metric: str = "accuracy") -> Figure:
+    """Performance profiles: the share of episodes that end with at least this return or accuracy.
+
+    `metric` is what accuracies are called.
+    """
     figure, axes = new_figure(2, height=3.4)
     for ax, measure, label in zip(
-        axes, ("total_reward", "test_accuracy"), ("Return", "Test accuracy"), strict=True
+        axes, ("total_reward", "test_accuracy"), ("Return", f"Test {metric}"), strict=True
     ):
         tables = [table(runs, measure) for runs in groups.values()]
         ends = min(t.min() for t in tables), max(t.max() for t in tables)
@@ -55,12 +58,15 @@ def reached(groups: Groups, target: float, budget_s: float) -> Figure:
     return figure
 
 
-def fronts(summary: Mapping[str, Mapping[str, Estimate]], columns: Sequence[Column]) -> Figure:
+def fronts(
+    summary: Mapping[str, Mapping[str, Estimate]], columns: Sequence[Column], metric: str = "accuracy"
+) -> Figure:
     """Test accuracy against each cost, interquartile means with intervals; the best trade-offs joined.
 
     Args:
         summary: of every scheduler.
         columns: how the measures are printed, those of COSTS among them.
+        metric: what accuracies are called.
     """
     figure, axes = new_figure(len(COSTS), height=3.6)
     accuracies = np.array([m["test_accuracy"].value for m in summary.values()])
@@ -87,7 +93,7 @@ def fronts(summary: Mapping[str, Mapping[str, Estimate]], columns: Sequence[Colu
         name, _, unit = column.title.partition("\n")
         ax.set(xlabel=f"{name} [{unit}]")
         ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
-    axes[0].set_ylabel("Test accuracy")
+    axes[0].set_ylabel(f"Test {metric}")
     _legend(figure, axes[0])
     return figure
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from snakegym.control.service import load_service
 from snakegym.errors import SnakegymError
 from snakegym.frameworks.problem import load_problem
+from snakegym.learning.export import export_model
 from snakegym.scenario import load_scenario
 
 pytest.importorskip("transformers")
@@ -56,4 +59,25 @@ def test_topics_and_training_are_given_together(missing: str) -> None:
     else:
         scenario["data"]["text"]["set_apart"] = []
     with pytest.raises(SnakegymError, match=r"is given alone, expected data\.text\.set_apart and model\.pre"):
+        load_service(scenario)
+
+
+def test_a_folder_of_weights_with_its_tokenizer_is_trained_further(tmp_path: Path) -> None:
+    first = load_service(fields())
+    state = first.start(np.random.default_rng(0))[0].state
+    export_model(first.model, state, tmp_path / "out", first.data.tokenizer)
+    scenario = fields()
+    scenario["model"] |= {"weights": str(tmp_path / "out"), "options": {}}
+    scenario["data"]["text"]["tokenizer"] = str(tmp_path / "out")
+    service = load_service(scenario)
+    begun, data = service.model.initial_state(0), service.data.pretraining
+    assert data is not None
+    for one, other in zip(begun.layers, state.layers, strict=True):
+        assert all(torch.equal(one[name], other[name]) for name in one)
+    torch.testing.assert_close(data.inputs, first.data.pretraining.inputs)
+    further = service.start(np.random.default_rng(0))[0].state
+    before, after = service.engine.evaluate([begun, further], data)
+    assert after.loss < before.loss - 0.1
+    scenario["data"]["text"]["tokenizer"] = None
+    with pytest.raises(SnakegymError, match=r"'data.text.tokenizer': found none beside 'model.weights'"):
         load_service(scenario)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from snakegym.errors import SnakegymError
 from snakegym.training.cli import main
 from snakegym.training.frameworks.compare import compare
-from snakegym.training.frameworks.config import CompareConfig
+from snakegym.training.frameworks.config import CompareConfig, Comparison
 
 TINY = (
     "model.options.width=16",
@@ -64,3 +65,34 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(tmp_path: Path)
     with pytest.raises(SnakegymError, match="found mine, expected a new or empty folder"):
         compare(CompareConfig(out, task="lm", cycles=1))
     assert [path.name for path in out.iterdir()] == ["mine"]
+
+
+def test_texts_of_ones_own(tmp_path: Path, shared_data: Path) -> None:
+    pytest.importorskip("transformers")
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    for topic in ("ai", "food", "money", "science", "sports"):
+        shutil.copy(shared_data / "text" / "chatterbot" / f"{topic}.yml", folder)
+    lines = (shared_data / "text" / "gsm8k_train.jsonl").read_text().splitlines()[:40]
+    (folder / "sums.jsonl").write_text("\n".join(lines))
+    options = [word for change in TINY for word in ("--set", change)]
+    command = ["compare", "--task", "lm", "--data", str(folder), "--cycles", "1", "--seeds", "0"]
+    some = ["--jobs", "1", "--frameworks", "fedavg,snake-p2p", "--out", str(tmp_path / "out")]
+    main([*command, *options, *some])
+    for part in ("iid", "by-topic"):
+        found = json.loads((tmp_path / "out" / part / "compare.json").read_text())
+        data = found["comparison"]["scenario"]["data"]
+        assert (data["dataset"], data["root"]) == ("text", str(folder))
+        assert data["text"]["set_apart"] == ["food", "science", "sums"]
+        for result in found["results"]:
+            assert sorted(result["topics"]) == ["ai", "money", "sports"]
+    few = tmp_path / "few"
+    few.mkdir()
+    shutil.copy(folder / "sums.jsonl", few)
+    scenario = Comparison.of(CompareConfig(tmp_path, task="lm", data=str(few))).scenario
+    assert scenario.model.pretraining is None
+    assert scenario.data.text is not None
+    assert scenario.data.text.set_apart == ()
+    (few / "sums.jsonl").unlink()
+    with pytest.raises(SnakegymError, match="found no text in"):
+        Comparison.of(CompareConfig(tmp_path, task="lm", data=str(few)))

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -370,3 +371,15 @@ def test_a_report_compares_with_whom_the_evaluations_did(folder: Callable[..., P
     other = folder("f", "serpentine", "random")
     (analysis,) = report(ReportConfig((first, other), tmp_path / "b.html")).analyses
     assert analysis.baseline == "serpentine", "they do not agree"
+
+
+def test_of_texts_there_is_no_accuracy(folder: Callable[..., Path], tmp_path: Path) -> None:
+    evaluation = folder("e", "serpentine", "random")
+    before, after = tmp_path / "before.html", tmp_path / "after.html"
+    report(ReportConfig((evaluation,), before))
+    rewrite(evaluation, lambda found: found["scenario"]["data"].update(dataset="questions"))
+    report(ReportConfig((evaluation,), after))
+    texts = [re.sub('base64,[^"]*', "", path.read_text()) for path in (before, after)]
+    assert "Test accuracy" in texts[0]
+    assert "Test score" in texts[1]
+    assert "accuracy" not in texts[1].lower()
