@@ -29,6 +29,8 @@ class Rollouts:
 
 
 ROLLOUTS = Rollouts()
+"""Of one, two and four hops four brought most on 64 validation episodes of `default`, and none more than
+`lookahead` with certainty; nor did four futures on 192, or one without surprises (experiments/learned.md)."""
 
 
 def most_rewarding(expected: Promise, most: int) -> Ints:

@@ -1,4 +1,4 @@
-"""Lookahead, improved: what it finds best is rolled out once more, on what real hops taught."""
+"""Lookahead, improved: hops that promise most are rolled out on what real ones taught."""
 
 from __future__ import annotations
 
