@@ -32,7 +32,7 @@ class ImprovedScheduler:
         scenario: what is to be scheduled.
         learned: of that scenario; None: nothing yet.
         outlook: default: at rates as they are forecast for the scenario.
-        settings: how hard the planner searches.
+        settings: how hard the planner searches while nothing is learned.
         rollouts: how much is rolled out.
     """
 
