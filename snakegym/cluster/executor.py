@@ -129,7 +129,8 @@ class NodesExecutor:
         if not math.isfinite(said.loss) and said.batches:
             raise Refused(f"the node on seat {node}: found a loss of {said.loss}, expected a number", node)
         self._monitor.moved(sender, node, said.received_bytes, said.receive_s)
-        self._monitor.trained(node, job.flops, said, done_s)
+        flops = job.flops * said.batches / job.training.n_batches
+        self._monitor.trained(node, flops, said, done_s)
         return _Done(said, came, self._phases(job, said, came, send_s, done_s))
 
     def _wait(self, future: Future[Found], seats: Sequence[int], end: float) -> Found:

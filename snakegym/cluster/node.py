@@ -60,6 +60,8 @@ class _Room:
     data: Dataset
     store: LayerStore = field(default_factory=lambda: LayerStore(whole=False))
     last: tuple[Report, Layers] | None = None
+    cut: int = -1
+    """The job that is to stop after the batch that it is at."""
     busy: threading.Lock = field(default_factory=threading.Lock)
     used: float = field(default_factory=time.monotonic)
 
@@ -144,6 +146,12 @@ class Node:
                 room.last = self._hop(room, job, fetch)
             return room.last
 
+    def cut_short(self, process: str, job: int) -> None:
+        """Have the training of that job end after the batch that it is at; what is done by then counts."""
+        room = self._rooms.get(process)
+        if room is not None:
+            room.cut = job
+
     def _hop(self, room: _Room, job: Job, fetch: Fetch) -> tuple[Report, Layers]:
         if len(room.data) != job.training.samples:
             raise SnakegymError(
@@ -165,6 +173,7 @@ class Node:
     def _train(self, room: _Room, job: Job) -> tuple[Report, Layers]:
         before = room.store.state(job.versions)
         training = job.training.on(before, room.data, torch.arange(len(room.data)))
+        training = replace(training, stop=lambda: room.cut == job.id)
         start = time.perf_counter()
         (result,) = room.engine.train([training])
         compute_s = self._slowed(time.perf_counter() - start)

@@ -33,6 +33,10 @@ class Reach(Protocol):
         """Have layers sent to the PCE."""
         ...
 
+    def cut_short(self, job: int) -> None:
+        """Have the training of that job end now, with what it has come to; nothing is waited for."""
+        ...
+
 
 class Near:
     """A node in this program.
@@ -72,6 +76,9 @@ class Near:
         except Exception as error:
             given.set_exception(error)
         return given
+
+    def cut_short(self, job: int) -> None:
+        self.node.cut_short(self.process, job)
 
     def _given(self, job: Job, source: Reach | Mapping[Key, LayerState]) -> Mapping[Key, LayerState]:
         return source if isinstance(source, Mapping) else source.fetch(job.fetch).result()

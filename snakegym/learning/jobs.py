@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from torch import Tensor
@@ -111,6 +111,8 @@ class LocalTraining(Measured):
     """Seeds the order of the samples (and dropout): same seed, same result."""
     max_batches: int | None = None
     """Stop after that many batches (an interrupted hop); None: all of them."""
+    stop: Callable[[], bool] | None = field(default=None, compare=False)
+    """Asked after every batch whether that was the last one; None: `max_batches` says."""
     layers: tuple[int, ...] | None = None
     """Layers of the whole model to train, whatever `middle` and settings say (other frameworks do)."""
 

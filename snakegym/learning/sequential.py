@@ -132,7 +132,7 @@ class SequentialEngine:
             optimizer.step()
             total += loss.detach()
             done += 1
-            if enough(done, total):
+            if enough(done, total) or (job.stop is not None and job.stop()):
                 break
         return done, total.item()
 

@@ -111,7 +111,8 @@ class StackedEngine:
                 if stint and len(jobs) > 1:
                     self._say(stint)
             else:
-                groups.setdefault((id(job.data), job.config.optimizer), []).append((i, stint))
+                alone = i if job.stop is not None else None
+                groups.setdefault((id(job.data), job.config.optimizer, alone), []).append((i, stint))
         for group in groups.values():
             group.sort(key=lambda entry: -entry[1].budget)  # stacks of jobs of like length
             width = self._width(group[0][1].job.data, max(stint.job.config.batch_size for _, stint in group))

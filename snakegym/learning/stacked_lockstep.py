@@ -75,6 +75,8 @@ class Lockstep:
 
     def __init__(self, model: StackedModel, stints: Sequence[Stint], device: torch.device) -> None:
         self.model, self.stints, self.device = model, stints, device
+        self.steps = stints[0].budget
+        """That were made."""
         trained = {i for stint in stints for i in stint.trained}
         self.stack = ParameterStack(model, [t.job.state for t in stints], trained, device)
         self.columns = self._columns()
@@ -89,11 +91,12 @@ class Lockstep:
         )
 
     def run(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        """Trains all batches; the sum of the losses of the batches of each stint."""
+        """Trains all batches; one alone may be told to stop. The sum of the losses of each stint."""
         jobs, budgets = [t.job for t in self.stints], [t.budget for t in self.stints]
         schedule = Schedule(jobs, budgets, targets, self.stack.dtype)
         optimizer = self._optimizer()
         clip = torch.tensor([[job.config.clip_norm] for job in jobs]).to(self.gradients)
+        stop = jobs[0].stop if len(jobs) == 1 else None
         n = 0
         for step, active in enumerate(schedule.active):
             if active != n:
@@ -108,6 +111,9 @@ class Lockstep:
             norms = torch.linalg.vector_norm(flat, dim=1, keepdim=True)
             flat.mul_(clip.div(norms.add_(CLIP_EPSILON)).clamp_(max=1))
             optimizer.step()
+            if stop is not None and stop():
+                self.steps = step + 1
+                break
         return schedule.losses()
 
     def _optimizer(self) -> StackedOptimizer:
@@ -148,7 +154,8 @@ class Lockstep:
                 for i in stint.trained
                 if i in rows
             }
-            results.append(TrainingResult(state.replace(new), stint.budget, loss / stint.budget))
+            done = min(stint.budget, self.steps)
+            results.append(TrainingResult(state.replace(new), done, loss / done))
         return results
 
 

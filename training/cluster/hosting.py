@@ -10,7 +10,7 @@ Events are JSON records with `number` (1, 2, … in a process, without gaps), `a
 | kind | with |
 |---|---|
 | `started`, `resumed` | `machine`, `metric`; resumed also `hops` |
-| `hop` | `hop`, `cycle`, `seat`, `node`, `layer`, `sender` (null: the PCE), `along` (companions), `start_s`, `clock_s`, `receive_s`, `compute_s`, `send_s`, `energy_j`, `n_bytes`, `metric`, `gain`, `delivered`, `interrupted`, `abandoned` (null, or why it was given up), `shadow` |
+| `hop` | `hop`, `cycle`, `seat`, `node`, `layer`, `sender` (null: the PCE), `along` (companions), `start_s`, `clock_s`, `receive_s`, `compute_s`, `send_s`, `share` (of its training that was done), `energy_j`, `n_bytes`, `metric`, `gain`, `delivered`, `interrupted`, `abandoned` (null, or why it was given up), `shadow` |
 | `refused` | `reason`: a leased node that cannot serve the process; its seat stays empty |
 | `waited` | `clock_s`, `reason` (`scheduler`, `illegal`), `shadow` |
 | `pool` | `node`, `joined`, `reason`, `clock_s`: a node that the PC accepted or removed |
@@ -107,8 +107,8 @@ class ProcessHost(Protocol):
     def lease(self, process: str, nodes: Sequence[str]) -> None:
         """From now on it has these nodes alone.
 
-        One that is taken away finishes the hop under way as far as it can (what it trained is uploaded), and
-        is free once a `released` event has named it.
+        One that is taken away ends the hop under way, at once or when it is done (what it trained is
+        uploaded), and is free once a `released` event has named it.
         """
         ...
 

@@ -352,3 +352,24 @@ def test_engines_by_name():
 def test_copies_share_the_engine():
     engine = StackedEngine(MODEL)
     assert copy.deepcopy(engine) is engine
+
+
+@pytest.mark.parametrize("kind", ["sequential", "stacked"])
+@pytest.mark.parametrize("batches", [1, 3, 99])
+def test_a_job_that_is_told_to_stop_is_one_of_as_many_batches(kind, batches):
+    """Whatever else is trained beside it."""
+    state, asked = fresh(MODEL), []
+
+    def stop():
+        asked.append(True)
+        return len(asked) >= batches
+
+    engine = make_engine(MODEL, kind)
+    other, stopped = engine.train([job(state, 2, seed=7), job(state, stop=stop)])
+    (expected,) = engine.train([job(state, max_batches=batches)])
+    (whole,) = engine.train([job(state, 2, seed=7)])
+    assert (stopped.batches, stopped.loss) == (min(batches, 6), expected.loss)
+    assert len(asked) == stopped.batches
+    assert other.batches == 6
+    for one, two in ((stopped, expected), (other, whole)):
+        assert all(map(torch.equal, tensors(one.state), tensors(two.state)))

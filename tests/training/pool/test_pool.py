@@ -128,7 +128,7 @@ def test_a_task_that_always_kills_its_worker_is_given_up(kind: Kind, start: Star
     out, err = parent.communicate(timeout=120)
     assert re.fullmatch(r"die error: 4 times .* \(out of memory\?\): what is finished is kept, .*\n", out)
     assert set(err.splitlines()) == {"a worker died: what it was at is done again"}
-    assert kind.wait_for_end(parent.pid, 20, sessions) == []
+    assert kind.wait_for_end(parent.pid, 60, sessions) == []
 
 
 @BOTH
@@ -139,7 +139,7 @@ def test_workers_end_with_a_killed_parent(
     parent = start(task)
     wait_for("began-*", 2, notes)
     os.kill(parent.pid, signal.SIGKILL)
-    assert kind.wait_for_end(parent.pid, 20, sessions) == []
+    assert kind.wait_for_end(parent.pid, 60, sessions) == []
 
 
 @BOTH
@@ -150,16 +150,16 @@ def test_tasks_are_told_when_they_are_not_wanted_any_more(
     out, err = parent.communicate(timeout=120)
     assert (out, err) == ("report error: left\n", "")
     assert len(list(notes.glob("stopped-*"))) == len(list(notes.glob("began-*"))) >= 2
-    assert kind.wait_for_end(parent.pid, 10, sessions) == []
+    assert kind.wait_for_end(parent.pid, 60, sessions) == []
 
 
 @BOTH
 def test_tasks_that_do_not_listen_are_ended(kind: Kind, start: Start, notes: Path, sessions: Any) -> None:
     parent = start("sleep", "--leave")
     wait_for("began-*", 2, notes)
-    out, err = parent.communicate(timeout=30)
+    out, err = parent.communicate(timeout=120)
     assert (out, err) == ("sleep error: left\n", "")
-    assert kind.wait_for_end(parent.pid, 10, sessions) == []
+    assert kind.wait_for_end(parent.pid, 60, sessions) == []
 
 
 @BOTH
@@ -167,10 +167,10 @@ def test_ctrl_c_goes_to_the_parent_alone(kind: Kind, start: Start, notes: Path, 
     parent = start("sleep")
     wait_for("began-*", 2, notes)
     os.killpg(parent.pid, signal.SIGINT)
-    out, err = parent.communicate(timeout=60)
+    out, err = parent.communicate(timeout=120)
     assert out == ""
     assert err.count("Traceback") == 1, "the parent's alone, which this script does not catch"
-    assert kind.wait_for_end(parent.pid, 10, sessions) == []
+    assert kind.wait_for_end(parent.pid, 60, sessions) == []
 
 
 @pytest.mark.parametrize("kind", ["processes"], indirect=True)
@@ -184,7 +184,7 @@ def test_workers_that_still_load_end_with_their_parent(
         assert time.monotonic() < until
         time.sleep(0.01)
     os.killpg(parent.pid, end) if end == signal.SIGINT else os.kill(parent.pid, end)
-    parent.communicate(timeout=60)
+    parent.communicate(timeout=120)
     assert sessions.wait_for_end(parent.pid, 60) == []
 
 

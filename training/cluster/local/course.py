@@ -181,6 +181,7 @@ class Course:
             receive_s=phases.receive_s,
             compute_s=phases.compute_s + phases.evaluate_s,
             send_s=phases.send_s,
+            share=phases.trained_share,
             energy_j=costs.energy_j,
             n_bytes=costs.n_bytes,
             metric=hop.metric,

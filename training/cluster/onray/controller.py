@@ -56,6 +56,7 @@ def _work(process: str, document: dict[str, Any], folder: Path) -> None:
         wishes = read_wishes(folder)
         service = ServiceDescription.model_validate(document)
         stage = RealStage(process, load_service(service.plan(), service.split), service.seed, RayNodes())
+        stage.wanted = lambda: _wanted(folder)
         course = Course(service, stage, keeper, wishes["nodes"], f"{platform.node()}/{os.getpid()}")
         _run(course, folder, wishes)
 
@@ -73,6 +74,13 @@ def _run(course: Course, folder: Path, first: dict[str, Any]) -> None:
             os._exit(1)  # Ray begins it anew
         wishes = now
     course.end(wishes["stop"])
+
+
+def _wanted(folder: Path) -> list[str]:
+    """The nodes that the process is to have from now on."""
+    wishes = read_wishes(folder)
+    nodes: list[str] = [] if wishes["stop"] else wishes["nodes"]
+    return nodes
 
 
 def read_wishes(folder: Path) -> dict[str, Any]:

@@ -74,6 +74,10 @@ class NodeActor:
         """See `Node`."""
         self._node.release(process)
 
+    def cut_short(self, process: str, job: int) -> None:
+        """See `Node`."""
+        self._node.cut_short(process, job)
+
     def take(self, process: str, keys: Sequence[Key]) -> Packed:
         """Layers that the node hands on: a result, as what is put into the store would die with it."""
         return pack(self._node.take(process, keys))
@@ -117,6 +121,9 @@ class RayReach:
 
     def fetch(self, keys: tuple[Key, ...]) -> Future[Layers]:
         return _heard(self.actor.take.remote(self.process, keys), unpack)
+
+    def cut_short(self, job: int) -> None:
+        self.actor.cut_short.remote(self.process, job)
 
 
 def _of_sender(error: BaseException, seat: int) -> BaseException:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from typing import Any
 
@@ -23,7 +24,7 @@ from snakegym.control.execution.engines import ProcessComputationEngine
 from snakegym.control.forecast import forecast
 from snakegym.control.nodes.holdings import Holdings
 from snakegym.control.progress.checkpoint import ProcessCheckpoint
-from snakegym.control.records import Hop, Job
+from snakegym.control.records import Hop, Job, Outcome
 from snakegym.control.service import Service
 from snakegym.errors import SnakegymError, in_one_line
 from snakegym.models.state import ModelState
@@ -31,6 +32,8 @@ from snakegym.network.records import PCE, Costs
 from snakegym.training.cluster.stages.directory import Directory
 
 LISTEN_S = 0.5
+HEED_S = 0.2
+"""Between two looks at who is wanted, while a hop is under way."""
 LOOK_AGAIN_S = 1.0
 """A wait of a real process, at most: something may have changed, and time passes by itself."""
 PATIENCE_S, TIMES = 20.0, 5.0
@@ -53,6 +56,10 @@ class RealStage:
         service: what is trained; its traces are not asked for.
         seed: of the initial model, and of training; as for a simulation.
         directory: the nodes.
+
+    Attributes:
+        wanted: names of the nodes that are to stay, asked for while a hop is under way: whoever is not among
+            them ends its training early. To be set by whoever knows.
     """
 
     def __init__(self, process: str, service: Service, seed: int, directory: Directory) -> None:
@@ -60,6 +67,7 @@ class RealStage:
         self._n = service.scenario.network.nodes
         self._monitor, self._clock = MeasuredNodes(self._n), WallClock()
         self._names: list[str | None] = [None] * self._n
+        self.wanted: Callable[[], Collection[str | None]] = lambda: self._names
         self._told: list[Enrolment | None] = [None] * self._n
         self._lives: dict[int, str] = {}
         self._anew: set[int] = set()
@@ -117,7 +125,9 @@ class RealStage:
         """As `Stage`: an abandoned hop has its reason with it."""
         start = self._clock.elapsed()
         try:
-            outcome = self._executor.submit(job).result()
+            future = self._executor.submit(job)
+            self._cut_short(job, future)
+            outcome = future.result()
         except Exception as error:  # whatever a node came to grief with
             seat = error.seat if isinstance(error, Refused | Lost) else None
             if isinstance(error, Refused) and seat is not None:
@@ -130,6 +140,17 @@ class RealStage:
             hop = self.controller.complete(job.id, outcome)
         self._forget_lost()
         return hop
+
+    def _cut_short(self, job: Job, future: Future[Outcome]) -> None:
+        """Until the hop is over, have those end their training who are not wanted any more."""
+        told: set[int] = set()
+        while not wait([future], HEED_S).done:
+            wanted = self.wanted()
+            for seat in {member.assignment.node for member in job.members} - told:
+                if self._names[seat] not in wanted:
+                    told.add(seat)
+                    with suppress(LookupError, SnakegymError):
+                        self._reach(seat).cut_short(job.id)
 
     def wait(self) -> None:
         time.sleep(min(LOOK_AGAIN_S, self._service.scenario.process.wait_s))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import socket
@@ -44,16 +45,17 @@ def test_from_submit_to_the_end(serve: Any, snakegym: Run, tiny: str, sessions: 
     assert sessions.wait_for_end(provider.process.pid, 10) == [], "no process is left behind"
 
 
-def test_stop_and_migrate(serve: Any, snakegym: Run, tiny: str) -> None:
+def test_stop_and_migrate(serve: Any, snakegym: Run, tiny: str, tmp_path: Path) -> None:
     provider = serve("--pace", 0.5)
     here = ("--provider", provider.url)
-    process = snakegym("submit", tiny, "--scheduler", "fastest", *here)[1].strip()
+    endless = tmp_path / "endless.yaml"
+    endless.write_text(Path(tiny).read_text().replace("{time_s: 600, hops: 5}", "{time_s: 1.0e+6}"))
+    process = snakegym("submit", str(endless), "--scheduler", "fastest", *here)[1].strip()
     provider.wait_for(process, "started")
     assert snakegym("migrate", process, *here)[:2] == (0, f"migrate of {process}: done\n")
     assert snakegym("stop", process, *here)[:2] == (0, f"stop of {process}: done\n")
     kinds = [event["kind"] for event in provider.wait_for(process, "ended")]
     assert kinds.count("resumed") == 1
-    assert kinds.count("hop") < 5
 
 
 def test_a_killed_provider_goes_on(serve: Any, snakegym: Run, tiny: str, start_snakegym: Any) -> None:
@@ -213,13 +215,16 @@ def test_events_in_words(event: dict[str, Any], words: str) -> None:
 
 def test_answers_do_not_wait_for_acknowledgements(shared: Any) -> None:
     """With Nagle's algorithm on, each takes the 40 ms after which the other side's kernel acknowledges."""
-    taken = []
+    least = math.inf
     with httpx.Client(base_url=shared.url, trust_env=False) as client:
-        for _ in range(40):
+        assert client.get("/health").status_code == 200
+        for _ in range(1000):  # on a busy machine most of them take long anyway
             begun = time.perf_counter()
             assert client.get("/health").status_code == 200
-            taken.append(time.perf_counter() - begun)
-    assert min(taken[1:]) < 0.03
+            least = min(least, time.perf_counter() - begun)
+            if least < 0.03:
+                return
+    raise AssertionError(f"none of 1,000 answers came within 30 ms, the first after {1000 * least:.0f} ms")
 
 
 def test_the_folder_is_for_its_owner_alone(shared: Any) -> None:

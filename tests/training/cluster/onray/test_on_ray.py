@@ -145,6 +145,32 @@ def test_a_process_is_moved_taken_up_by_another_host_and_stopped(
         other.close()
 
 
+def begun(name: str, process: str) -> bool:
+    """Whether that node has received a model of the process."""
+    look = node_actor(name).__ray_call__
+    held = ray.get(
+        look.remote(lambda self: [len(r.store) for p, r in self._node._rooms.items() if p == process])
+    )
+    return any(held)
+
+
+@pytest.mark.parametrize("mode", ["p2p", "cs"])
+def test_long_hops_are_cut_short_for_a_release_and_for_a_stop(
+    host: RayHost, service: Make, mode: str
+) -> None:
+    name = f"long-{mode}"
+    host.start(Order(name, service(mode, hops=99, epochs=1000, batch_size=8, learning_rate=1e-5), ("a",)))
+    wait_for(host, name, lambda _: begun("a", name))
+    host.lease(name, ["b"])
+    events = wait_for(host, name, lambda found: any(e["kind"] == "released" for e in found))
+    assert hops(events)[-1]["delivered"]
+    assert 0 < hops(events)[-1]["share"] < 1
+    host.stop(name)
+    check_whole(events := wait_for(host, name, over), len(hops(events)))
+    assert events[-1]["reason"] == "request"
+    assert events[-1]["test_accuracy"] is not None, "what it had come to was uploaded"
+
+
 def test_nodes_that_die_are_noticed_within_five_seconds_and_taken_again(
     host: RayHost, service: Make, machines: Any
 ) -> None:

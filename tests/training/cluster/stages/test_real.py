@@ -25,6 +25,8 @@ from snakegym.training.cluster.stages.directory import NearNodes
 from snakegym.training.cluster.stages.real import RealStage
 
 NAMES = ["a", "b", "c"]
+LONG = {"epochs": 1000, "batch_size": 8, "learning_rate": 1e-5}
+"""A hop takes a good while."""
 
 
 def scenario(mode: str = "p2p") -> dict[str, Any]:
@@ -230,3 +232,24 @@ def test_nodes_that_have_not_answered_yet_have_lost_nothing(
     directory.beats = beats  # type: ignore[method-assign]
     wait_until(again, lambda: bool(again.controller.view().legal.any()))
     assert again.controller.progress.hops == 3
+
+
+@pytest.mark.parametrize("mode", ["p2p", "cs"])
+def test_a_node_that_is_not_wanted_any_more_ends_its_hop_with_what_it_has(mode: str, tmp_path: Any) -> None:
+    plain = scenario(mode)
+    plain["learning"].update(LONG)
+    service = describe({"name": "long", "scenario": plain, "scheduler": "fastest"})
+    directory = nodes(loaded(service), NAMES)
+    stage = RealStage("p", loaded(service), 0, directory)
+    course = Course(service, stage, Keeper(tmp_path), NAMES, "here")
+    stage.wanted = lambda: ["b", "c"]
+    done = hop(stage, 0, 0)
+    assert (done.delivered, done.abandoned, done.phases.interrupted) == (True, "", None)
+    assert 0 < done.phases.trained_share < 0.5
+    versions, metric = stage.controller.progress.model, stage.controller.metric
+    course.lease(["b", "c"])
+    assert Log(tmp_path).since(0)[-1]["kind"] == "released"
+    assert (stage.controller.progress.model, stage.controller.metric) == (versions, metric)
+    assert not stage.controller.recoveries
+    speed = stage.controller.view().nodes.peak_flops
+    assert speed[0] < 1e13, "what was not done is not counted as done"
