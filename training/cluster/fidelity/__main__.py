@@ -1,4 +1,4 @@
-"""Measures, simulates, compares; see the package."""
+"""Measures, simulates, compares; see the package. What is measured already is only reported again."""
 
 from __future__ import annotations
 

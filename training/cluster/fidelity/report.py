@@ -64,7 +64,7 @@ class Finding:
     simulated: Whole
     measured: Whole
     wire_bytes: float
-    """What nodes sent and received, headers and Ray's own talk included: a transfer counts at both ends."""
+    """What went over the nodes' links, headers and Ray's own talk included; a transfer counts once."""
 
 
 def report(measured: Measured, plan: Plan, out: Path) -> None:
@@ -90,7 +90,7 @@ def find(plan: Plan, scheduler: str, run: Run) -> Finding:
         sum(hop.phases.duration_s for hop in simulated),
         Whole(len(own.hops), *spent, own.metric, _return(plan, own.metric - before, spent)),
         Whole(len(real), *really, last["metric"], _return(plan, last["metric"] - before, really)),
-        sum(sum(both) for both in run.wire_bytes),
+        sum(sum(both) for both in run.wire_bytes) / (2 if plan.mode == "p2p" else 1),  # links on the way
     )
 
 
@@ -101,7 +101,7 @@ def of_hops(found: Mapping[str, Finding], compute: str) -> Table:
         every["all"] = [pair for pairs in every.values() for pair in pairs]
     note = (
         "Simulated against measured, the same decisions, each hop from when the real one began: differences "
-        "as shares of what was measured, median [90 % are within]; `beside`: what a real hop takes beside "
+        "as shares of what was measured, median [90 % are within]; beside: what a real hop takes beside "
         "transfer and computing, median; bytes and accuracies: hops in which they are the same. Compute "
         f"is held back by a {compute}."
     )
@@ -122,7 +122,7 @@ def of_processes(found: Mapping[str, Finding]) -> Table:
                 _both(*by_time[i]),
                 _both(f.simulated.energy_j, f.measured.energy_j, ".1f"),
                 _both(f.simulated.n_bytes / 1e6, f.measured.n_bytes / 1e6, ".2f"),
-                Cell(f"{f.wire_bytes / 2e6:.2f}"),
+                Cell(f"{f.wire_bytes / 1e6:.2f}"),
                 _both(100 * f.simulated.metric, 100 * f.measured.metric, ".1f"),
                 _both(f.simulated.gained, f.measured.gained, ".2f"),
                 _both(*by_return[i]),
@@ -131,8 +131,8 @@ def of_processes(found: Mapping[str, Finding]) -> Table:
         for i, (name, f) in enumerate(found.items())
     ]
     note = (
-        "Simulated / measured, the scheduler deciding by what it sees of either; `real decisions`: simulated "
-        "with the decisions that were taken in reality; `wire`: all that went over links, headers and Ray's "
+        "Simulated / measured, the scheduler deciding by what it sees of either; real decisions: simulated "
+        "with the decisions that were taken in reality; wire: all that went over links, headers and Ray's "
         "own talk included."
     )
     head = [

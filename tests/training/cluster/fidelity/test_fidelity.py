@@ -90,7 +90,7 @@ def test_a_real_process_and_a_simulated_one_agree_and_nothing_is_left(tmp_path: 
     assert sum(pair["n_bytes"][1] > 0 for pair in found["pairs"]) == 3
     simulated, real = (sum(pair["transfer_s"][i] for pair in found["pairs"]) for i in (0, 1))
     assert simulated == pytest.approx(real, rel=0.3), "links are shaped, whatever else the machine does"
-    assert found["wire_bytes"] > 2 * sum(pair["n_bytes"][1] for pair in found["pairs"][1:])
+    assert found["wire_bytes"] > sum(pair["n_bytes"][1] for pair in found["pairs"][1:])
     assert (tmp_path / "out" / "fidelity.png").stat().st_size > 10_000
     assert "serpentine" in (tmp_path / "out" / "fidelity.md").read_text()
 
