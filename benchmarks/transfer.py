@@ -62,7 +62,9 @@ class Meter:
         self._all = [one for root in roots for one in (root, *root.children(recursive=True))]
 
     def read(self) -> float:
-        return sum(t.user + t.system for t in (one.cpu_times() for one in self._all if one.is_running()))
+        return float(
+            sum(t.user + t.system for t in (one.cpu_times() for one in self._all if one.is_running()))
+        )
 
 
 def hops(stage: RealStage, n: int, *, moving: bool = True) -> list[tuple[Hop, float]]:
