@@ -35,7 +35,8 @@ def main(words: Sequence[str]) -> None:
 
 def _measure(words: Sequence[str]) -> None:
     command = [*within(HUB), sys.executable, "-m", f"{__package__}.inside", *words]
-    child = subprocess.Popen(command, start_new_session=True)  # Ctrl-C comes to this program alone
+    # Ctrl-C comes to this program alone; the hold of the machine is inherited.
+    child = subprocess.Popen(command, start_new_session=True, close_fds=False)
     code = child.wait()
     if code:
         sys.exit(code if code > 0 else 1)

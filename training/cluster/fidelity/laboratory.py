@@ -162,3 +162,7 @@ def _run(command: list[str]) -> str:
             f"{' '.join(command[:6])}: {said}, expected network namespaces to be possible here"
         )
     return done.stdout
+
+
+if __name__ == "__main__":
+    remove(spare=os.getpid())

@@ -99,7 +99,10 @@ def test_a_real_process_and_a_simulated_one_agree_and_nothing_is_left(tmp_path: 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["killed", "interrupted"])
 def test_nothing_is_left_of_one_that_was(tmp_path: Path, how: signal.Signals) -> None:
     command = subprocess.Popen(
-        [sys.executable, "-m", MODULE, str(tmp_path / "out"), *SMALL], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", MODULE, str(tmp_path / "out"), *SMALL],
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler) and None,
     )
     try:
         assert command.stdout is not None
