@@ -102,13 +102,13 @@ class Sessions:
         if not Path("/proc/self/stat").exists():
             pytest.skip("no /proc to look for processes in")
 
-    def running(self, session: int) -> list[int]:
-        """Ids of its processes."""
+    def running(self, session: int, word: bytes = b"") -> list[int]:
+        """Ids of its processes, or of those with that word in their command lines."""
         found = []
         for folder in Path("/proc").iterdir():
             with contextlib.suppress(OSError, ValueError):  # no process, or it ended meanwhile
                 state, _, _, of = (folder / "stat").read_text().rpartition(")")[2].split()[:4]
-                if int(of) == session and state not in "ZX":
+                if int(of) == session and state not in "ZX" and word in (folder / "cmdline").read_bytes():
                     found.append(int(folder.name))
         return found
 
@@ -172,11 +172,7 @@ class Nodes:
 
     def at_work(self) -> list[int]:
         """Workers that are at a task."""
-        return [
-            number
-            for number in Sessions().running(self.process.pid)
-            if b"run_task" in Path("/proc", str(number), "cmdline").read_bytes()
-        ]
+        return Sessions().running(self.process.pid, b"run_task")
 
     def close(self) -> None:
         """End all their processes."""

@@ -42,6 +42,8 @@ from snakegym.training.runs.versions import code_digest, versions
 
 LOOK_S = 2.0
 """Between two looks at how many processors the cluster has: machines come and go."""
+TRIES = 3
+"""To begin the server that each client gets."""
 AHEAD = 2
 """Tasks given out for each processor, so that none waits for us."""
 DEATHS = (
@@ -76,7 +78,7 @@ def connected(address: str) -> Iterator[Cluster]:
     try:
         with deaf_to_ctrl_c(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **options)
+            _init(address, options)
     except Exception as error:  # Ray raises many
         raise SnakegymError(_why_not(address, error)) from None
     try:
@@ -86,6 +88,17 @@ def connected(address: str) -> Iterator[Cluster]:
     finally:
         with deaf_to_ctrl_c():
             ray.shutdown()
+
+
+def _init(address: str, options: dict[str, Any]) -> None:
+    for tries_left in reversed(range(TRIES)):
+        try:
+            ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **options)
+            return
+        except Exception as error:  # Ray raises many
+            # The server that each client gets had not begun within Ray's 30 s, on a busy machine.
+            if not tries_left or "Starting Ray client server failed" not in str(error):
+                raise
 
 
 def _send_token() -> None:

@@ -80,7 +80,9 @@ def test_an_evaluation_is_the_same_when_a_node_dies(
     command = ("evaluate", *who, "--scenario", tiny, "--episodes", 6, "--set", "learning.epochs=2")
     assert snakegym(*command, "--jobs", 1, "--out", "here")[0] == 0
     process = start_snakegym(*command, "--ray", ray_nodes.address, "--out", "there", cwd=tmp_path)
-    wait_until(lambda: lines(tmp_path / "there" / "partial.jsonl") > 3, process)
+    # Only slow ones are left, and both nodes are at one.
+    wait_until(lambda: lines(tmp_path / "there" / "partial.jsonl") >= 12, process)
+    wait_until(lambda: len(ray_nodes.at_work()) >= 2, process)
     ray_nodes.tell("kill")
     err = finished(process)
     ray_nodes.tell("add")

@@ -197,12 +197,7 @@ def test_what_a_dead_worker_was_at_is_run_again(
     while not [*(tmp_path / "out").glob("trials/*/trial.json")] and time.monotonic() < until:
         assert process.poll() is None, process.communicate()[1]
         time.sleep(0.02)
-    workers = [
-        number
-        for number in sessions.running(process.pid)
-        if b"spawn_main" in Path("/proc", str(number), "cmdline").read_bytes()
-    ]
-    os.kill(workers[0], signal.SIGKILL)
+    os.kill(sessions.running(process.pid, b"spawn_main")[0], signal.SIGKILL)
     _, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
     assert err.count("a worker died: what it was at is done again") == 1
