@@ -37,7 +37,7 @@ class Promise:
     reward: Floats
     """Priced gain minus priced costs; -inf where the hop is not possible."""
     changed_bytes: Floats
-    """Of the assigned layer, by the hop: what others lack of it afterwards. Broadcasts."""
+    """Of the assigned layer, by the hop: what others lack of it afterwards."""
     ranks: Ints | None = None
     """Those; None: there is no choice."""
 
@@ -88,4 +88,4 @@ def _promise(state: PlanState, gain: Floats, outlook: Outlook) -> Promise:
     possible = state.legal & (costs.time_s <= left_s[:, None, None])
     possible &= costs.node_energy_j <= state.battery_j[:, :, None]
     reward = np.where(possible, objective.gain * gain - costs.price(objective), -np.inf)
-    return Promise(gain, costs, possible, reward, state.view.changed_bytes[None])
+    return Promise(gain, costs, possible, reward, np.broadcast_to(state.view.changed_bytes, gain.shape))

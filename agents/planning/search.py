@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from snakegym.agents.planning.gain import GainModel
 from snakegym.agents.planning.outlook import Outlook
-from snakegym.agents.planning.promise import promise
+from snakegym.agents.planning.promise import Promise, promise
 from snakegym.agents.planning.state import PlanState
 from snakegym.control.records import Assignment
 from snakegym.control.view import Bools, Floats, Ints
@@ -225,32 +225,27 @@ def _grow(
     reward -= (view.objective.prices()[0] * wait_s)[:, None, None]
     reward[over(state)] = -np.inf
     total = (beam.value[:, None, None, None] + reward).ravel()
-    liked = total
-    if haste:
-        ends_s = np.stack([p.costs.time_s for p in found], axis=1) + wait_s[:, None, None]
-        ends_s = np.where(reward > -np.inf, ends_s, 0.0) + (state.clock_s - view.clock_s)[:, None, None, None]
-        liked = total - haste * ends_s.ravel()
+    liked = total - haste * _ends_s(state, found, wait_s, reward > -np.inf).ravel() if haste else total
     chosen = _kept(beam, marks, liked.reshape(reward.shape), settings.width, following)
     if not len(chosen):
         return None
     plan, wait, node, layer = at = np.unravel_index(chosen, reward.shape)
 
-    def pick(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
-        return np.stack(arrays, axis=1)[at]
+    def pick(of: Callable[[Promise], NDArray[Any]]) -> NDArray[Any]:
+        return np.stack([of(p) for p in found], axis=1)[at]
 
     ranks = [p.ranks for p in found if p.ranks is not None]
-
     step = _Step(
         plan,
         np.array(settings.waits)[wait],
         node,
         layer,
-        gain=pick([p.gain for p in found]),
-        time_s=pick([p.costs.time_s for p in found]),
-        energy_j=pick([p.costs.energy_j for p in found]),
-        n_bytes=pick([p.costs.n_bytes for p in found]),
+        gain=pick(lambda p: p.gain),
+        time_s=pick(lambda p: p.costs.time_s),
+        energy_j=pick(lambda p: p.costs.energy_j),
+        n_bytes=pick(lambda p: p.costs.n_bytes),
         reward=reward[at],
-        rank=pick(ranks) if ranks else None,
+        rank=np.stack(ranks, axis=1)[at] if ranks else None,
     )
     then = state.take(plan).after(
         node,
@@ -258,10 +253,17 @@ def _grow(
         time_s=step.time_s + wait_s[wait],
         energy_j=step.energy_j,
         gain=step.gain,
-        node_energy_j=pick([p.costs.node_energy_j for p in found]),
-        changed_bytes=pick([np.broadcast_to(p.changed_bytes, p.gain.shape) for p in found]),
+        node_energy_j=pick(lambda p: p.costs.node_energy_j),
+        changed_bytes=pick(lambda p: p.changed_bytes),
     )
     return step, _Beam(then, total[chosen], beam.key[plan] + marks[node, layer], beam.first[plan])
+
+
+def _ends_s(state: PlanState, found: Sequence[Promise], wait_s: Floats, possible: Bools) -> Floats:
+    """[B, W, N, M]: from the decision until such a hop would be over; of impossible ones until it begins."""
+    hop_s = np.stack([p.costs.time_s for p in found], axis=1) + wait_s[:, None, None]
+    passed_s = state.clock_s - state.view.clock_s
+    return np.where(possible, hop_s, 0.0) + passed_s[:, None, None, None]
 
 
 def _kept(beam: _Beam, marks: Ints, liked: Floats, width: int, following: int | None) -> Ints:

@@ -76,7 +76,7 @@ def next_state(state: PlanState, expected: Promise, node: Ints, layer: Ints) -> 
         energy_j=costs.energy_j[at],
         gain=expected.gain[at],
         node_energy_j=costs.node_energy_j[at],
-        changed_bytes=np.broadcast_to(expected.changed_bytes, expected.gain.shape)[at],
+        changed_bytes=expected.changed_bytes[at],
     )
 
 
