@@ -113,7 +113,7 @@ class Course:
 
     def save(self) -> None:
         """Keep where it is, and tell what has happened."""
-        trained = [self._seats.trained.get(i) for i in range(self._controller.view().n_middle)]
+        trained = [*self._seats.trained.items()]
         more = {"seats": self._seats.names, "trained": trained, "stage": self._stage.keep()}
         self._keeper.save(self._controller.checkpoint(), more, self._status())
 

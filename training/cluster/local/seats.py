@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,12 +18,14 @@ class Seats:
     Args:
         n: how many there are.
         names: who sits there; None: nobody.
-        trained: on which seat each middle layer was trained last; None, or left out: on none.
+        trained: middle layers with the seat on which each was trained last.
     """
 
-    def __init__(self, n: int, names: Sequence[str | None] = (), trained: Sequence[int | None] = ()) -> None:
+    def __init__(
+        self, n: int, names: Sequence[str | None] = (), trained: Iterable[tuple[int, int]] = ()
+    ) -> None:
         self.names: list[str | None] = [*names, *[None] * (n - len(names))]
-        self.trained = dict(enumerate(trained))
+        self.trained = dict(trained)
         self._last = list(self.names)
 
     @property
