@@ -20,11 +20,8 @@ from pathlib import Path
 # Not beside the tests of snakegym, whose folders bear our names.
 sys.path[0] = str(Path(__file__).parent / "training" / "cluster" / "onray")
 
-import torch  # noqa: E402
-from conftest import NAMES, document  # noqa: E402
+from conftest import NAMES, document, share_out  # noqa: E402
 
-from snakegym.cluster.samples import write_shares  # noqa: E402
-from snakegym.control.service import load_service  # noqa: E402
 from snakegym.training.cluster.description import describe  # noqa: E402
 from snakegym.training.cluster.hosting import Event, Order  # noqa: E402
 from snakegym.training.cluster.onray.host import RayHost  # noqa: E402
@@ -146,9 +143,7 @@ def inside(modes: list[str], seconds: float) -> None:
     """All of it, in the namespace of the head."""
     with tempfile.TemporaryDirectory() as found:
         folder = Path(found)
-        train = load_service(describe(document()).plan(), "test").data.train
-        shares = [torch.arange(i, len(train), len(NAMES)) for i in range(len(NAMES))]
-        write_shares([folder / node for node in NAMES], "digits", train, shares)
+        share_out(folder)
         address, head = start_head(f"{NET}.1")
         nodes = []
         for i, name in enumerate(NAMES):

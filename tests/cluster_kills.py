@@ -24,11 +24,8 @@ from statistics import median
 sys.path[0] = str(Path(__file__).parent / "training" / "cluster" / "onray")
 
 import ray  # noqa: E402
-import torch  # noqa: E402
-from conftest import NAMES, Machines, document  # noqa: E402
+from conftest import NAMES, Machines, all_machines, document  # noqa: E402
 
-from snakegym.cluster.samples import write_shares  # noqa: E402
-from snakegym.control.service import load_service  # noqa: E402
 from snakegym.training.cluster.description import describe  # noqa: E402
 from snakegym.training.cluster.hosting import Event, Order  # noqa: E402
 from snakegym.training.cluster.onray.host import RayHost  # noqa: E402
@@ -105,17 +102,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     rng, took = random.Random(options.seed), {kind: [] for kind in KINDS}
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        train = load_service(describe(document()).plan(), "test").data.train
-        shares = [torch.arange(i, len(train), len(NAMES)) for i in range(len(NAMES))]
-        write_shares([folder / node for node in NAMES], "digits", train, shares)
-        machines = Machines(folder)
+    with tempfile.TemporaryDirectory() as name, all_machines(Path(name)) as machines:
         try:
-            for node in NAMES:
-                machines.add(node)
             for mode in ("cs", "p2p"):
-                trial, kinds = Trial(machines, folder / "processes", mode, rng), []
+                trial, kinds = Trial(machines, Path(name) / "processes", mode, rng), []
                 for number in range(options.kills // 2):
                     kinds.append(KINDS[number % len(KINDS)])
                     seconds = trial.kill(kinds[-1])
@@ -132,8 +122,6 @@ def main() -> None:
         except Exception:
             traceback.print_exc()  # before Ray ends this program, which it does when its head is gone
             raise
-        finally:
-            machines.close()
     for kind, seconds in took.items():
         if seconds:
             print(

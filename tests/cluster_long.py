@@ -18,11 +18,8 @@ sys.path[0] = str(Path(__file__).parent / "training" / "cluster" / "onray")
 
 import psutil  # noqa: E402
 import ray  # noqa: E402
-import torch  # noqa: E402
-from conftest import NAMES, Machines, document  # noqa: E402
+from conftest import NAMES, Machines, all_machines, document  # noqa: E402
 
-from snakegym.cluster.samples import write_shares  # noqa: E402
-from snakegym.control.service import load_service  # noqa: E402
 from snakegym.training.cluster.description import describe  # noqa: E402
 from snakegym.training.cluster.hosting import Order  # noqa: E402
 from snakegym.training.cluster.onray.host import RayHost  # noqa: E402
@@ -110,24 +107,14 @@ def main() -> None:
     parser.add_argument("--hops", type=int, default=2000)
     parser.add_argument("--mode", choices=("cs", "p2p"), default="cs")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        train = load_service(describe(document()).plan(), "test").data.train
-        shares = [torch.arange(i, len(train), len(NAMES)) for i in range(len(NAMES))]
-        write_shares([folder / node for node in NAMES], "digits", train, shares)
-        machines = Machines(folder)
-        try:
-            for node in NAMES:
-                machines.add(node)
-            long = Long(machines, folder / "processes", options.mode, options.hops + 100)
-            print(" | ".join(["hop", "ms a hop", *(f"{part}, MiB" for part in PARTS), "kept, kB", "log, kB"]))
-            looks = [*LOOKS, *range(EVERY, options.hops + 1, EVERY)]
-            for hops in [look for look in looks if look <= options.hops]:
-                print(long.row(hops), flush=True)
-            long.host.stop(long.name)
-            long.host.close()
-        finally:
-            machines.close()
+    with tempfile.TemporaryDirectory() as name, all_machines(Path(name)) as machines:
+        long = Long(machines, Path(name) / "processes", options.mode, options.hops + 100)
+        print(" | ".join(["hop", "ms a hop", *(f"{part}, MiB" for part in PARTS), "kept, kB", "log, kB"]))
+        looks = [*LOOKS, *range(EVERY, options.hops + 1, EVERY)]
+        for hops in [look for look in looks if look <= options.hops]:
+            print(long.row(hops), flush=True)
+        long.host.stop(long.name)
+        long.host.close()
 
 
 if __name__ == "__main__":

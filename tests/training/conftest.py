@@ -75,8 +75,18 @@ def snakegym(
     return run
 
 
+@pytest.fixture(scope="session")
+def heed_ctrl_c() -> Callable[[], None]:
+    """For `preexec_fn`: started in the background, a shell's children inherit an ignored Ctrl-C."""
+
+    def heed() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    return heed
+
+
 @pytest.fixture
-def start_snakegym() -> Callable[..., subprocess.Popen[str]]:
+def start_snakegym(heed_ctrl_c: Callable[[], None]) -> Callable[..., subprocess.Popen[str]]:
     """Start the command line in a process of its own."""
 
     def start(*args: object, cwd: Path) -> subprocess.Popen[str]:
@@ -88,8 +98,7 @@ def start_snakegym() -> Callable[..., subprocess.Popen[str]]:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
-            # Started in the background, a shell's children inherit an ignored Ctrl-C.
-            preexec_fn=_heed_ctrl_c,
+            preexec_fn=heed_ctrl_c,
         )
 
     return start
@@ -263,7 +272,3 @@ def read_page() -> Callable[[Path], Page]:
         return page
 
     return read
-
-
-def _heed_ctrl_c() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -18,6 +18,7 @@ from snakegym.training.pool.processes import Processes
 
 HERE = Path(__file__).parent
 Start = Callable[..., subprocess.Popen[str]]
+Heed = Callable[[], None]
 POOLS = ["processes", pytest.param("ray", marks=pytest.mark.ray)]
 BOTH = pytest.mark.parametrize("kind", POOLS, indirect=True)
 
@@ -44,7 +45,7 @@ def kind(request: pytest.FixtureRequest) -> Kind:
     return Kind(request.param, request.getfixturevalue("ray_nodes") if request.param == "ray" else None)
 
 
-def command(folder: Path, kind: Kind, *arguments: str) -> subprocess.Popen[str]:
+def command(folder: Path, kind: Kind, heed_ctrl_c: Heed, *arguments: str) -> subprocess.Popen[str]:
     """The script in a session of its own."""
     return subprocess.Popen(
         [sys.executable, str(HERE / "works.py"), kind.address, *arguments],
@@ -54,7 +55,7 @@ def command(folder: Path, kind: Kind, *arguments: str) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler) and None,
+        preexec_fn=heed_ctrl_c,
     )
 
 
@@ -69,12 +70,12 @@ def notes(kind: Kind, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def start(kind: Kind, notes: Path, sessions: Any) -> Iterator[Start]:
+def start(kind: Kind, notes: Path, sessions: Any, heed_ctrl_c: Heed) -> Iterator[Start]:
     """Start the script; what is left of it at the end is killed."""
     started: list[subprocess.Popen[str]] = []
 
     def begin(*arguments: str) -> subprocess.Popen[str]:
-        started.append(command(notes, kind, *arguments))
+        started.append(command(notes, kind, heed_ctrl_c, *arguments))
         return started[-1]
 
     yield begin
@@ -91,11 +92,11 @@ def wait_for(pattern: str, count: int, folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def said(kind: Kind, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], str]:
+def said(kind: Kind, tmp_path_factory: pytest.TempPathFactory, heed_ctrl_c: Heed) -> tuple[list[str], str]:
     """Lines that one command printed, as its start takes seconds, and its errors."""
     folder = tmp_path_factory.mktemp(kind.name) if kind.nodes is None else kind.nodes.folder
     kinds = ("square", "fail", "Unreadable", "die_once", "threads", "square")
-    parent = command(folder, kind, *kinds)
+    parent = command(folder, kind, heed_ctrl_c, *kinds)
     out, err = parent.communicate(timeout=300)
     return out.splitlines(), err
 

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -97,12 +98,14 @@ def test_a_real_process_and_a_simulated_one_agree_and_nothing_is_left(tmp_path: 
 
 @pytest.mark.usefixtures("nobody_else")
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["killed", "interrupted"])
-def test_nothing_is_left_of_one_that_was(tmp_path: Path, how: signal.Signals) -> None:
+def test_nothing_is_left_of_one_that_was(
+    tmp_path: Path, how: signal.Signals, heed_ctrl_c: Callable[[], None]
+) -> None:
     command = subprocess.Popen(
         [sys.executable, "-m", MODULE, str(tmp_path / "out"), *SMALL],
         stdout=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler) and None,
+        preexec_fn=heed_ctrl_c,
     )
     try:
         assert command.stdout is not None

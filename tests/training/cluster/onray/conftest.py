@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import torch
 pytest.importorskip("ray")
 
 from snakegym.cluster.samples import write_shares
-from snakegym.control.service import Service, load_service
+from snakegym.control.service import load_service
 from snakegym.scenario import load_scenario
 from snakegym.training.cluster.description import ServiceDescription, describe
 from snakegym.training.cluster.onray.host import RayHost
@@ -58,13 +59,17 @@ def service() -> Callable[..., ServiceDescription]:
     return lambda *given, **fields: describe(document(*given, **fields))
 
 
-@pytest.fixture(scope="session")
-def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
-    folder = tmp_path_factory.mktemp("nodes")
-    loaded: Service = load_service(describe(document()).plan(), "test")
-    train = loaded.data.train
+def share_out(folder: Path) -> None:
+    """A third of the samples for each node, in a folder of its name."""
+    train = load_service(describe(document()).plan(), "test").data.train
     shares = [torch.arange(i, len(train), len(NAMES)) for i in range(len(NAMES))]
     write_shares([folder / name for name in NAMES], "digits", train, shares)
+
+
+@contextmanager
+def all_machines(folder: Path) -> Iterator[Machines]:
+    """All nodes, with their samples."""
+    share_out(folder)
     made = Machines(folder)
     try:
         for name in NAMES:
@@ -72,6 +77,12 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
         yield made
     finally:
         made.close()
+
+
+@pytest.fixture(scope="session")
+def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
+    with all_machines(tmp_path_factory.mktemp("nodes")) as made:
+        yield made
 
 
 @pytest.fixture
