@@ -120,8 +120,8 @@ class Classification(Task):
         return score
 
     def chunk(self, targets: Tensor) -> int:
-        """See `Task`."""
-        return 2048
+        """See `Task`. The activations of 2048 images leave the caches: 1.5 times the time (VGG-11)."""
+        return 512
 
 
 @dataclass(frozen=True)
