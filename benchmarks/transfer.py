@@ -22,6 +22,7 @@ import torch
 from machine import describe_machine, in_words, table
 
 from snakegym.cluster.checks import check_layers
+from snakegym.cluster.parcels import Parcel
 from snakegym.cluster.samples import write_shares
 from snakegym.control.records import Assignment, Hop
 from snakegym.control.service import Service, load_service
@@ -141,11 +142,11 @@ def steps(loaded: Service) -> list[list[str]]:
     """What a hop does to layers, one by one: processor time, ms."""
     state = loaded.model.initial_state(0)
     layers: dict[Key, Any] = dict(enumerate_layers(state.layers))
-    packed = pack(layers)
-    own = unpack(packed)
+    packed = pack(Parcel(layers))
+    own = unpack(packed).layers
     tensors = [tensor for layer in layers.values() for tensor in layer.values()]
     todo: dict[str, Callable[[], Any]] = {
-        "pack": lambda: pack(layers),
+        "pack": lambda: pack(Parcel(layers)),
         "unpack": lambda: unpack(packed),
         "check": lambda: check_layers(own, own, state, "it", None),
         "one copy of it all, for comparison": lambda: [tensor.clone() for tensor in tensors],

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 
 import torch
+from torch import Tensor
 
 from snakegym.cluster.statements import Refused
-from snakegym.models.state import LayerState, ModelState
+from snakegym.learning.jobs import Factors
+from snakegym.models.frozen.precision import LOW
+from snakegym.models.state import A, B, LayerState, ModelState, fits
 from snakegym.models.store import Key
 
 HUGE = 1e4
@@ -18,6 +22,8 @@ def check_layers(
     found: Mapping[Key, LayerState], expected: Iterable[Key], like: ModelState, whose: str, seat: int | None
 ) -> None:
     """Refuse layers that are not those that were asked for, of other shapes, or with impossible numbers.
+
+    Beside weights in low precision adapters may lie.
 
     Args:
         found: what came.
@@ -34,19 +40,52 @@ def check_layers(
         what = "did not come" if key in wanted else "came, of which nobody had asked"
         raise Refused(f"{whose}: layer {key[0]} in version {key[1]} {what}", seat)
     for (layer, _), tensors in sorted(found.items()):
+        beside = {name for name in tensors if name.endswith((A, B)) and fits(tensors, name)}
+        beside = {name for name in beside if tensors[name[: -len(A)]].dtype in LOW}
         ours = {name: (tuple(t.shape), t.dtype) for name, t in like.layers[layer].items()}
-        theirs = {name: (tuple(t.shape), t.dtype) for name, t in tensors.items()}
+        theirs = {name: (tuple(t.shape), t.dtype) for name, t in tensors.items() if name not in beside}
         if ours != theirs:
             raise Refused(f"{whose}: found {_short(theirs)} in layer {layer}, expected {_short(ours)}", seat)
         for name, tensor in tensors.items():
-            if tensor.is_floating_point() and tensor.numel():
-                least, most = torch.aminmax(tensor)  # abs() would make a copy
-                largest = max(abs(float(least)), abs(float(most)))
-                if not largest <= HUGE:  # not a number, too
-                    where = f"layer {layer}, {name}"
-                    raise Refused(
-                        f"{whose}: found {largest:g} in {where}, expected numbers up to {HUGE:g}", seat
-                    )
+            _check_numbers(tensor, f"layer {layer}, {name}", whose, seat)
+
+
+def check_factors(part: Factors, like: LayerState, where: str, seat: int | None) -> None:
+    """Refuse adapters that fit no weight of a layer like that, or have impossible numbers.
+
+    Args:
+        part: those of one node.
+        like: a layer of the process; its names and shapes.
+        where: who sent them and of which layer, for the error.
+        seat: as of `check_layers`.
+
+    Raises:
+        Refused: one line.
+    """
+    layer = {**like, **part.tensors}
+    for name in part.tensors:
+        if not (name.endswith((A, B)) and fits(layer, name) and _of_rank(layer, name)):
+            shape = list(part.tensors[name].shape)
+            raise Refused(f"{where}: found {name} {shape}, expected a pair that fits a weight", seat)
+        _check_numbers(part.tensors[name], name, where, seat)
+    if not (part.tensors and math.isfinite(part.scale)):
+        raise Refused(f"{where}: found none, or times {part.scale}, expected some", seat)
+
+
+def _of_rank(layer: LayerState, name: str) -> bool:
+    """Whether the pair is as long as the weight is wide, and of no higher rank than it can be."""
+    weight = layer[name[: -len(A)]]
+    a, b = (layer[name[: -len(A)] + suffix] for suffix in (A, B))
+    packed = weight.dtype == torch.uint8  # two numbers a byte
+    return (packed or a.shape[1] == weight.shape[1]) and len(a) <= min(a.shape[1], len(b))
+
+
+def _check_numbers(tensor: Tensor, where: str, whose: str, seat: int | None) -> None:
+    if tensor.is_floating_point() and tensor.numel():
+        least, most = torch.aminmax(tensor)  # abs() would make a copy
+        largest = max(abs(float(least)), abs(float(most)))
+        if not largest <= HUGE:  # not a number, too
+            raise Refused(f"{whose}: found {largest:g} in {where}, expected numbers up to {HUGE:g}", seat)
 
 
 def layer_bytes(layers: Iterable[LayerState]) -> int:

@@ -10,19 +10,19 @@ from concurrent.futures import TimeoutError as NotYet
 from dataclasses import dataclass
 from typing import TypeVar
 
-from snakegym.cluster.checks import check_layers, layer_bytes
 from snakegym.cluster.monitor import MeasuredNodes
-from snakegym.cluster.node import Layers
+from snakegym.cluster.parcels import Layers, Parcel, Patch, Patches, packed, unpacked
 from snakegym.cluster.reach import Reach
 from snakegym.cluster.statements import Lost, Refused, Report
 from snakegym.control.controller import ProcessController
-from snakegym.control.execution.engines import ProcessComputationEngine
+from snakegym.control.execution.engines import ProcessComputationEngine, samples_used
 from snakegym.control.outcomes import own_part
 from snakegym.control.records import Job, Outcome, Part
 from snakegym.errors import SnakegymError
+from snakegym.learning.aggregation import shares
 from snakegym.learning.jobs import TrainingResult
-from snakegym.models.state import LayerState, ModelState
-from snakegym.models.store import Key, changes
+from snakegym.models.state import ModelState
+from snakegym.models.store import Key, Need, changes
 from snakegym.network import costs
 from snakegym.network.records import PCE, Phases
 
@@ -39,6 +39,7 @@ class _Done:
 
     report: Report
     update: Layers
+    patches: Mapping[Key, Patch]
     phases: Phases
 
 
@@ -54,6 +55,7 @@ class NodesExecutor:
         like: a model of the process: names, shapes and types.
         now: the time of the monitor, s.
         patience_s: how long a hop may take: gets the job, gives seconds.
+        patches: the adapters that the PCE has kept so far.
     """
 
     def __init__(
@@ -64,12 +66,13 @@ class NodesExecutor:
         like: ModelState,
         now: Callable[[], float],
         patience_s: Callable[[Job], float],
+        patches: Patches | None = None,
     ) -> None:
         self._controller, self._reach, self.pce = controller, reach, pce
         if not isinstance(controller.network, MeasuredNodes):
             raise SnakegymError("found a process on a simulated network, expected one on measured nodes")
         self._monitor, self._now, self._patience_s = controller.network, now, patience_s
-        self._like = like
+        self._like, self._patches = like, Patches() if patches is None else patches
         self._pool = ThreadPoolExecutor(1, "hop")
         self.engine = pce.engine
 
@@ -80,6 +83,7 @@ class NodesExecutor:
     def run(self, job: Job) -> Outcome:
         """Have it done, and wait for it. Raises Lost, Refused, or what a node raised."""
         end = time.monotonic() + self._patience_s(job)
+        self._patches.keep(job.versions, job.since)
         begun = [(member, *self._begin(member)) for member in job.members]
         done: list[_Done | None] = []
         for member, report, update in begun:
@@ -93,15 +97,25 @@ class NodesExecutor:
 
     def collect(self) -> ModelState:
         """The model that the process goes on with, from wherever it lies. Raises Lost."""
+        self.bring_home()
+        return self._controller.state
+
+    def bring_home(self) -> int:
+        """Have the PCE sent what it lacks of that model: so many bytes. Raises Lost."""
         controller, versions = self._controller, self._controller.progress.model
-        if not controller.store.has(versions):
-            keys = tuple(key for key in enumerate(versions) if key not in controller.store)
-            holder = controller.view().holder
-            end = time.monotonic() + COLLECT_S
-            found = self._wait(self._at(holder).fetch(keys), (holder,), end)
-            check_layers(found, keys, self._like, f"the node on seat {holder}", holder)
-            controller.store.put(found)
-        return controller.state
+        if controller.store.has(versions):
+            return 0
+        rows = zip(versions, controller.caches.of_node(PCE), controller.caches.since(pce=True), strict=True)
+        needs = tuple(Need(i, *row) for i, row in enumerate(rows) if (i, row[0]) not in controller.store)
+        holder = controller.view().holder
+        parcel = self._wait(self._at(holder).fetch(needs), (holder,), time.monotonic() + COLLECT_S)
+        controller.store.put(self._unpacked(parcel, needs, holder))
+        self._patches.put(parcel.patches)
+        return parcel.n_bytes
+
+    def _unpacked(self, parcel: Parcel, needs: Sequence[Need], seat: int) -> Layers:
+        store, whose = self._controller.store, f"the node on seat {seat}"
+        return unpacked(parcel, needs, lambda key: store.take([key])[key], self._like, whose, seat)
 
     def _at(self, seat: int) -> Reach:
         try:
@@ -109,29 +123,31 @@ class NodesExecutor:
         except KeyError:
             raise Lost(f"nobody sits on seat {seat} any more", seat) from None
 
-    def _begin(self, job: Job) -> tuple[Future[Report], Future[Layers]]:
-        sender = job.receive.sender
-        source: Reach | Mapping[Key, LayerState] = {}
-        if job.fetch:
-            source = self._controller.store.take(job.fetch) if sender == PCE else self._at(sender)
+    def _begin(self, job: Job) -> tuple[Future[Report], Future[Parcel]]:
+        sender, needs = job.receive.sender, job.needs
+        source: Reach | Parcel = Parcel()
+        if needs:
+            here = sender == PCE
+            source = packed(needs, self._controller.store, self._patches) if here else self._at(sender)
         return self._at(job.assignment.node).begin(job, source)
 
-    def _finish(self, job: Job, report: Future[Report], update: Future[Layers], end: float) -> _Done:
+    def _finish(self, job: Job, report: Future[Report], update: Future[Parcel], end: float) -> _Done:
         node, sender = job.assignment.node, job.receive.sender
         ends = (node,) if sender == PCE or not job.fetch else (node, sender)
         said = self._wait(report, ends, end)
         done_s = self._now()
         start = time.perf_counter()
-        came = self._wait(update, (node,), end) if job.upload else {}
+        came = self._wait(update, (node,), end) if job.upload else Parcel()
         send_s = time.perf_counter() - start if job.upload else 0.0
-        keys = {(i, job.id if i in self._trained(job) else job.versions[i]) for i in job.upload}
-        check_layers(came, keys, self._like, f"the node on seat {node}", node)
+        trained = self._controller.caches.trained.of(job.assignment.layer)
+        layers = self._unpacked(came, job.uploaded(trained), node)
         if not math.isfinite(said.loss) and said.batches:
             raise Refused(f"the node on seat {node}: found a loss of {said.loss}, expected a number", node)
         self._monitor.moved(sender, node, said.received_bytes, said.receive_s)
         flops = job.flops * said.batches / job.training.n_batches
         self._monitor.trained(node, flops, said, done_s)
-        return _Done(said, came, self._phases(job, said, came, send_s, done_s))
+        n_bytes = said.received_bytes + came.n_bytes
+        return _Done(said, layers, came.patches, self._phases(job, said, n_bytes, send_s, done_s))
 
     def _wait(self, future: Future[Found], seats: Sequence[int], end: float) -> Found:
         """What comes of it, as long as those seats are alive and it is not too late."""
@@ -146,13 +162,9 @@ class NodesExecutor:
             if time.monotonic() > end:
                 raise Lost(f"the node on seat {seats[0]} was waited for too long", seats[0])
 
-    def _trained(self, job: Job) -> tuple[int, ...]:
-        return self._controller.caches.trained.of(job.assignment.layer)
-
-    def _phases(self, job: Job, said: Report, came: Layers, send_s: float, done_s: float) -> Phases:
+    def _phases(self, job: Job, said: Report, sent: int, send_s: float, done_s: float) -> Phases:
         """What was measured; energy is the power that nodes state times time: of compute, our share of it."""
         node, sender, network = job.assignment.node, job.receive.sender, self._monitor
-        sent = said.received_bytes + layer_bytes(came.values())
         radio, compute = float(network.radio_power_w[node]), float(network.compute_power_w[node])
         computed_s = said.compute_s + said.evaluate_s
         busy_s = computed_s * network.free(node, done_s - computed_s, done_s)
@@ -188,9 +200,11 @@ class NodesExecutor:
             after = self.pce.aggregate(job, parts, results)
             if after is not None:
                 layers = changes(before, after, job.id)
+                self._patches.put(_patches_of(job, parts, done))
                 metric, measured = self.pce.evaluate([after])[0], True
         elif own is not None and job.upload:
             layers, versions = own.update, list(job.versions)
+            self._patches.put(own.patches)
             for layer, version in layers:
                 versions[layer] = version
             metric, measured = self._evaluated(layers, tuple(versions)), True
@@ -213,6 +227,19 @@ class NodesExecutor:
         kept = store.take(key for key in enumerate(versions) if key not in layers)
         state = ModelState(tuple(layers.get(key) or kept[key] for key in enumerate(versions)))
         return self.pce.evaluate([state])[0]
+
+
+def _patches_of(job: Job, parts: Sequence[Part], done: Sequence[_Done | None]) -> dict[Key, Patch]:
+    """What makes the layers after the hop of those before it, where all nodes sent adapters alone."""
+    came = [d.patches for part, d in zip(parts, done, strict=True) if part.delivered and d is not None]
+    if len(came) == 1:
+        return dict(came[0])
+    weights, found = tuple(shares(samples_used(job, parts))), {}
+    for key in set[Key]().union(*came):
+        own = [patches[key] for patches in came if key in patches and len(patches[key].parts) == 1]
+        if len(own) == len(came):
+            found[key] = Patch(job.versions[key[0]], tuple(patch.parts[0] for patch in own), weights)
+    return found
 
 
 def _part(job: Job, done: _Done | None) -> Part:

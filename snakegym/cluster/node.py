@@ -5,31 +5,32 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 import torch
 
-from snakegym.cluster.checks import check_layers, layer_bytes
+from snakegym.cluster.checks import check_layers
+from snakegym.cluster.parcels import Parcel, Patch, Patches, packed, unpacked
 from snakegym.cluster.statements import LEAST_SHARE, Enrolment, Means, Report
 from snakegym.control.records import Job
 from snakegym.data.datasets import Dataset
 from snakegym.errors import SnakegymError
 from snakegym.learning.jobs import Engine, LocalTraining
+from snakegym.learning.quantisation import as_handed_on
 from snakegym.learning.stacked import make_engine
-from snakegym.models.state import LayerState, ModelState
-from snakegym.models.store import Key, LayerStore, changes
+from snakegym.models.state import ModelState
+from snakegym.models.store import LayerStore, Need, changes
 from snakegym.models.zoo import build_model
 from snakegym.network.records import PCE
 from snakegym.scenario import Scenario
 
-Layers = dict[Key, LayerState]
 FORGOTTEN_S = 120.0
 """A process that was not heard of for so long makes way for another one."""
 LOOK_S = 0.05
 """Between two looks at the share of a pace that is had."""
-Fetch = Callable[[], Mapping[Key, LayerState]]
-"""Gives the layers that a job says are missing, however long that takes."""
+Fetch = Callable[[], Parcel]
+"""Gives the layers that a job needs, however long that takes."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,8 @@ class _Room:
     like: ModelState
     data: Dataset
     store: LayerStore = field(default_factory=lambda: LayerStore(whole=False))
-    last: tuple[Report, Layers] | None = None
+    patches: Patches = field(default_factory=Patches)
+    last: tuple[Report, Parcel] | None = None
     cut: int = -1
     """The job that is to stop after the batch that it is at."""
     busy: threading.Lock = field(default_factory=threading.Lock)
@@ -112,26 +114,28 @@ class Node:
         """Train a batch that leaves nothing behind: the first one of a program takes seconds."""
         room = self._of(process)
         config = room.task.scenario.learning.model_copy(update={"epochs": 1})
+        rank = None if config.lora is None else config.lora.choices[0]
         one = torch.zeros(1, dtype=torch.int64)
         with room.busy:
-            room.engine.train([LocalTraining(room.like, 0, room.data, one, config, 1e-9, 0)])
+            room.engine.train([LocalTraining(room.like, 0, room.data, one, config, 1e-9, 0, rank=rank)])
             room.engine.evaluate([room.like], room.task.validation)
 
     def release(self, process: str) -> None:
         """Forget the process and all that it left here; one that is not known is no error."""
         self._rooms.pop(process, None)
 
-    def take(self, process: str, keys: Iterable[Key]) -> Layers:
+    def take(self, process: str, needs: Iterable[Need]) -> Parcel:
         """Hand layers on. Raises SnakegymError: one of them is not here."""
-        return self._of(process).store.take(keys)
+        room = self._of(process)
+        return packed(needs, room.store, room.patches)
 
-    def hop(self, process: str, job: Job, fetch: Fetch) -> tuple[Report, Layers]:
+    def hop(self, process: str, job: Job, fetch: Fetch) -> tuple[Report, Parcel]:
         """Receive what the job says is missing, train, evaluate if asked for; the same job again: as before.
 
         Args:
             process: that the job is of.
             job: plain data.
-            fetch: gives the layers of `job.fetch`.
+            fetch: gives the layers of `job.needs`.
 
         Returns:
             The report, and the layers that the PCE wants.
@@ -152,25 +156,28 @@ class Node:
         if room is not None:
             room.cut = job
 
-    def _hop(self, room: _Room, job: Job, fetch: Fetch) -> tuple[Report, Layers]:
+    def _hop(self, room: _Room, job: Job, fetch: Fetch) -> tuple[Report, Parcel]:
         if len(room.data) != job.training.samples:
             raise SnakegymError(
                 f"node '{self.means.name}': found {len(room.data)} samples, expected "
                 f"{job.training.samples}, as when it enrolled"
             )
         start = time.perf_counter()
-        received = dict(fetch()) if job.fetch else {}
+        needs = job.needs
+        received = fetch() if needs else Parcel()
         receive_s = time.perf_counter() - start
         sender = job.receive.sender
-        whose = "the PCE" if sender == PCE else f"the node on seat {sender}"
-        check_layers(received, job.fetch, room.like, whose, None if sender == PCE else sender)
-        room.store.put(received)
+        whose, seat = ("the PCE", None) if sender == PCE else (f"the node on seat {sender}", sender)
+        held = room.store.take
+        found = unpacked(received, needs, lambda key: held([key])[key], room.like, whose, seat)
+        room.store.put(found)
         room.store.keep([*enumerate(job.versions), *enumerate(job.holds)])
+        room.patches.put(received.patches)
+        room.patches.keep(job.versions, job.since)
         report, update = self._train(room, job)
-        n_bytes = layer_bytes(received.values())
-        return replace(report, received_bytes=n_bytes, receive_s=receive_s), update
+        return replace(report, received_bytes=received.n_bytes, receive_s=receive_s), update
 
-    def _train(self, room: _Room, job: Job) -> tuple[Report, Layers]:
+    def _train(self, room: _Room, job: Job) -> tuple[Report, Parcel]:
         before = room.store.state(job.versions)
         training = job.training.on(before, room.data, torch.arange(len(room.data)))
         training = replace(training, stop=lambda: room.cut == job.id)
@@ -180,14 +187,16 @@ class Node:
         changed = changes(before, result.state, job.id)
         check_layers(changed, changed, room.like, f"node '{self.means.name}'", job.assignment.node)
         room.store.put(changed)
+        own = {(i, job.id): Patch(job.versions[i], (part,)) for i, part in result.adapters.items()}
+        room.patches.put(own)
         start = time.perf_counter()
         metric = None
         if job.mode == "p2p" and job.send is None:
             metric = room.engine.evaluate([result.state], room.task.validation)[0].score
         evaluate_s = self._slowed(time.perf_counter() - start)
-        wanted = [(i, job.id if (i, job.id) in changed else job.versions[i]) for i in job.upload]
         report = Report(job.id, result.batches, result.loss, metric, 0, 0.0, compute_s, evaluate_s, self.life)
-        return report, room.store.take(wanted)
+        wanted = job.uploaded({layer for layer, _ in changed})
+        return report, packed(wanted, room.store, room.patches)
 
     def _slowed(self, seconds: float) -> float:
         """What that time is on this node, which it then has taken."""
@@ -211,7 +220,8 @@ class Node:
         shape = tuple(validation.inputs.shape[1:])
         n_outputs = validation.task.n_outputs(validation.n_classes)
         model = build_model(task.scenario.model, shape, n_outputs, tokens=tokens)
-        return _Room(task, make_engine(model), model.state(), data)
+        like = as_handed_on(model, model.state(), task.scenario.learning)
+        return _Room(task, make_engine(model), like, data)
 
     def _of(self, process: str) -> _Room:
         room = self._rooms.get(process)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol
 
-from snakegym.cluster.node import Layers, Node
+from snakegym.cluster.node import Node
+from snakegym.cluster.parcels import Parcel
 from snakegym.cluster.statements import Report
 from snakegym.control.records import Job
-from snakegym.models.state import LayerState
-from snakegym.models.store import Key
+from snakegym.models.store import Need
 
 
 class Reach(Protocol):
@@ -19,9 +18,7 @@ class Reach(Protocol):
     Errors that the node raises come out of the futures; whoever waits for them has a deadline of its own.
     """
 
-    def begin(
-        self, job: Job, source: Reach | Mapping[Key, LayerState]
-    ) -> tuple[Future[Report], Future[Layers]]:
+    def begin(self, job: Job, source: Reach | Parcel) -> tuple[Future[Report], Future[Parcel]]:
         """Have the job done, whose missing layers are with another node, or given.
 
         Returns:
@@ -29,7 +26,7 @@ class Reach(Protocol):
         """
         ...
 
-    def fetch(self, keys: tuple[Key, ...]) -> Future[Layers]:
+    def fetch(self, needs: tuple[Need, ...]) -> Future[Parcel]:
         """Have layers sent to the PCE."""
         ...
 
@@ -50,11 +47,9 @@ class Near:
         self.node, self.process = node, process
         self._pool = ThreadPoolExecutor(1, f"node-{node.means.name}")
 
-    def begin(
-        self, job: Job, source: Reach | Mapping[Key, LayerState]
-    ) -> tuple[Future[Report], Future[Layers]]:
+    def begin(self, job: Job, source: Reach | Parcel) -> tuple[Future[Report], Future[Parcel]]:
         """As `Reach`; both are there together."""
-        report, update = Future[Report](), Future[Layers]()
+        report, update = Future[Report](), Future[Parcel]()
 
         def run() -> None:
             try:
@@ -69,10 +64,10 @@ class Near:
         self._pool.submit(run)
         return report, update
 
-    def fetch(self, keys: tuple[Key, ...]) -> Future[Layers]:
-        given: Future[Layers] = Future()
+    def fetch(self, needs: tuple[Need, ...]) -> Future[Parcel]:
+        given: Future[Parcel] = Future()
         try:
-            given.set_result(self.node.take(self.process, keys))
+            given.set_result(self.node.take(self.process, needs))
         except Exception as error:
             given.set_exception(error)
         return given
@@ -80,5 +75,5 @@ class Near:
     def cut_short(self, job: int) -> None:
         self.node.cut_short(self.process, job)
 
-    def _given(self, job: Job, source: Reach | Mapping[Key, LayerState]) -> Mapping[Key, LayerState]:
-        return source if isinstance(source, Mapping) else source.fetch(job.fetch).result()
+    def _given(self, job: Job, source: Reach | Parcel) -> Parcel:
+        return source if isinstance(source, Parcel) else source.fetch(job.needs).result()

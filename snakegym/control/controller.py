@@ -287,8 +287,10 @@ class ProcessController:
     def _job(self, number: int, assignment: Assignment) -> Job:
         node, layer, rank = assignment.node, assignment.layer, assignment.rank
         training = self.managers.training(node, layer, self.cycle.index, self._rng, rank)
-        view, holds = self.view().at_rank(rank), self.caches.of_node(node)
-        return make_job(view, assignment, training, number, self.progress.model, holds)
+        view, caches = self.view().at_rank(rank), self.caches
+        versions, holds, at_pce = self.progress.model, caches.of_node(node), caches.of_node(PCE)
+        since = caches.since(pce=view.evaluation == "pce")
+        return make_job(view, assignment, training, number, versions, holds, at_pce, since)
 
     def _book_model(self, job: Job, outcome: Outcome, hop: Hop) -> None:
         """The model as it is after the hop, and who has it."""

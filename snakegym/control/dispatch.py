@@ -41,6 +41,8 @@ def make_job(
     number: int,
     versions: Versions,
     holds: Versions,
+    at_pce: Versions,
+    since: Versions,
 ) -> Job:
     """What the assigned node has to receive, train, evaluate and send, companions left out.
 
@@ -51,6 +53,8 @@ def make_job(
         number: the job's id.
         versions: of the model's layers.
         holds: of those at the node.
+        at_pce: of those at the PCE.
+        since: the oldest of them that adapters bring up to date for somebody.
     """
     node, layer, holder = assignment.node, assignment.layer, view.holder
     nodes, upload = view.nodes, int(upload_bytes(view, view.lacking_pce)[node, layer])
@@ -60,6 +64,8 @@ def make_job(
         assignment=assignment,
         versions=versions,
         holds=holds,
+        at_pce=at_pce,
+        since=since,
         start_s=view.clock_s,
         receive=Transfer(holder, node, int(nodes.missing_bytes[node])),
         flops=float(view.pair_flops[node, layer]) * training.n_samples + teacher_flops,

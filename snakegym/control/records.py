@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, Literal
 
 from snakegym.learning.jobs import TrainingOrder
 from snakegym.models.state import LayerState
-from snakegym.models.store import Key, Versions
+from snakegym.models.store import Key, Need, Versions
 from snakegym.network.records import Costs, Phases, Silence, Transfer, Work
 from snakegym.scenario import Mode
 
@@ -70,6 +70,10 @@ class Job:
     """Of the layers of the whole model, as the process has it now."""
     holds: Versions
     """Of the layers that the node is known to hold, -1 where it holds none; of them it forgets nothing."""
+    at_pce: Versions
+    """Likewise, that the PCE is known to hold."""
+    since: Versions
+    """Of the layers, the oldest that anybody holds whom adapters alone bring up to date."""
     start_s: float
     """Simulated time at which the hop begins."""
     receive: Transfer
@@ -119,8 +123,19 @@ class Job:
     @property
     def fetch(self) -> tuple[Key, ...]:
         """The layers and versions that the node lacks, and gets from `receive.sender`."""
-        pairs = enumerate(zip(self.versions, self.holds, strict=True))
-        return tuple((layer, version) for layer, (version, held) in pairs if version != held)
+        return tuple(need.key for need in self.needs)
+
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        """The same, with what the node has of them, and whom it may have to hand them on to."""
+        since = self.since if self.mode == "p2p" else self.versions
+        rows = enumerate(zip(self.versions, self.holds, since, strict=True))
+        return tuple(Need(i, *row) for i, row in rows if row[0] != row[1])
+
+    def uploaded(self, changed: Collection[int]) -> tuple[Need, ...]:
+        """What the PCE gets, once the node has changed these layers, and what it has of it."""
+        versions = {i: self.id if i in changed else self.versions[i] for i in self.upload}
+        return tuple(Need(i, version, self.at_pce[i], version) for i, version in versions.items())
 
     @property
     def members(self) -> tuple[Job, ...]:

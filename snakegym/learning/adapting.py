@@ -8,9 +8,8 @@ from contextlib import ExitStack, contextmanager
 import torch
 from torch import nn
 
-from snakegym.learning.jobs import LocalTraining
-from snakegym.models.adapters import beside, check_rank, folded, linear_products, new_adapters, stayed
-from snakegym.models.frozen.precision import LOW
+from snakegym.learning.jobs import Factors, LocalTraining
+from snakegym.models.adapters import beside, check_rank, grown, new_adapters
 from snakegym.models.layered import LayeredModel
 from snakegym.models.state import LayerState
 from snakegym.scenario import LoraConfig
@@ -45,16 +44,21 @@ def low_rank(
 
 
 def with_adapters(model: LayeredModel, job: LocalTraining, layer: int, adapters: Adapters) -> LayerState:
-    """The layer after training, the model still as it was trained.
-
-    Weights in float32 take the adapters in: W + s B A. Beside those in low precision they stay, as adding
-    them there would lose what is smaller than a step.
-    """
+    """The layer after training, the model still as it was trained."""
     now, before = model.layer_state(layer), job.state.layers[layer]
-    if not any(before[name].dtype in LOW for name in linear_products(model, layer)):
-        return folded(now, adapters, _scale(job))
     buffers = {name: now[name] for name in model.buffers_of(layer)}
-    return stayed({**before, **buffers}, adapters, _scale(job))
+    return grown({**before, **buffers}, adapters, _scale(job))
+
+
+def factors_of(
+    model: LayeredModel, job: LocalTraining, adapters: Mapping[int, Adapters]
+) -> dict[int, Factors]:
+    """The adapters of those layers that they alone have changed: running statistics are something else."""
+    return {
+        i: Factors({name: p.detach() for name, p in pairs.items()}, _scale(job))
+        for i, pairs in adapters.items()
+        if not model.buffers_of(i)
+    }
 
 
 def _scale(job: LocalTraining) -> float:

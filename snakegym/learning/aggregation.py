@@ -31,17 +31,23 @@ def average(states: Sequence[ModelState], samples: Sequence[float]) -> ModelStat
             f"average: found {len(states)} states and samples {list(samples)}, "
             "expected one number above 0 a state, at least one"
         )
-    first, total = states[0], float(sum(samples))
-    weights = [n / total for n in samples]
+    first, weights = states[0], shares(samples)
     changed = {
-        i: _mean_layer([s.layers[i] for s in states], weights)
+        i: mean_layer([s.layers[i] for s in states], weights)
         for i, layer in enumerate(first.layers)
         if any(s.layers[i] is not layer for s in states)
     }
     return first.replace(changed) if changed else first
 
 
-def _mean_layer(layers: Sequence[LayerState], weights: Sequence[float]) -> LayerState:
+def shares(samples: Sequence[float]) -> list[float]:
+    """The weights of models that were trained on so many samples."""
+    total = float(sum(samples))
+    return [n / total for n in samples]
+
+
+def mean_layer(layers: Sequence[LayerState], weights: Sequence[float]) -> LayerState:
+    """The weighted sum of one layer of several models; tensors that are the same object in all stay so."""
     names = dict.fromkeys(name for layer in layers for name in layer)
     mean: dict[str, Tensor] = {}
     for name in names:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from torch import Tensor
 
 from snakegym.data.datasets import Dataset
-from snakegym.models.state import ModelState
+from snakegym.models.state import LayerState, ModelState
 from snakegym.scenario import LearningConfig
 
 
@@ -147,6 +147,16 @@ class LocalTraining(Measured):
 
 
 @dataclass(frozen=True)
+class Factors:
+    """Adapters by which a layer was changed: whoever has it as it was needs no more (`adapters.grown`)."""
+
+    tensors: LayerState
+    """By the names of the weights, with the suffixes `A` and `B`."""
+    scale: float
+    """Their product is added so many times."""
+
+
+@dataclass(frozen=True)
 class TrainingResult:
     """The model after local training."""
 
@@ -155,6 +165,8 @@ class TrainingResult:
     batches: int
     loss: float
     """Mean training loss over the batches run; nan if none ran."""
+    adapters: Mapping[int, Factors] = field(default_factory=dict)
+    """Of the layers that changed by adapters alone, by index."""
 
 
 @dataclass(frozen=True)

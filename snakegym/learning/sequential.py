@@ -15,7 +15,7 @@ from snakegym.data.augmentation import batch_inputs
 from snakegym.data.datasets import Dataset
 from snakegym.data.tasks import Tally
 from snakegym.errors import SnakegymError
-from snakegym.learning.adapting import adapted_layers, low_rank, with_adapters
+from snakegym.learning.adapting import adapted_layers, factors_of, low_rank, with_adapters
 from snakegym.learning.distillation import place_of, soft_targets, training_loss
 from snakegym.learning.jobs import Evaluation, LocalTraining, TrainingResult
 from snakegym.learning.quantisation import LowLayers, loaded
@@ -66,7 +66,6 @@ class SequentialEngine:
         if budget <= 0:
             return TrainingResult(job.state, 0, math.nan)
         adapted = adapted_layers(self.model, job, trained)
-        adapted = adapted_layers(self.model, job, trained)
         copies = {i: self._copy(job, i, whole=i not in adapted) for i in trained}
         frozen = [i for i in range(self.model.n_layers) if i not in copies]
         state = self._low.state(job.state, frozen, job.config.frozen).replace(copies)
@@ -82,7 +81,8 @@ class SequentialEngine:
                 done, loss = self._run(job, [*parameters, *own], batch_of)
             changed = {i: self.model.layer_state(i) for i in trained}
             changed |= {i: with_adapters(self.model, job, i, pairs) for i, pairs in adapters.items()}
-        return TrainingResult(job.state.replace(changed), done, loss / done)
+        factors = factors_of(self.model, job, adapters)
+        return TrainingResult(job.state.replace(changed), done, loss / done, factors)
 
     def _copy(self, job: LocalTraining, layer: int, *, whole: bool) -> LayerState:
         """To be written into: all of it, or what is written even where its parameters stay."""

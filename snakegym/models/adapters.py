@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from snakegym.errors import SnakegymError
+from snakegym.models.frozen.precision import LOW
 from snakegym.models.layered import LayeredModel
 from snakegym.models.state import A, B
 
@@ -114,6 +115,16 @@ def stayed(before: Mapping[str, Tensor], adapters: Mapping[str, Tensor], scale: 
                 parts.insert(0, (1.0, before[name], before[weight + B]))
             found[name], found[weight + B] = stacked(parts)
     return found
+
+
+def grown(before: Mapping[str, Tensor], adapters: Mapping[str, Tensor], scale: float) -> dict[str, Tensor]:
+    """A layer after its adapters were trained; whoever has these makes the very same of the same layer.
+
+    Weights in float32 take the adapters in: W + s B A. Beside those in low precision they stay, as adding
+    them there would lose what is smaller than a step.
+    """
+    low = any(before[name.removesuffix(A)].dtype in LOW for name in adapters if name.endswith(A))
+    return stayed(before, adapters, scale) if low else folded(before, adapters, scale)
 
 
 def _product(base: Any, a: Tensor, b: Tensor, scale: float, inputs: Tensor) -> Tensor:

@@ -48,7 +48,7 @@ def check_like(found: Sequence[LayerState], expected: Sequence[LayerState]) -> N
         for layers in (found, expected)
     )
     for i, layer in enumerate(found):
-        if not all(_fit(layer, name) for name in layer if name.endswith((A, B))):
+        if not all(fits(layer, name) for name in layer if name.endswith((A, B))):
             raise SnakegymError(f"checkpoint: found adapters in layer {i} that fit no weight of it")
     if ours != theirs:
         place = next(
@@ -58,7 +58,7 @@ def check_like(found: Sequence[LayerState], expected: Sequence[LayerState]) -> N
         raise SnakegymError(f"checkpoint: found {what}")
 
 
-def _fit(layer: LayerState, name: str) -> bool:
+def fits(layer: LayerState, name: str) -> bool:
     """Whether that is one of a pair of adapters, which lie beside a weight of the layer."""
     weight = layer.get(name[: -len(A)])
     a, b = (layer.get(name[: -len(A)] + suffix) for suffix in (A, B))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
 from snakegym.errors import SnakegymError
@@ -13,6 +13,22 @@ Key = tuple[int, int]
 """Layer (0 is the first of the whole model) and version."""
 Versions = tuple[int, ...]
 """Of every layer of a model, in their order."""
+
+
+class Need(NamedTuple):
+    """A layer that an end is to have, and what it has of it."""
+
+    layer: int
+    version: int
+    held: int
+    """The version that it has; -1 for none."""
+    since: int
+    """The oldest version that somebody has whom it may have to bring up to date."""
+
+    @property
+    def key(self) -> Key:
+        """What is needed."""
+        return self.layer, self.version
 
 
 def changes(before: ModelState, after: ModelState, version: int) -> dict[Key, LayerState]:

@@ -79,16 +79,20 @@ class ProcessComputationEngine:
         self, job: Job, parts: Sequence[Part], results: Sequence[TrainingResult]
     ) -> ModelState | None:
         """The mean of the updates that arrived, by the samples that each really used; None if none did."""
-        arrived = [i for i, part in enumerate(parts) if part.delivered]
-        states = [results[i].state for i in arrived]
+        states = [result.state for part, result in zip(parts, results, strict=True) if part.delivered]
         if len(states) < 2:
             return states[0] if states else None
-        used = [parts[i].used * job.members[i].training.n_samples for i in arrived]
-        return average(states, used)
+        return average(states, samples_used(job, parts))
 
     def evaluate(self, states: Sequence[ModelState]) -> list[float]:
         """Validation score of each model, in [0, 1] (of a classification: accuracy)."""
         return [found.score for found in self.engine.evaluate(states, self.validation)]
+
+
+def samples_used(job: Job, parts: Sequence[Part]) -> list[float]:
+    """That each of the updates that arrived was really trained on."""
+    pairs = zip(parts, job.members, strict=True)
+    return [part.used * member.training.n_samples for part, member in pairs if part.delivered]
 
 
 def _batches(job: Job, phases: Phases) -> int:

@@ -83,6 +83,13 @@ class LayerCaches:
         lacking: Floats = np.minimum(self._behind, self.layer_bytes) * (self._versions != self.current)
         return lacking
 
+    def since(self, *, pce: bool) -> Versions:
+        """[n_layers]: the oldest version that a node, or the `pce`, has and adapters bring up to date."""
+        usable = self._behind < self.layer_bytes
+        usable[PCE] &= pce
+        oldest: list[int] = np.where(usable, self._versions, self.current).min(axis=0).tolist()
+        return tuple(oldest)
+
     @property
     def bytes_beside(self) -> float:
         """Bytes of the adapters of earlier hops that lie beside layers."""
@@ -102,7 +109,7 @@ class LayerCaches:
         return self._latest
 
     def of_node(self, node: int) -> Versions:
-        """The versions that the node is known to hold, `NOTHING` where none."""
+        """The versions that the node, or the PCE, is known to hold, `NOTHING` where none."""
         versions: list[int] = self._versions[node].tolist()
         return tuple(versions)
 

@@ -16,6 +16,7 @@ from snakegym.cluster.clock import WallClock
 from snakegym.cluster.executor import NodesExecutor
 from snakegym.cluster.monitor import MeasuredNodes
 from snakegym.cluster.node import Node, Task
+from snakegym.cluster.parcels import Parcel
 from snakegym.cluster.reach import Near
 from snakegym.cluster.statements import Beat, Lost, Means, Refused
 from snakegym.control.execution.engines import ProcessComputationEngine
@@ -122,6 +123,9 @@ def test_nodes_of_this_program_keep_the_contract(mode: str, parallel: int) -> No
         ("p2p", 1, "pce", {}),
         ("cs", 1, "node", {"distillation": {"threshold": 0}}),
         ("cs", 2, "node", {"trains": "last"}),
+        ("cs", 1, "node", {"lora": {"rank": "memory", "ranks": [1, 2]}}),
+        ("cs", 2, "node", {"lora": {"rank": 2}, "trains": "last"}),
+        ("cs", 2, "node", {"lora": {"rank": 1}, "trains": "middle", "frozen": "int8"}),
     ],
 )
 def test_simulated_and_real_hops_give_the_same_model(
@@ -146,6 +150,84 @@ def test_simulated_and_real_hops_give_the_same_model(
     for layer, other in zip(state.layers, cluster.simulated.state.layers, strict=True):
         for name in layer:  # in a simulation companions are trained together, which rounds differently
             torch.testing.assert_close(layer[name], other[name], rtol=0, atol=1e-6)
+
+
+def history(controller: Any, node: int) -> float:
+    """Bytes of what others lack of layers that the node is sent whole: it may have to hand them on."""
+    view = controller.view()
+    patched = np.where(view.lacking < view.layer_bytes, view.lacking, 0.0).max(axis=0)
+    return float(patched[view.lacking[node] == view.layer_bytes].sum())
+
+
+@pytest.mark.parametrize("frozen", ["fp32", "nf4"])
+@pytest.mark.parametrize("evaluation", ["node", "pce"])
+@pytest.mark.parametrize("mode", ["p2p", "cs"])
+def test_adapters_alone_travel_to_who_has_the_rest(mode: str, evaluation: str, frozen: str) -> None:
+    """Bytes are those of a simulation, but for what goes along to newcomers, which may have to hand it on."""
+    quick = {"batch_size": 256, "epochs": 1, "trains": "middle", "frozen": frozen}
+    plain = scenario(mode, 1, evaluation, lora={"rank": 1}, **quick).model_dump()
+    plain["process"]["repeat_layers"] = True
+    cluster = Cluster(Scenario.model_validate(plain))
+    for node, layer in [(0, 0), (1, 0), (2, 1), (0, 1), (1, 1), (1, 0), (2, 0), (0, 2), (2, 2)]:
+        along = history(cluster.simulated, node) if mode == "p2p" else 0.0
+        job = cluster.simulated.dispatch(Assignment(node, layer))
+        expected = cluster.simulated.complete(job.id, cluster.simulator.run(job))
+        found = done(cluster, node, layer)
+        assert found.costs.n_bytes == expected.costs.n_bytes + along
+        assert (found.metric, found.loss) == (expected.metric, expected.loss)
+        np.testing.assert_array_equal(cluster.controller.view().lacking, cluster.simulated.view().lacking)
+    size, adapters = cluster.controller.view().layer_bytes, 4 * (16 + 16)
+    assert expected.costs.n_bytes <= 3 * adapters < size[1:-1].min(), "the last hops are of adapters alone"
+    assert equal(cluster.executor.collect(), cluster.simulated.state)
+
+
+@pytest.mark.parametrize("mode", ["cs", "p2p"])
+def test_no_more_adapters_are_kept_than_somebody_could_want(mode: str) -> None:
+    quick = {"batch_size": 256, "epochs": 1, "trains": "middle"}
+    plain = scenario(mode, lora={"rank": 8}, **quick).model_dump()
+    plain["process"]["repeat_layers"] = True
+    cluster = Cluster(Scenario.model_validate(plain))
+    for node in (1, 0, 0, 0, 0):
+        done(cluster, node, 0)
+    everywhere = [cluster.executor._patches, *(node._rooms["p"].patches for node in cluster.nodes)]
+    assert max(map(len, everywhere)) == 1, "two are more than the layer: it would be sent whole"
+    size = cluster.controller.view().layer_bytes
+    assert done(cluster, 1, 1).costs.n_bytes == size[1] + 4 * 8 * (16 + 16) * (mode == "cs")
+
+
+def test_where_the_pce_has_lost_its_adapters_whole_layers_travel() -> None:
+    cluster = Cluster(scenario("cs", lora={"rank": 1}, trains="middle", batch_size=256, epochs=1))
+    size = cluster.controller.view().layer_bytes
+    for node in (0, 1):
+        done(cluster, node, node)
+    adapters = 4 * (16 + 16)
+    assert done(cluster, 0, 2).costs.n_bytes == 2 * adapters
+    executor = cluster.executor
+    cluster.executor = NodesExecutor(
+        cluster.controller,
+        cluster.reach.__getitem__,
+        executor.pce,
+        executor._like,
+        lambda: cluster.now,
+        lambda _: cluster.patience_s,
+    )
+    assert done(cluster, 1, 0).costs.n_bytes == size[3] + adapters
+
+
+def test_adapters_that_fit_nothing_are_refused() -> None:
+    cluster = Cluster(scenario("cs", lora={"rank": 1}, trains="middle", batch_size=256, epochs=1))
+    truly = cluster.nodes[0].hop
+
+    def spoilt(*arguments: Any) -> Any:
+        report, parcel = truly(*arguments)
+        ((key, patch),) = parcel.patches.items()
+        part = replace(patch.parts[0], tensors={n: t[:, :-1] for n, t in patch.parts[0].tensors.items()})
+        return report, Parcel({}, {key: replace(patch, parts=(part,))})
+
+    cluster.nodes[0].hop = spoilt  # type: ignore[method-assign]
+    with pytest.raises(Refused, match="the node on seat 0: adapters of layer 2 in version 1: found") as error:
+        hop(cluster, 0, 1)[1].result()
+    assert error.value.seat == 0
 
 
 def hop(cluster: Cluster, node: int, layer: int) -> Any:
@@ -215,8 +297,8 @@ def test_a_version_that_a_node_should_not_have_is_refused() -> None:
     truly = cluster.nodes[0].hop
 
     def more(*arguments: Any) -> Any:
-        report, layers = truly(*arguments)
-        return report, {**layers, (0, 99): layers[0, report.job]}
+        report, parcel = truly(*arguments)
+        return report, Parcel({**parcel.layers, (0, 99): parcel.layers[0, report.job]})
 
     cluster.nodes[0].hop = more  # type: ignore[method-assign]
     with pytest.raises(Refused, match="layer 0 in version 99 came, of which nobody had asked"):
@@ -341,9 +423,9 @@ def test_a_node_that_is_held_back_takes_as_long_as_its_share_says(
     node = Node(Means("slow", 8e6, 1e9), lambda _: cluster.samples[0], 1e3, share and (lambda: share))
     node.enrol(Task("p", 0, scenario(), load_service(scenario()).data.validation))
     job = cluster.controller.dispatch(Assignment(0, 0))
-    layers = cluster.controller.store.take(job.fetch)
+    parcel = Parcel(cluster.controller.store.take(job.fetch))
     monkeypatch.setattr("snakegym.cluster.node.time", TickingTime())
-    report, _ = node.hop("p", job, lambda: layers)
+    report, _ = node.hop("p", job, lambda: parcel)
     assert report.compute_s == pytest.approx(expected, rel=0.05 if share else 1e-9)
 
 

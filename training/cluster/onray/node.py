@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,14 +12,14 @@ from typing import Any, TypeVar
 import ray
 from ray import exceptions
 
-from snakegym.cluster.node import Layers, Node, Task
+from snakegym.cluster.node import Node, Task
+from snakegym.cluster.parcels import Parcel
 from snakegym.cluster.reach import Reach
 from snakegym.cluster.statements import Beat, Enrolment, Lost, Means, Report
 from snakegym.control.records import Job
 from snakegym.documents import parse_json
 from snakegym.errors import SnakegymError, in_one_line
-from snakegym.models.state import LayerState
-from snakegym.models.store import Key
+from snakegym.models.store import Need
 from snakegym.network.records import PCE
 from snakegym.training.cluster.onray.packing import Packed, pack, unpack
 from snakegym.training.cluster.onray.session import LABEL, NAMESPACE, NODE
@@ -78,15 +78,15 @@ class NodeActor:
         """See `Node`."""
         self._node.cut_short(process, job)
 
-    def take(self, process: str, keys: Sequence[Key]) -> Packed:
+    def take(self, process: str, needs: Sequence[Need]) -> Packed:
         """Layers that the node hands on: a result, as what is put into the store would die with it."""
-        return pack(self._node.take(process, keys))
+        return pack(self._node.take(process, needs))
 
     @ray.method(num_returns=2)
     def hop(self, process: str, job: Job, given: Sequence[Any]) -> tuple[Report, Packed]:
         """See `Node`; `given` is empty or has the reference to layers, wherever they lie."""
 
-        def fetch() -> Mapping[Key, LayerState]:
+        def fetch() -> Parcel:
             try:
                 return unpack(ray.get(given[0], timeout=FETCH_S))
             except exceptions.RayError as error:
@@ -107,20 +107,18 @@ class RayReach:
     def __init__(self, actor: Any, process: str) -> None:
         self.actor, self.process = actor, process
 
-    def begin(
-        self, job: Job, source: Reach | Mapping[Key, LayerState]
-    ) -> tuple[Future[Report], Future[Layers]]:
+    def begin(self, job: Job, source: Reach | Parcel) -> tuple[Future[Report], Future[Parcel]]:
         """As `Reach`: between nodes go references, what they refer to goes straight from one to the other."""
         given = []
         if isinstance(source, RayReach):
-            given = [source.actor.take.remote(source.process, job.fetch)]
-        elif isinstance(source, Mapping) and source:
+            given = [source.actor.take.remote(source.process, job.needs)]
+        elif isinstance(source, Parcel) and source:
             given = [ray.put(pack(source))]
         report, update = self.actor.hop.remote(self.process, job, given)
         return _heard(report, lambda found: found), _heard(update, unpack)
 
-    def fetch(self, keys: tuple[Key, ...]) -> Future[Layers]:
-        return _heard(self.actor.take.remote(self.process, keys), unpack)
+    def fetch(self, needs: tuple[Need, ...]) -> Future[Parcel]:
+        return _heard(self.actor.take.remote(self.process, needs), unpack)
 
     def cut_short(self, job: int) -> None:
         self.actor.cut_short.remote(self.process, job)

@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from snakegym.cluster.node import Layers
-from snakegym.models.state import LayerState
-from snakegym.models.store import Key
+from snakegym.cluster.parcels import Parcel
 
-Packed = dict[Key, dict[str, Any]]
+Packed = Parcel
+"""One whose tensors are arrays."""
 
 
-def pack(layers: Mapping[Key, LayerState]) -> Packed:
+def pack(parcel: Parcel) -> Packed:
     """What `unpack` takes; types that numpy lacks go as tensors."""
-    return {key: {name: _packed(tensor) for name, tensor in layer.items()} for key, layer in layers.items()}
+    return _made(parcel, _packed)
 
 
-def unpack(packed: Packed) -> Layers:
+def unpack(packed: Packed) -> Parcel:
     """Layers of one's own: what came may lie in a store that is written anew."""
-    return {key: {name: _unpacked(value) for name, value in layer.items()} for key, layer in packed.items()}
+    return _made(packed, _unpacked)
+
+
+def _made(parcel: Parcel, each: Callable[[Any], Any]) -> Parcel:
+    def of(tensors: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: each(value) for name, value in tensors.items()}
+
+    patches = {
+        key: replace(patch, parts=tuple(replace(part, tensors=of(part.tensors)) for part in patch.parts))
+        for key, patch in parcel.patches.items()
+    }
+    return Parcel({key: of(layer) for key, layer in parcel.layers.items()}, patches)
 
 
 def _packed(tensor: Tensor) -> Any:

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from snakegym.cluster.checks import layer_bytes
 from snakegym.cluster.clock import WallClock
 from snakegym.cluster.executor import NodesExecutor
 from snakegym.cluster.monitor import MeasuredNodes
 from snakegym.cluster.node import Task
+from snakegym.cluster.parcels import Patches
 from snakegym.cluster.reach import Reach
 from snakegym.cluster.statements import Enrolment, Lost, Refused
 from snakegym.control.controller import ProcessController
@@ -27,6 +27,7 @@ from snakegym.control.progress.checkpoint import ProcessCheckpoint
 from snakegym.control.records import Hop, Job, Outcome
 from snakegym.control.service import Service
 from snakegym.errors import SnakegymError, in_one_line
+from snakegym.learning.quantisation import as_handed_on
 from snakegym.models.state import ModelState
 from snakegym.network.records import PCE, Costs
 from snakegym.training.cluster.stages.directory import Directory
@@ -75,7 +76,9 @@ class RealStage:
         self._seen: set[int] = set()
         self._silent_since: dict[int, float] = {}
         self._pce = ProcessComputationEngine(service.engine, service.data.validation)
-        self._like = service.model.initial_state(0)
+        learning = service.scenario.learning
+        self._like = as_handed_on(service.model, service.model.initial_state(0), learning)
+        self._patches = Patches()
         self.controller = self._made()
         self._executor = self._carrier()
         self._over = threading.Event()
@@ -168,13 +171,11 @@ class RealStage:
 
     def _bring_home(self, names: Sequence[str | None]) -> None:
         """If the holder is to leave, the PCE takes the model over, if it can be had."""
-        holder, progress = self.controller.view().holder, self.controller.progress
+        holder = self.controller.view().holder
         if holder == PCE or self._names[holder] in (None, names[holder]):
             return
-        lacking = [i for i, version in enumerate(progress.model) if (i, version) not in self.controller.store]
         with suppress(SnakegymError):
-            self._executor.collect()
-            n_bytes = layer_bytes(self._like.layers[i] for i in lacking)
+            n_bytes = self._executor.bring_home()
             self.controller.brought_home(Costs(n_bytes=n_bytes))
 
     def _enrol(self, seat: int, name: str) -> str | None:
@@ -227,6 +228,7 @@ class RealStage:
             self._like,
             lambda: self._clock.elapsed(),
             self._patience_s,
+            self._patches,
         )
 
     def _reach(self, seat: int) -> Reach:

@@ -56,10 +56,15 @@ def simulation_of(service: ServiceDescription) -> tuple[ProcessController, Simul
     return controller, loaded.executor_for(controller)
 
 
-@pytest.mark.parametrize("mode", ["p2p", "cs"])
-def test_the_same_model_as_in_a_simulation_bit_by_bit(host: RayHost, service: Make, mode: str) -> None:
-    stage = stage_of(service(mode, hops=99), f"same-{mode}")
-    simulated, executor = simulation_of(service(mode, hops=99))
+ADAPTERS = {"lora": {"rank": 2}, "trains": "last", "frozen": "bf16"}
+
+
+@pytest.mark.parametrize(("mode", "learning"), [("p2p", {}), ("cs", {}), ("cs", ADAPTERS)])
+def test_the_same_model_as_in_a_simulation_bit_by_bit(
+    host: RayHost, service: Make, mode: str, learning: dict[str, Any]
+) -> None:
+    stage = stage_of(service(mode, hops=99, **learning), f"same-{mode}-{len(learning)}")
+    simulated, executor = simulation_of(service(mode, hops=99, **learning))
     for node, layer in PLAN:
         done = stage.carry_out(stage.controller.dispatch(Assignment(node, layer)))
         job = simulated.dispatch(Assignment(node, layer))
