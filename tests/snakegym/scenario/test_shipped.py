@@ -108,7 +108,23 @@ def test_the_one_with_images_reads_the_users_own(shared_data, monkeypatch):
     monkeypatch.setenv("SNAKEGYM_DATA", str(shared_data))
     controller, _ = load_service(IMAGES).start(np.random.default_rng(0))
     assert controller.view().legal.any()
-    assert controller.view().nodes.samples.sum() == 47_500
+    assert controller.view().nodes.samples.sum() == 1500
+
+
+@pytest.mark.slow
+def test_in_the_one_with_images_early_layers_cost_compute_and_memory_and_late_ones_bytes(
+    shared_data, monkeypatch
+):
+    monkeypatch.setenv("SNAKEGYM_DATA", str(shared_data))
+    service = load_service(IMAGES)
+    learning, profile = service.scenario.learning, service.profile
+    needs, sizes = profile.hop_memory(learning), [d.memory_bytes for d in service.scenario.network.devices]
+    assert (np.diff(profile.hop_flops(learning)) < 0).all()
+    assert (np.diff(needs) < 0).all()
+    assert min(sizes) < needs.max() < max(sizes)
+    convolutions = profile.n_bytes[1:8]
+    assert (np.diff(convolutions) >= 0).all()
+    assert convolutions[-1] > 30 * convolutions[0]
 
 
 @pytest.mark.parametrize("name", MEASURED)
