@@ -9,15 +9,15 @@ Events are JSON records with `number` (1, 2, … in a process, without gaps), `a
 
 | kind | with |
 |---|---|
-| `started`, `resumed` | `machine`, `metric`; resumed also `hops` |
-| `hop` | `hop`, `cycle`, `seat`, `node`, `layer`, `sender` (null: the PCE), `along` (companions), `start_s`, `clock_s`, `receive_s`, `compute_s`, `send_s`, `share` (of its training that was done), `energy_j`, `n_bytes`, `metric`, `gain`, `delivered`, `interrupted`, `abandoned` (null, or why it was given up), `shadow` |
+| `started`, `resumed` | `machine`, `metric`; started also `called` (what the metric is: accuracy, of texts a score), resumed also `hops` |
+| `hop` | `hop`, `cycle`, `seat`, `node`, `layer`, `rank` (of its adapters, where that was chosen; else null), `sender` (null: the PCE), `along` (companions), `start_s`, `clock_s`, `receive_s`, `compute_s`, `send_s`, `share` (of its training that was done), `energy_j`, `n_bytes`, `metric`, `gain`, `delivered`, `interrupted`, `abandoned` (null, or why it was given up), `shadow` |
 | `refused` | `reason`: a leased node that cannot serve the process; its seat stays empty |
 | `waited` | `clock_s`, `reason` (`scheduler`, `illegal`), `shadow` |
 | `pool` | `node`, `joined`, `reason`, `clock_s`: a node that the PC accepted or removed |
 | `recovery` | `lost`, `source` (null: the PCE), `hops_lost`, `clock_s` |
 | `leased`, `released` | `nodes`: now under the process's control, or no longer |
 | `sla` | `promise`, `state` (`broken`, `at risk`), `found`, `promised` |
-| `ended` | `reason` (`finish`, `target`, `time`, … or `request`), `metric`, `test_accuracy` (null: the model cannot be had) |
+| `ended` | `reason` (`finish`, `target`, `time`, … or `request`), `metric`, `called`, `test_accuracy` (null: the model cannot be had) |
 | `failed` | `reason`, in one line |
 """  # noqa: E501
 

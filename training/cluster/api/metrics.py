@@ -77,7 +77,7 @@ class _Looks(Collector):
     def _of_processes(self) -> Iterator[Metric]:
         running = [p for p in self._provider.processes(limit=SHOWN) if p.state not in OVER]
         for name, text in (
-            ("metric", "Validation accuracy"),
+            ("metric", "Validation accuracy, of texts the score"),
             ("hops", "Hops so far"),
             ("clock_s", "Time on the process's clock, s"),
             ("energy_j", "Energy so far, J"),

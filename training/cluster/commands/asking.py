@@ -105,7 +105,7 @@ def _processes(client: Client, command: ProcessesConfig) -> None:
     head = [
         "process",
         "state",
-        "accuracy",
+        "metric",
         "time",
         "energy",
         "bytes",

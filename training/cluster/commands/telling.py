@@ -32,13 +32,19 @@ def percent(share: float | None) -> str:
 
 def _hop(event: Event) -> str:
     along = f" with {', '.join(event['along'])}" if event.get("along") else ""
+    rank = f" at rank {event['rank']}" if event.get("rank") else ""
     broken = f", interrupted ({event['interrupted']})" if event.get("interrupted") else ""
     return (
-        f"hop {event['hop']}: {event['node']} trained layer {event['layer']}{along}; "
+        f"hop {event['hop']}: {event['node']} trained layer {event['layer']}{rank}{along}; "
         f"{percent(event['metric'])} ({100 * event['gain']:+.1f}), "
         f"{duration(event['clock_s'] - event['start_s'])}, {amount(event['energy_j'], 'J')}, "
         f"{amount(event['n_bytes'], 'B')}{broken}{_shadow(event)}"
     )
+
+
+def _called(event: Event) -> str:
+    """What its metric is."""
+    return str(event.get("called", "accuracy"))
 
 
 def _shadow(event: Event) -> str:
@@ -50,7 +56,7 @@ def _shadow(event: Event) -> str:
 
 
 _SAY: dict[str, Callable[[Event], str]] = {
-    "started": lambda e: f"begun on {e['machine']}, accuracy {percent(e['metric'])}",
+    "started": lambda e: f"begun on {e['machine']}, {_called(e)} {percent(e['metric'])}",
     "resumed": lambda e: f"resumed on {e['machine']} after {e['hops']} hops",
     "hop": _hop,
     "waited": lambda e: f"waited ({e['reason']}){_shadow(e)}",
@@ -63,7 +69,7 @@ _SAY: dict[str, Callable[[Event], str]] = {
     "lost": lambda e: f"lost: {e['node']}",
     "sla": lambda e: f"promise {e['state']}: {e['promise']} {e['promised']:g}, found {e['found']:.3g}",
     "ended": lambda e: (
-        f"ended ({e['reason']}): accuracy {percent(e['metric'])}, on the test part "
+        f"ended ({e['reason']}): {_called(e)} {percent(e['metric'])}, on the test part "
         f"{percent(e.get('test_accuracy'))}"
     ),
     "failed": lambda e: f"failed: {e['reason']}",

@@ -103,7 +103,7 @@ def compare(
         elif event["kind"] == "waited":
             controller.wait()
         elif event["kind"] == "hop":
-            job = controller.dispatch(Assignment(event["seat"], event["layer"]))
+            job = controller.dispatch(Assignment(event["seat"], event["layer"], rank=event["rank"]))
             if event["abandoned"]:
                 done.append(controller.abandon(job.id, event["abandoned"], event["receive_s"]))
             else:

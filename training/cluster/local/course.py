@@ -18,6 +18,7 @@ from snakegym.control.service import load_service
 from snakegym.control.view import ProcessView
 from snakegym.errors import SnakegymError
 from snakegym.network.records import PCE
+from snakegym.scenario import score_name
 from snakegym.training.cluster.description import ServiceDescription
 from snakegym.training.cluster.local.attended import said
 from snakegym.training.cluster.local.keeping import Keeper
@@ -103,7 +104,9 @@ class Course:
             state = self._stage.collect()
             score = float(self._loaded.engine.evaluate([state], self._loaded.data.test)[0].score)
         metric = self._controller.metric
-        self.tell("ended", reason=reason or self.ended, metric=metric, test_accuracy=score)
+        self.tell(
+            "ended", reason=reason or self.ended, metric=metric, test_accuracy=score, called=self._called
+        )
         self._keeper.finish(self._status())
         self._stage.close()
 
@@ -130,7 +133,7 @@ class Course:
             hops = self._controller.hops
             self.tell("resumed", machine=self.machine, metric=self._controller.metric, hops=hops)
         else:
-            self.tell("started", machine=self.machine, metric=self._controller.metric)
+            self.tell("started", machine=self.machine, metric=self._controller.metric, called=self._called)
         self.lease(nodes)
 
     def _allowed(self, view: ProcessView) -> ProcessView:
@@ -174,6 +177,7 @@ class Course:
             seat=hop.assignment.node,
             node=names.name(hop.assignment.node),
             layer=hop.assignment.layer,
+            rank=hop.assignment.rank,
             sender=None if hop.sender == PCE else names.name(hop.sender),
             along=[names.name(part.node) for part in hop.parts[1:]],
             start_s=hop.start_s,
@@ -193,6 +197,10 @@ class Course:
             shadow=shadow,
         )
 
+    @property
+    def _called(self) -> str:
+        return score_name(self._controller.scenario.data.dataset)
+
     def _tell_past(self) -> None:
         """Who joined and left the pool, and holders that were given up; the controller may forget it then."""
         for event in self._controller.pool.events:
@@ -211,6 +219,7 @@ class Course:
         snapshot = {
             "clock_s": controller.clock_s,
             "metric": controller.metric,
+            "called": self._called,
             "hops": controller.hops,
             "waits": controller.waits,
             "cycle": controller.cycle.index,

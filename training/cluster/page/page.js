@@ -232,8 +232,11 @@ function showDetail() {
   $("stop").disabled = OVER.includes(p.state) || p.state === "terminating";
   $("migrate").disabled = p.state !== "running";
   const s = p.snapshot;
-  const totals = { Accuracy: percent(p.metric), Time: duration(p.clock_s), Energy: amount(p.energy_j, "J"),
-    Bytes: amount(p.n_bytes, "B"), Hops: p.hops, Cycle: s.cycle ?? "–", Mode: (s.mode ?? "–").toUpperCase() };
+  const called = s.called ?? "accuracy";
+  $("chart-title").textContent = `Validation ${called}`;
+  $("chart").setAttribute("aria-label", `Validation ${called} against time`);
+  const totals = { [called[0].toUpperCase() + called.slice(1)]: percent(p.metric), Time: duration(p.clock_s),
+    Energy: amount(p.energy_j, "J"), Bytes: amount(p.n_bytes, "B"), Hops: p.hops, Cycle: s.cycle ?? "–", Mode: (s.mode ?? "–").toUpperCase() };
   $("totals").replaceChildren(...Object.entries(totals).map(([name, value]) => {
     const pair = make("div");
     pair.append(make("dt", name), make("dd", value));
@@ -314,9 +317,10 @@ function showChart() {
 }
 
 const TOLD = {
-  started: (e) => `begun on ${e.machine}, accuracy ${percent(e.metric)}`,
+  started: (e) => `begun on ${e.machine}, ${e.called ?? "accuracy"} ${percent(e.metric)}`,
   resumed: (e) => `resumed on ${e.machine} after ${e.hops} hops`,
-  hop: (e) => `hop ${e.hop}: ${e.node} trained layer ${e.layer}${e.along?.length ? ` with ${e.along.join(", ")}` : ""}; ` +
+  hop: (e) => `hop ${e.hop}: ${e.node} trained layer ${e.layer}${e.rank ? ` at rank ${e.rank}` : ""}` +
+    `${e.along?.length ? ` with ${e.along.join(", ")}` : ""}; ` +
     `${percent(e.metric)} (${e.gain >= 0 ? "+" : ""}${(100 * e.gain).toFixed(1)}), ${duration(e.clock_s - e.start_s)}, ` +
     `${amount(e.energy_j, "J")}, ${amount(e.n_bytes, "B")}${e.interrupted ? `, interrupted (${e.interrupted})` : ""}${shadow(e)}`,
   waited: (e) => `waited${e.reason === "illegal" ? ": the choice was not allowed" : ""}${shadow(e)}`,
@@ -326,7 +330,7 @@ const TOLD = {
   released: (e) => `released: ${e.nodes.join(", ")}`,
   lost: (e) => `lost: ${e.node}`,
   sla: (e) => `promise ${e.state}: ${e.promise.replace("_", " ")} ${Number(e.promised)}, found ${Number(e.found).toPrecision(3)}`,
-  ended: (e) => `ended (${e.reason}): accuracy ${percent(e.metric)}, on the test part ${percent(e.test_accuracy)}`,
+  ended: (e) => `ended (${e.reason}): ${e.called ?? "accuracy"} ${percent(e.metric)}, on the test part ${percent(e.test_accuracy)}`,
   failed: (e) => `failed: ${e.reason}`,
 };
 

@@ -206,6 +206,11 @@ def test_without_its_packages(snakegym: Run, monkeypatch: pytest.MonkeyPatch) ->
         ),
         ({"kind": "lost", "node": "a"}, "lost: a"),
         ({"kind": "pool", "node": "a", "joined": False, "reason": "battery"}, "a left (battery)"),
+        ({"kind": "started", "machine": "m", "metric": 0.1, "called": "score"}, "begun on m, score 10.0 %"),
+        (
+            {"kind": "ended", "reason": "hops", "metric": 0.5, "called": "score", "test_accuracy": None},
+            "ended (hops): score 50.0 %, on the test part -",
+        ),
         ({"kind": "of tomorrow"}, "of tomorrow"),
     ],
 )
