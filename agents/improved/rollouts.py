@@ -11,8 +11,7 @@ from snakegym.agents.improved.traits import traits
 from snakegym.agents.planning.calibration import CalibratedGain
 from snakegym.agents.planning.outlook import Outlook
 from snakegym.agents.planning.promise import Promise, promise
-from snakegym.agents.planning.search import over
-from snakegym.agents.planning.state import PlanState
+from snakegym.agents.planning.state import PlanState, over
 from snakegym.control.view import Bools, Floats, Ints
 
 

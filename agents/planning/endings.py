@@ -9,8 +9,7 @@ import numpy as np
 from snakegym.agents.planning.gain import GainModel
 from snakegym.agents.planning.outlook import NominalOutlook, Outlook
 from snakegym.agents.planning.promise import Promise, promise
-from snakegym.agents.planning.search import over
-from snakegym.agents.planning.state import PlanState
+from snakegym.agents.planning.state import PlanState, over
 from snakegym.agents.planning.walk import next_state, walk_on
 from snakegym.control.records import FINISH, Decision
 from snakegym.control.view import Bools, ProcessView

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from snakegym.agents.planning.gain import GainModel
+from snakegym.agents.planning.offers import Offers, PlannedHop, Taken
 from snakegym.agents.planning.outlook import Outlook
-from snakegym.agents.planning.promise import Promise, promise
 from snakegym.agents.planning.state import PlanState
-from snakegym.control.records import Assignment
-from snakegym.control.view import Bools, Floats, Ints
-from snakegym.network.records import Costs
+from snakegym.control.view import Floats, Ints
 
 
 @dataclass(frozen=True)
@@ -36,20 +31,6 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class PlannedHop:
-    """One hop of a plan, and what is expected of it."""
-
-    waits: int
-    """Waits that go before it."""
-    assignment: Assignment
-    gain: float
-    """In accuracy."""
-    costs: Costs
-    reward: float
-    """Priced, with that of the waits."""
-
-
-@dataclass(frozen=True)
 class Plan:
     """Hops in order; none where no plan is worth its price."""
 
@@ -59,37 +40,6 @@ class Plan:
     def value(self) -> float:
         """Expected reward of all hops together."""
         return sum(hop.reward for hop in self.hops)
-
-
-@dataclass(frozen=True)
-class _Step:
-    """The hops by which the plans of one depth were made from those of the depth before; arrays [B]."""
-
-    parent: Ints
-    waits: Ints
-    node: Ints
-    layer: Ints
-    gain: Floats
-    time_s: Floats
-    energy_j: Floats
-    n_bytes: Floats
-    reward: Floats
-    rank: Ints | None = None
-    """None: there is no choice."""
-
-    def hop(self, plan: int) -> PlannedHop:
-        """The last hop of a plan."""
-        return PlannedHop(
-            int(self.waits[plan]),
-            Assignment(
-                int(self.node[plan]),
-                int(self.layer[plan]),
-                rank=None if self.rank is None else int(self.rank[plan]),
-            ),
-            float(self.gain[plan]),
-            Costs(float(self.time_s[plan]), float(self.energy_j[plan]), float(self.n_bytes[plan])),
-            float(self.reward[plan]),
-        )
 
 
 def search(state: PlanState, gains: GainModel, outlook: Outlook, settings: Settings) -> Plan:
@@ -155,7 +105,7 @@ def _marks(state: PlanState) -> Ints:
 
 def _search(state: PlanState, gains: GainModel, outlook: Outlook, settings: Settings, haste: float) -> Plan:
     view = state.view
-    marks, beam, steps = _marks(state), _Beam.at(state), list[_Step]()
+    marks, beam, steps = _marks(state), _Beam.at(state), list[Taken]()
     best, depth, plan = 0.0, 0, 0
     while len(steps) < min(settings.horizon, depth + settings.patience):
         grown = _grow(beam, marks, gains, outlook, settings, haste * view.objective.prices()[0])
@@ -170,20 +120,6 @@ def _search(state: PlanState, gains: GainModel, outlook: Outlook, settings: Sett
         hops.append(step.hop(plan))
         plan = int(step.parent[plan])
     return Plan(tuple(reversed(hops)))
-
-
-def over(state: PlanState) -> Bools:
-    """[B]: plans after which the process has ended."""
-    view, budget = state.view, state.view.budget
-    done: Bools = state.clock_s >= budget.time_s
-    done |= state.hops + view.waits >= budget.decisions
-    if budget.energy_j is not None:
-        done |= state.energy_j >= budget.energy_j
-    if budget.hops is not None:
-        done |= state.hops >= budget.hops
-    if view.target is not None:
-        done |= (state.metric >= view.target) & (state.clock_s > 0)
-    return done
 
 
 @dataclass(frozen=True)
@@ -213,57 +149,20 @@ def _grow(
     settings: Settings,
     haste: float,
     following: int | None = None,
-) -> tuple[_Step, _Beam] | None:
+) -> tuple[Taken, _Beam] | None:
     """The best plans with one hop more, or so many for each first hop; None if there is none.
 
     `haste`: see `Settings`, per second.
     """
-    state, view = beam.state, beam.state.view
-    wait_s = np.array(settings.waits) * view.wait_s
-    found = [promise(_later(state, s), gains, outlook) for s in wait_s.tolist()]
-    reward = np.stack([p.reward for p in found], axis=1)
-    reward -= (view.objective.prices()[0] * wait_s)[:, None, None]
-    reward[over(state)] = -np.inf
-    total = (beam.value[:, None, None, None] + reward).ravel()
-    liked = total - haste * _ends_s(state, found, wait_s, reward > -np.inf).ravel() if haste else total
-    chosen = _kept(beam, marks, liked.reshape(reward.shape), settings.width, following)
+    offers = Offers.of(beam.state, gains, outlook, np.array(settings.waits))
+    total = beam.value[:, None, None, None] + offers.reward
+    liked = total - haste * offers.ends_s if haste else total
+    chosen = _kept(beam, marks, liked, settings.width, following)
     if not len(chosen):
         return None
-    plan, wait, node, layer = at = np.unravel_index(chosen, reward.shape)
-
-    def pick(of: Callable[[Promise], NDArray[Any]]) -> NDArray[Any]:
-        return np.stack([of(p) for p in found], axis=1)[at]
-
-    ranks = [p.ranks for p in found if p.ranks is not None]
-    step = _Step(
-        plan,
-        np.array(settings.waits)[wait],
-        node,
-        layer,
-        gain=pick(lambda p: p.gain),
-        time_s=pick(lambda p: p.costs.time_s),
-        energy_j=pick(lambda p: p.costs.energy_j),
-        n_bytes=pick(lambda p: p.costs.n_bytes),
-        reward=reward[at],
-        rank=np.stack(ranks, axis=1)[at] if ranks else None,
-    )
-    then = state.take(plan).after(
-        node,
-        layer,
-        time_s=step.time_s + wait_s[wait],
-        energy_j=step.energy_j,
-        gain=step.gain,
-        node_energy_j=pick(lambda p: p.costs.node_energy_j),
-        changed_bytes=pick(lambda p: p.changed_bytes),
-    )
-    return step, _Beam(then, total[chosen], beam.key[plan] + marks[node, layer], beam.first[plan])
-
-
-def _ends_s(state: PlanState, found: Sequence[Promise], wait_s: Floats, possible: Bools) -> Floats:
-    """[B, W, N, M]: from the decision until such a hop would be over; of impossible ones until it begins."""
-    hop_s = np.stack([p.costs.time_s for p in found], axis=1) + wait_s[:, None, None]
-    passed_s = state.clock_s - state.view.clock_s
-    return np.where(possible, hop_s, 0.0) + passed_s[:, None, None, None]
+    step, then = offers.taken(chosen)
+    key = beam.key[step.parent] + marks[step.node, step.layer]
+    return step, _Beam(then, total.ravel()[chosen], key, beam.first[step.parent])
 
 
 def _kept(beam: _Beam, marks: Ints, liked: Floats, width: int, following: int | None) -> Ints:
@@ -298,8 +197,3 @@ def _chosen(liked: Floats, keys: Ints) -> Ints:
     order = possible[np.argsort(-liked[possible], kind="stable")]
     first: Ints = np.sort(np.unique(keys[order], return_index=True)[1])
     return order[first]
-
-
-def _later(state: PlanState, seconds: float) -> PlanState:
-    """The same plans after some waiting."""
-    return replace(state, clock_s=state.clock_s + seconds) if seconds else state

@@ -229,3 +229,17 @@ class PlanState:
         older = lacking[b, layer + 1] + changed
         lacking[b, layer + 1] = np.minimum(older, size[layer + 1])
         return lacking
+
+
+def over(state: PlanState) -> Bools:
+    """[B]: plans after which the process has ended."""
+    view, budget = state.view, state.view.budget
+    done: Bools = state.clock_s >= budget.time_s
+    done |= state.hops + view.waits >= budget.decisions
+    if budget.energy_j is not None:
+        done |= state.energy_j >= budget.energy_j
+    if budget.hops is not None:
+        done |= state.hops >= budget.hops
+    if view.target is not None:
+        done |= (state.metric >= view.target) & (state.clock_s > 0)
+    return done

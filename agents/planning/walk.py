@@ -10,8 +10,7 @@ import numpy as np
 from snakegym.agents.planning.gain import GainModel
 from snakegym.agents.planning.outlook import Outlook
 from snakegym.agents.planning.promise import Promise, promise
-from snakegym.agents.planning.search import over
-from snakegym.agents.planning.state import PlanState
+from snakegym.agents.planning.state import PlanState, over
 from snakegym.control.records import Assignment
 from snakegym.control.view import Floats, Ints
 from snakegym.network.records import Costs

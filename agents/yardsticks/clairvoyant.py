@@ -7,7 +7,8 @@ from dataclasses import replace
 from snakegym.agents.planning.calibration import CalibratedGain
 from snakegym.agents.planning.endings import in_reach
 from snakegym.agents.planning.gain import GainModel, load_gain
-from snakegym.agents.planning.search import Plan, PlannedHop, Settings, search
+from snakegym.agents.planning.offers import PlannedHop
+from snakegym.agents.planning.search import Plan, Settings, search
 from snakegym.agents.planning.state import PlanState
 from snakegym.agents.yardsticks.truth import TrueOutlook, unwatched
 from snakegym.control.records import FINISH, Decision

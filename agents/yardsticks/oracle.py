@@ -14,8 +14,8 @@ from snakegym.agents.planning.forecasts import RateForecast, load_forecast
 from snakegym.agents.planning.gain import GainModel, load_gain
 from snakegym.agents.planning.outlook import ForecastOutlook, Outlook
 from snakegym.agents.planning.promise import promise
-from snakegym.agents.planning.search import Settings, over, search
-from snakegym.agents.planning.state import PlanState
+from snakegym.agents.planning.search import Settings, search
+from snakegym.agents.planning.state import PlanState, over
 from snakegym.agents.yardsticks.truth import TrueOutlook, unwatched
 from snakegym.control.controller import ProcessController
 from snakegym.control.execution.executor import SimulatedExecutor, run_together
