@@ -62,13 +62,7 @@ def node_routes(nodes: Nodes, joining: Joining | None) -> APIRouter:
         """
         if joining is None:
             raise ConflictError("the nodes of this provider are simulated: serve --ray lets others join")
-        known, bound = None, request.state.bearer.scope == "node"
-        with suppress(MissingError):
-            known = nodes.one(name)
-        if known is not None and known.alive and (known.hosted or not bound):
-            raise ConflictError(f"node '{name}': is there already, expected a name of its own")
-        if bound and (known is None or not known.authorised):
-            raise ConflictError(f"node '{name}': is not authorised, expected PATCH /nodes/{name} before")
+        _check_may_join(nodes, name, bound=request.state.bearer.scope == "node")
         return JoiningRecord(address=joining.address, token=joining.token)
 
     @routes.put("/{name}", dependencies=STRICT)
@@ -87,3 +81,17 @@ def node_routes(nodes: Nodes, joining: Joining | None) -> APIRouter:
         nodes.remove(name)
 
     return routes
+
+
+def _check_may_join(nodes: Nodes, name: str, *, bound: bool) -> None:
+    """Whether a node may join under that name; bound: by a token that is good for nodes alone.
+
+    Raises ConflictError if not.
+    """
+    known = None
+    with suppress(MissingError):
+        known = nodes.one(name)
+    if known is not None and known.alive and (known.hosted or not bound):
+        raise ConflictError(f"node '{name}': is there already, expected a name of its own")
+    if bound and (known is None or not known.authorised):
+        raise ConflictError(f"node '{name}': is not authorised, expected PATCH /nodes/{name} before")

@@ -43,14 +43,10 @@ def process_routes(provider: ServiceProvider, streams: Streams) -> APIRouter:
     """Start, watch, stop and move processes."""
     routes = APIRouter(prefix="/processes", tags=["processes"])
 
-    def accepted(operation: OperationRecord, response: Response) -> OperationRecord:
-        response.headers["location"] = f"/operations/{operation.id}"
-        return operation
-
     @routes.post("", status_code=202, dependencies=STRICT)
     def start(wishes: ProcessRequest, response: Response) -> OperationRecord:
         """Ask for a process of a service; the operation says which and whether it has begun."""
-        return accepted(provider.start(**wishes.model_dump()), response)
+        return _accepted(provider.start(**wishes.model_dump()), response)
 
     @routes.get("")
     def processes(
@@ -70,12 +66,12 @@ def process_routes(provider: ServiceProvider, streams: Streams) -> APIRouter:
     @routes.post("/{process}/stop", status_code=202)
     def stop(process: ProcessId, response: Response) -> OperationRecord:
         """Ask for its end: a partial update is uploaded, then its nodes are released."""
-        return accepted(provider.stop(process), response)
+        return _accepted(provider.stop(process), response)
 
     @routes.post("/{process}/migrate", status_code=202, dependencies=STRICT)
     def migrate(process: ProcessId, response: Response, move: Move | None = None) -> OperationRecord:
         """Ask for its Process Controller to be moved."""
-        return accepted(provider.migrate(process, None if move is None else move.machine), response)
+        return _accepted(provider.migrate(process, None if move is None else move.machine), response)
 
     @routes.get(
         "/{process}/events",
@@ -93,11 +89,22 @@ def process_routes(provider: ServiceProvider, streams: Streams) -> APIRouter:
         if "text/event-stream" not in accept:
             found, last = provider.events(process, since, limit)
             return Events(events=found, last=last)
-        if last_event_id.isascii() and last_event_id.isdecimal() and len(last_event_id) <= 12:
-            since = int(last_event_id)
+        since = _number(last_event_id, since)
         return StreamingResponse(streams.follow(process, since), media_type="text/event-stream")
 
     return routes
+
+
+def _accepted(operation: OperationRecord, response: Response) -> OperationRecord:
+    """The operation, and in the response's header where it is to be followed."""
+    response.headers["location"] = f"/operations/{operation.id}"
+    return operation
+
+
+def _number(last_event_id: str, otherwise: int) -> int:
+    """Of the last event that a client has heard, if it says one that we may have given."""
+    ours = last_event_id.isascii() and last_event_id.isdecimal() and len(last_event_id) <= 12
+    return int(last_event_id) if ours else otherwise
 
 
 def operation_routes(provider: ServiceProvider) -> APIRouter:
