@@ -14,16 +14,9 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from snakegym.agents.algorithms import REMEMBERING, policy_arguments, policy_class
-from snakegym.agents.trained import (
-    Network,
-    RunConfig,
-    Sizes,
-    checkpoint_of,
-    open_checkpoint,
-    policy_weights,
-    read_config,
-    scenarios_of,
-)
+from snakegym.agents.trained.checkpoint import checkpoint_of, open_checkpoint
+from snakegym.agents.trained.config import Network, RunConfig, Sizes, read_config, scenarios_of
+from snakegym.agents.trained.weights import policy_weights
 from snakegym.control.records import Decision
 from snakegym.control.service import load_service
 from snakegym.control.view import Floats, ProcessView
@@ -50,7 +43,7 @@ class LearnedScheduler:
     tensors of its weights are read.
 
     Args:
-        folder: A run folder with `config.json` and one of `snakegym.agents.trained.CHECKPOINTS`.
+        folder: A run folder with `config.json` and one of `snakegym.agents.trained.checkpoint.CHECKPOINTS`.
         scenario: What is to be scheduled. If the run was not trained on it, or it has changed since, a
             warning says so: that may be meant, to see how far a policy carries. The weights of a pairwise
             policy are the same for any number of nodes and layers.

@@ -11,7 +11,7 @@ import zipfile
 from pathlib import Path
 
 from snakegym.agents.reference import FOLDER
-from snakegym.agents.trained import STAMP
+from snakegym.agents.trained.checkpoint import STAMP
 from snakegym.training.runs.folder import replacing
 
 KEPT = ("policy.pth", STAMP)

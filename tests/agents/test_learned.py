@@ -26,7 +26,7 @@ from stable_baselines3.common.save_util import load_from_zip_file
 from snakegym.agents.algorithms import ALGORITHMS, make_algorithm, settings_of
 from snakegym.agents.learned import LearnedScheduler
 from snakegym.agents.registry import make_scheduler
-from snakegym.agents.trained import read_config
+from snakegym.agents.trained.config import read_config
 from snakegym.control.records import Assignment
 from snakegym.envs.serpentine import SerpentineEnv
 from snakegym.errors import SnakegymError, SnakegymWarning

@@ -11,7 +11,7 @@ import pytest
 from snakegym.agents.protocol import Scheduler
 from snakegym.agents.reference import FOLDER
 from snakegym.agents.registry import make_scheduler
-from snakegym.agents.trained import read_config, scenarios_of
+from snakegym.agents.trained.config import read_config, scenarios_of
 from snakegym.control.records import Assignment
 from snakegym.envs.serpentine import SerpentineEnv
 from snakegym.errors import SnakegymWarning

@@ -8,7 +8,7 @@ from glob import glob
 from pathlib import Path
 
 from snakegym.agents.registry import is_privileged, list_schedulers
-from snakegym.agents.trained import read_config, scenarios_of
+from snakegym.agents.trained.config import read_config, scenarios_of
 from snakegym.errors import SnakegymError
 from snakegym.files import is_folder
 from snakegym.training.analysis.groups import MARK, config_of, digest_of_settings, pattern_of

@@ -18,13 +18,8 @@ import numpy as np
 from pydantic import AfterValidator, ConfigDict, Field
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
-from snakegym.agents.trained import (
-    STAMP,
-    Checkpoint,
-    open_checkpoint,
-    policy_weights,
-    size_of,
-)
+from snakegym.agents.trained.checkpoint import STAMP, Checkpoint, open_checkpoint
+from snakegym.agents.trained.weights import policy_weights, size_of
 from snakegym.training.runs.folder import replacing
 
 if TYPE_CHECKING:

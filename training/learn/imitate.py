@@ -17,7 +17,9 @@ from snakegym.agents.improved.learned import Learned
 from snakegym.agents.kickstart import KickstartedPPO, Pull
 from snakegym.agents.learned import build_policy
 from snakegym.agents.teaching import check_teacher
-from snakegym.agents.trained import Network, open_checkpoint, policy_weights
+from snakegym.agents.trained.checkpoint import open_checkpoint
+from snakegym.agents.trained.config import Network
+from snakegym.agents.trained.weights import policy_weights
 from snakegym.envs.action import ActionCodec
 from snakegym.envs.encoder import ViewEncoder
 from snakegym.envs.serpentine import SerpentineEnv

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from snakegym.agents.trained import CONFIG
+from snakegym.agents.trained.config import CONFIG
 from snakegym.errors import SnakegymError
 from snakegym.training.learn.config import TrainConfig
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from snakegym.agents.algorithms import settings_of, takes_masks
-from snakegym.agents.trained import CONFIG, RunConfig, read_config
+from snakegym.agents.trained.config import CONFIG, RunConfig, read_config
 from snakegym.envs.serpentine import SerpentineEnv
 from snakegym.errors import SnakegymError, SnakegymWarning
 from snakegym.training.learn.checkpoints import read_state
@@ -59,7 +59,7 @@ def describe(config: TrainConfig, env: SerpentineEnv) -> dict[str, Any]:
 
 
 def _recorded(scenarios: list[dict[str, Any]]) -> dict[str, Any]:
-    """As `agents.trained.scenarios_of` reads it."""
+    """As `agents.trained.config.scenarios_of` reads it."""
     if len(scenarios) == 1:
         return scenarios[0]
     name = ",".join(scenario["name"] for scenario in scenarios)

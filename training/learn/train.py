@@ -16,7 +16,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
 from snakegym.agents.algorithms import make_algorithm
-from snakegym.agents.trained import RunConfig
+from snakegym.agents.trained.config import RunConfig
 from snakegym.envs.problems import scenarios_of
 from snakegym.envs.sb3 import SerpentineVecEnv
 from snakegym.envs.vector import make_members

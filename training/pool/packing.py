@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from snakegym.agents.registry import list_schedulers
-from snakegym.agents.trained import CHECKPOINTS, CONFIG
+from snakegym.agents.trained.checkpoint import CHECKPOINTS
+from snakegym.agents.trained.config import CONFIG
 from snakegym.data.vision import dataset_files
 from snakegym.errors import SnakegymError
 from snakegym.files import is_folder

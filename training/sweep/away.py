@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from snakegym.agents.trained import CONFIG
+from snakegym.agents.trained.config import CONFIG
 from snakegym.documents import parse_json
 from snakegym.training.learn.config import TrainConfig
 from snakegym.training.pool.parcel import PLACE, Parcel, place_of, placed, replaced, scratch

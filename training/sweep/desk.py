@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from snakegym.agents.trained import CONFIG
+from snakegym.agents.trained.config import CONFIG
 from snakegym.documents import parse_json
 from snakegym.envs.problems import scenarios_of
 from snakegym.errors import SnakegymError

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from snakegym.agents.trained import CONFIG
+from snakegym.agents.trained.config import CONFIG
 from snakegym.errors import SnakegymError, in_one_line
 from snakegym.training.learn.train import train
 from snakegym.training.pool.processes import Processes

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from snakegym.agents.trained import CONFIG
+from snakegym.agents.trained.config import CONFIG
 from snakegym.errors import SnakegymError
 from snakegym.processes import variable_set
 from snakegym.training.learn.config import TrainConfig

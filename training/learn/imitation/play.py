@@ -23,7 +23,7 @@ from snakegym.agents.improved.learned import Learned
 from snakegym.agents.kickstart import outputs
 from snakegym.agents.learned import build_policy
 from snakegym.agents.teaching import Label, Teacher
-from snakegym.agents.trained import Network
+from snakegym.agents.trained.config import Network
 from snakegym.control.records import Assignment
 from snakegym.envs.action import ActionCodec
 from snakegym.envs.encoder import ViewEncoder

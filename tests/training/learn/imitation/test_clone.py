@@ -10,7 +10,7 @@ import torch
 from gymnasium import spaces
 
 from snakegym.agents.learned import build_policy
-from snakegym.agents.trained import Network
+from snakegym.agents.trained.config import Network
 from snakegym.envs.encoder import ViewEncoder
 from snakegym.envs.features.pairs import PAIR_FEATURES
 from snakegym.training.learn.imitation.clone import Lesson, clone, of_the_same_weights

@@ -15,7 +15,7 @@ import torch
 from snakegym.agents.improved.experience import COLUMNS, HOP, Experience
 from snakegym.agents.improved.traits import TRAITS
 from snakegym.agents.learned import build_policy
-from snakegym.agents.trained import Network
+from snakegym.agents.trained.config import Network
 from snakegym.envs.features.process import PROCESS_FEATURES
 from snakegym.envs.problems import scenarios_of
 from snakegym.envs.serpentine import SerpentineEnv
