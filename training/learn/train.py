@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,66 +21,22 @@ from snakegym.envs.vector import make_members
 from snakegym.envs.workers import SerpentineWorkers
 from snakegym.errors import SnakegymError
 from snakegym.learning.stacked import check_device
-from snakegym.scenario import score_name
 from snakegym.training.learn.callbacks import LastMetrics, Listener, RunRecorder, check_finite
-from snakegym.training.learn.checkpoints import Row, TrainingState, load_checkpoint, read_state, restore_scale
+from snakegym.training.learn.checkpoints import TrainingState, load_checkpoint, read_state, restore_scale
 from snakegym.training.learn.config import TrainConfig
 from snakegym.training.learn.imitate import check_imitation, imitate, is_pulled
-from snakegym.training.learn.keepsakes import CARD, log_keepsakes, model_card
-from snakegym.training.learn.logged import flat_config
-from snakegym.training.learn.naming import given_id, placed, run_name
+from snakegym.training.learn.naming import given_id, placed
+from snakegym.training.learn.outcome import Run, TrainingResult, about, draw, keep, report, result, summary
 from snakegym.training.learn.record import LATEST, check_folder, describe
 from snakegym.training.learn.validation import Validator
 from snakegym.training.runs import folder as runfolder
 from snakegym.training.runs.conventions import write_request
 from snakegym.training.runs.manifest import scenario_of, write_manifest
 from snakegym.training.runs.seeding import derive_seed
-from snakegym.training.show.figures import save
-from snakegym.training.show.plots import learning_curve
-from snakegym.training.tracking.tracker import About, NoTracker, Tracker
 from snakegym.training.tracking.trackers import start_trackers
 
 MOST_MEMBERS = 16
 """Validation episodes played at a time."""
-
-
-@dataclass(frozen=True)
-class TrainingResult:
-    """What came out of a training."""
-
-    folder: Path
-    """The run folder, which is a scheduler for `snakegym evaluate`."""
-    timesteps: int
-    """Environment steps, of all parts of a resumed run."""
-    episodes: int
-    best_timesteps: int
-    """When the best model on validation traces was seen."""
-    best_return: float | None
-    """Its mean return on validation traces."""
-    curve: list[Row]
-    """Rows of progress.csv and learner.csv."""
-    config: dict[str, Any]
-    """What config.json says: options, hyperparameters, versions, scenario."""
-    stopped: bool = False
-    """Whether the listener ended it before its time."""
-
-
-@dataclass
-class Run:
-    """A training run about to start or to go on."""
-
-    config: TrainConfig
-    described: dict[str, Any]
-    model: BaseAlgorithm
-    state: TrainingState
-    listener: Listener
-    stopped: bool = False
-    """Whether the listener ended it before its time."""
-
-    @property
-    def folder(self) -> Path:
-        """The run folder."""
-        return self.config.folder
 
 
 def train(config: TrainConfig, listener: Listener = lambda metrics, timesteps: True) -> TrainingResult:
@@ -119,8 +73,8 @@ def train(config: TrainConfig, listener: Listener = lambda metrics, timesteps: T
             imitate(config, described, schooling, school, model)
             validator = Validator(validation, config.eval_episodes, config.seed, described["masked"])
             _learn(run, validator)
-    _report(run)
-    return _result(run)
+    report(run)
+    return result(run)
 
 
 def scaled(env: VecEnv, settings: Mapping[str, Any]) -> VecEnv:
@@ -188,7 +142,7 @@ def _learn(run: Run, validator: Validator) -> None:
     remaining = config.timesteps - state.timesteps
     if remaining <= 0:
         print(f"{run.folder}: has {state.timesteps:,} steps already, nothing to do", file=sys.stderr)
-        _draw(run)
+        draw(run)
         return
     if state.timesteps:
         print(
@@ -196,7 +150,7 @@ def _learn(run: Run, validator: Validator) -> None:
             "number by number, the uninterrupted run",
             file=sys.stderr,
         )
-    tracker = start_trackers(config.track, config.wandb, _about(run))
+    tracker = start_trackers(config.track, config.wandb, about(run))
     metrics = LastMetrics()
     metrics.attach(run.model)
     recorder = RunRecorder(
@@ -216,54 +170,10 @@ def _learn(run: Run, validator: Validator) -> None:
             run.model.learn(remaining, callback=recorder, reset_num_timesteps=False)
         exit_code = 0
         run.stopped = recorder.stopped
-        _keep(run, tracker, recorder, validator)
+        keep(run, tracker, recorder, validator)
     finally:
         recorder.close()
         tracker.finish(summary(state) | {"stopped_early": recorder.stopped}, exit_code)
-
-
-def _about(run: Run) -> About:
-    config, described = run.config, run.described
-    name = run.folder.resolve().name
-    return About(
-        folder=run.folder,
-        run_id=described["run_id"],
-        name=run_name(config) if name == described["run_id"] else name,
-        job_type="train",
-        config=flat_config(described, config.scenario),
-        labels=config.labels,
-    )
-
-
-def _keep(run: Run, tracker: Tracker, recorder: RunRecorder, validator: Validator) -> None:
-    """Log what is to be kept of the run."""
-    _draw(run)
-    if run.config.labels.wandb_media and not isinstance(tracker, NoTracker):
-        log_keepsakes(
-            tracker, run.folder, run.described, run.state, validator.members[0], recorder.accuracies
-        )
-
-
-def _draw(run: Run) -> None:
-    """The curve and the card, to the run folder."""
-    state = run.state
-    figure = learning_curve(state.curve, state.best_timesteps, _metric(run))
-    save(figure, run.folder / "learning_curve.png")
-    runfolder.write_text(run.folder / CARD, model_card(run.described, state, run.folder))
-
-
-def _metric(run: Run) -> str:
-    """What accuracies are called."""
-    scenario = run.described["scenario"]
-    first = scenario.get("each_of", [scenario])[0]
-    return score_name(first["data"]["dataset"])
-
-
-def summary(state: TrainingState) -> dict[str, float | int]:
-    """Final numbers of a run, beside the last of each that was logged."""
-    if state.best_score is None:
-        return {}
-    return {"best_validation_return": state.best_score, "best_timesteps": state.best_timesteps}
 
 
 @contextmanager
@@ -286,34 +196,3 @@ def _converging(run: Run) -> Iterator[None]:
     except ValueError:
         check_finite(run.model, run.folder)
         raise
-
-
-def _result(run: Run) -> TrainingResult:
-    state = run.state
-    return TrainingResult(
-        folder=run.folder,
-        timesteps=state.timesteps,
-        episodes=state.episodes,
-        best_timesteps=state.best_timesteps,
-        best_return=state.best_score,
-        curve=state.curve,
-        config=run.described,
-        stopped=run.stopped,
-    )
-
-
-def _report(run: Run) -> None:
-    state = run.state
-    evaluated = [row for row in state.curve if row["timesteps"] == state.best_timesteps]
-    accuracy = evaluated[-1].get("validation_accuracy") if evaluated else None
-    print(
-        f"trained {state.timesteps:,} steps in {state.episodes:,} episodes; best on validation traces: "
-        f"return {state.best_score or 0:.2f}"
-        + (f", {_metric(run)} {accuracy:.1%}" if accuracy is not None else "")
-        + f", after {state.best_timesteps:,} steps"
-    )
-    print(f"run folder {run.folder}{os.sep}: best.zip, progress.csv, learner.csv, learning_curve.png")
-    print(
-        f"compare it: snakegym evaluate --scheduler {run.folder} --scheduler greedy --scenario "
-        f"{run.config.scenario} --out results"
-    )

@@ -17,7 +17,8 @@ from snakegym.agents.trained.config import CONFIG
 from snakegym.errors import SnakegymError
 from snakegym.processes import variable_set
 from snakegym.training.learn.config import TrainConfig
-from snakegym.training.learn.train import TrainingResult, train
+from snakegym.training.learn.outcome import TrainingResult
+from snakegym.training.learn.train import train
 from snakegym.training.pool.seam import Say
 from snakegym.training.runs.seeding import derive_seed
 from snakegym.training.sweep.plan import metric_of, training_of
