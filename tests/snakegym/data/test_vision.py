@@ -1,25 +1,23 @@
 import sys
-import tarfile
 
 import numpy as np
 import pytest
 import torch
 
 from snakegym.data import torchvision_shim, vision
+from snakegym.data.archives import unpacked
 from snakegym.data.datasets import load_data
 from snakegym.errors import SnakegymError
 from snakegym.scenario import DataConfig
 
 
 @pytest.fixture(scope="session")
-def cifar_root(shared_data, tmp_path_factory):
+def cifar_root(shared_data):
+    """Where the images lie, unpacked once a machine: that takes longer than all that is done with them."""
     pytest.importorskip("PIL")
-    archive = shared_data / "cifar-10-batches-py.tar.xz"
-    if not archive.is_file():
-        pytest.skip(f"no real data: {archive} is missing")
-    root = tmp_path_factory.mktemp("cifar")
-    with tarfile.open(archive) as tar:
-        tar.extractall(root, filter="data")
+    root = unpacked(shared_data, "cifar-10-batches-py")
+    if not (root / "cifar-10-batches-py").is_dir():
+        pytest.skip(f"no real data: cifar-10-batches-py.tar.xz is missing in {shared_data}")
     return root
 
 

@@ -179,6 +179,7 @@ def live_tensors() -> list[torch.Tensor]:
     return [o for o in gc.get_objects() if issubclass(type(o), torch.Tensor) and not o.is_meta]
 
 
+@pytest.mark.usefixtures("nothing_old")
 @pytest.mark.parametrize("rank", [RANK, None])
 def test_memory_does_not_grow_with_switches(model: LayeredModel, rank: int | None) -> None:
     engine, task = SequentialEngine(model), job(model, 0, rank)

@@ -197,6 +197,7 @@ def test_frozen_layers_run_in_eval_mode_and_trained_ones_in_train_mode():
     assert int(result.state.layers[1]["1.num_batches_tracked"]) == 0
 
 
+@pytest.mark.usefixtures("nothing_old")
 def test_memory_does_not_grow_with_switching():
     model = mlp()
     engine, state = SequentialEngine(model), model.initial_state(0)
