@@ -57,7 +57,8 @@ CASES = {
         ("evaluation.json", "evaluation.csv", "traces.json", "returns.png"),
     ),
     "benchmark": Case(
-        "benchmark --scenario tiny.yaml --scheduler random --one greedy --episodes 8 --jobs 2",
+        # In this process: the pool is that of evaluate and compare.
+        "benchmark --scenario tiny.yaml --scheduler random --one greedy --episodes 8 --jobs 1",
         ("benchmark.json", "benchmark.csv", "benchmark.md", "benchmark.html", "pieces/tiny.jsonl"),
     ),
     "experiment": Case(

@@ -166,7 +166,7 @@ def play(env: SerpentineEnv, data: st.DataObject) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(scenarios(), st.data())
 def test_every_accepted_scenario_plays_with_finite_numbers(scenario, data):
     try:
