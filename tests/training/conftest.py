@@ -1,8 +1,10 @@
 """What the tests of commands have in common: a small scenario, the command line, its processes and pages."""
 
+import base64
 import contextlib
 import importlib.util
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,13 +13,18 @@ from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
+from matplotlib.figure import Figure
 
 from snakegym.training.cli import main
 
 TINY = Path(__file__).parents[1] / "tiny.yaml"
+PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsTj2FAAAAABJRU5ErkJggg=="
+)
+"""A white one, as PNG."""
 
 
 def _load(name: str) -> ModuleType:
@@ -44,6 +51,24 @@ def wandb_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     yield server
     server.mode = "answers"
     server.close()
+
+
+@pytest.fixture(autouse=True)
+def blank_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures are composed but left blank: to paint them takes longer than all the rest of a small command.
+
+    Where they are looked at the marker `painted` says so; commands in processes of their own paint theirs.
+    """
+    if request.node.get_closest_marker("painted") is None:
+        monkeypatch.setattr(Figure, "savefig", leave_blank)
+
+
+def leave_blank(figure: Figure, target: Path | BinaryIO, **options: Any) -> None:
+    """In place of `Figure.savefig`: a white pixel."""
+    if isinstance(target, Path):
+        target.write_bytes(PIXEL)
+    else:
+        target.write(PIXEL)
 
 
 @pytest.fixture
@@ -203,19 +228,37 @@ def ray_nodes(cache_of_the_tests: None, tmp_path_factory: pytest.TempPathFactory
     nodes.close()
 
 
+SHORT = {
+    "--timesteps": 32,
+    "--n-steps": 16,
+    "--batch-size": 16,
+    "--n-epochs": 1,
+    "--eval-every": 16,
+    "--eval-episodes": 1,
+    "--checkpoint-every": 16,
+    "--wandb": "disabled",
+}
+
+
 @pytest.fixture
 def short() -> dict[str, object]:
     """Options of the shortest training: two rollouts, each with an evaluation and a checkpoint."""
-    return {
-        "--timesteps": 32,
-        "--n-steps": 16,
-        "--batch-size": 16,
-        "--n-epochs": 1,
-        "--eval-every": 16,
-        "--eval-episodes": 1,
-        "--checkpoint-every": 16,
-        "--wandb": "disabled",
-    }
+    return dict(SHORT)
+
+
+@pytest.fixture(scope="session")
+def shortest_run(cache_of_the_tests: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that the shortest training on the small scenario leaves; once, and to be copied."""
+    folder = tmp_path_factory.mktemp("shortest") / "run"
+    options = [str(part) for option in SHORT.items() for part in option]
+    main(["train", "--out", str(folder), "--scenario", str(TINY), *options])
+    return folder
+
+
+@pytest.fixture
+def a_run(shortest_run: Path, tmp_path: Path) -> Path:
+    """The shortest training, done already, in the folder `run` of the test."""
+    return shutil.copytree(shortest_run, tmp_path / "run")
 
 
 VOID = {"meta", "img", "link", "br"}

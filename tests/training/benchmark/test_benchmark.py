@@ -69,6 +69,7 @@ def played(monkeypatch: pytest.MonkeyPatch) -> list[Piece]:
 
 
 @pytest.mark.slow
+@pytest.mark.painted
 def test_the_whole_command(
     snakegym: Run, tiny: str, tmp_path: Path, read_page: Callable[[Path], Any]
 ) -> None:

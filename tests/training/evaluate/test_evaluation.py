@@ -40,6 +40,7 @@ def evaluate(snakegym: Run, tiny: str) -> Run:
     return run
 
 
+@pytest.mark.painted
 def test_an_evaluation_repeats_byte_for_byte(evaluate: Run, tmp_path: Path) -> None:
     for out in ("a", "b"):
         assert evaluate(out)[0] == 0

@@ -22,6 +22,7 @@ def told(folder):
     return json.loads((folder / "explain.json").read_text())
 
 
+@pytest.mark.painted
 def test_a_run_is_explained_on_one_page(snakegym, trained, tmp_path, read_page):
     options = ("--scenario", trained / "tiny.yaml", *FEW)
     status, out, err = snakegym("explain", trained / "a-0", *options, "--out", "out")

@@ -23,6 +23,7 @@ from snakegym.training.fit.config import FitConfig
 EPISODES = 10
 
 
+@pytest.mark.painted
 def test_planners_find_what_was_fitted(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
     picture = tiny.with_name("tiny.png")
     main(["fit", str(tiny), "--episodes", str(EPISODES), "--picture", str(picture)])

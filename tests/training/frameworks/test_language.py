@@ -25,6 +25,7 @@ TINY = (
 )
 
 
+@pytest.mark.painted
 def test_perplexities_even_and_by_topic(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("transformers")
     options = [word for change in TINY for word in ("--set", change)]

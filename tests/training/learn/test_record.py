@@ -55,9 +55,8 @@ def test_the_config_holds_the_hyperparameters_that_are_used(train: Run, tmp_path
     assert config["sizes"] == {"nodes": 3, "layers": 7, "actions": 23}
 
 
-def test_the_config_holds_the_versions(train: Run, tmp_path: Path) -> None:
-    train()
-    versions = json.loads((tmp_path / "run" / "config.json").read_text())["versions"]
+def test_the_config_holds_the_versions(a_run: Path) -> None:
+    versions = json.loads((a_run / "config.json").read_text())["versions"]
     assert {"snakegym", "stable-baselines3", "sb3-contrib", "gymnasium"} <= versions.keys()
     assert (versions["python"], versions["numpy"]) == (platform.python_version(), np.__version__)
     assert versions["torch"] == version("torch")
@@ -93,9 +92,8 @@ def test_settings_are_spelled_with_or_without_their_group(snakegym: Run, train: 
     assert found[0]["gamma"] == 0.5
 
 
-def test_the_algorithms_own_metrics_are_kept(train: Run, tmp_path: Path, rows: Rows) -> None:
-    train()
-    first, *later = rows(tmp_path / "run", "learner.csv")
+def test_the_algorithms_own_metrics_are_kept(a_run: Path, rows: Rows) -> None:
+    first, *later = rows(a_run, "learner.csv")
     assert first["timesteps"] == "0"
     assert not any(value for name, value in first.items() if name != "timesteps")
     assert [row["timesteps"] for row in later] == ["16", "32"]
@@ -106,11 +104,10 @@ def test_the_algorithms_own_metrics_are_kept(train: Run, tmp_path: Path, rows: R
         assert float(row["time/total_timesteps"]) == float(row["timesteps"])
 
 
-def test_they_go_on_when_a_run_is_resumed(train: Run, tmp_path: Path, rows: Rows) -> None:
-    train()
-    before = rows(tmp_path / "run", "learner.csv")
+def test_they_go_on_when_a_run_is_resumed(train: Run, a_run: Path, rows: Rows) -> None:
+    before = rows(a_run, "learner.csv")
     train("--resume", timesteps=64)
-    after = rows(tmp_path / "run", "learner.csv")
+    after = rows(a_run, "learner.csv")
     assert after[: len(before)] == before
     assert [float(row["train/n_updates"]) for row in after[1:]] == [1, 2, 3, 4]
 

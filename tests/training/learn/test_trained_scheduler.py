@@ -14,16 +14,8 @@ Run = Callable[..., tuple[int, str, str]]
 DRAWN = (("a",), ("b", "--stochastic"), ("c", "--stochastic"))
 
 
-@pytest.fixture
-def run(snakegym: Run, tiny: str, tmp_path: Path, short: dict[str, object]) -> Path:
-    """A training run."""
-    options = [part for option in short.items() for part in option]
-    status, _, err = snakegym("train", "--out", "run", "--scenario", tiny, *options)
-    assert status == 0, err
-    return tmp_path / "run"
-
-
-def test_a_run_is_a_scheduler_like_any_other(snakegym: Run, run: Path, tiny: str, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("a_run")
+def test_a_run_is_a_scheduler_like_any_other(snakegym: Run, tiny: str, tmp_path: Path) -> None:
     schedulers = ("--scheduler", "run", "--scheduler", "random")
     status, out, err = snakegym(
         "evaluate", *schedulers, "--scenario", tiny, "--episodes", 2, "--jobs", 1, "--out", "out"
@@ -36,9 +28,8 @@ def test_a_run_is_a_scheduler_like_any_other(snakegym: Run, run: Path, tiny: str
     assert all(e["illegal"] == 0 for e in data["episodes"]["run"])
 
 
-def test_actions_are_drawn_where_that_is_asked_for(
-    snakegym: Run, run: Path, tiny: str, tmp_path: Path
-) -> None:
+@pytest.mark.usefixtures("a_run")
+def test_actions_are_drawn_where_that_is_asked_for(snakegym: Run, tiny: str, tmp_path: Path) -> None:
     def evaluated(out: str, *more: object) -> dict[str, Any]:
         options = ("--scenario", tiny, "--episodes", 3, "--jobs", 1, "--out", out)
         torch_state = torch.get_rng_state()
@@ -74,9 +65,8 @@ def test_actions_are_drawn_where_that_is_asked_for(
     assert "'stochastic': found true, expected false" in err
 
 
-def test_a_run_serves_another_scenario_which_is_said(
-    snakegym: Run, run: Path, tiny: str, tmp_path: Path
-) -> None:
+@pytest.mark.usefixtures("a_run")
+def test_a_run_serves_another_scenario_which_is_said(snakegym: Run, tiny: str, tmp_path: Path) -> None:
     other = tmp_path / "other.yaml"
     other.write_text(
         Path(tiny).read_text().replace("name: tiny", "name: other").replace("nodes: 3", "nodes: 5")
@@ -90,8 +80,8 @@ def test_a_run_serves_another_scenario_which_is_said(
     assert episode["illegal"] == 0
 
 
-def test_a_truncated_model_is_refused(snakegym: Run, run: Path, tiny: str, tmp_path: Path) -> None:
-    best = run / "best.zip"
+def test_a_truncated_model_is_refused(snakegym: Run, a_run: Path, tiny: str, tmp_path: Path) -> None:
+    best = a_run / "best.zip"
     best.write_bytes(best.read_bytes()[:1000])
     status, _, err = snakegym("evaluate", "--scheduler", "run", "--scenario", tiny, "--out", "out")
     assert status == 2

@@ -17,6 +17,7 @@ Contents = Callable[[Path], dict[str, bytes]]
 Start = Callable[..., subprocess.Popen[str]]
 
 
+@pytest.mark.painted
 @pytest.mark.parametrize("algo", ["maskable-ppo", "ppo"])
 def test_a_run_leaves_what_it_promises(train: Run, tmp_path: Path, algo: str, rows: Rows) -> None:
     status, out, err = train("--algo", algo)
@@ -46,9 +47,8 @@ def test_a_run_leaves_what_it_promises(train: Run, tmp_path: Path, algo: str, ro
     assert "trained 32 steps" in out
 
 
-def test_reward_terms_add_up_to_the_return(train: Run, tmp_path: Path, rows: Rows) -> None:
-    train()
-    last = rows(tmp_path / "run")[-1]
+def test_reward_terms_add_up_to_the_return(a_run: Path, rows: Rows) -> None:
+    last = rows(a_run)[-1]
     terms = [float(v) for k, v in last.items() if k.startswith("train_reward_")]
     assert sum(terms) == pytest.approx(float(last["train_return"]))
 
@@ -122,13 +122,12 @@ def test_options_that_do_not_go_together_are_refused(
     assert not (tmp_path / "run").exists()
 
 
-def test_a_run_is_never_overwritten(train: Run, tmp_path: Path, contents: Contents) -> None:
-    train()
-    before = contents(tmp_path / "run")
+def test_a_run_is_never_overwritten(train: Run, a_run: Path, contents: Contents) -> None:
+    before = contents(a_run)
     status, _, err = train()
     assert status == 2
     assert "holds a run already" in err
-    assert contents(tmp_path / "run") == before
+    assert contents(a_run) == before
 
 
 def test_a_folder_with_other_files_is_refused(train: Run, tmp_path: Path, contents: Contents) -> None:

@@ -119,11 +119,9 @@ def same(tmp_path: Path, *names: str) -> None:
         assert (tmp_path / "here" / name).read_bytes() == (tmp_path / "there" / name).read_bytes(), name
 
 
-def test_an_evaluation(
-    both: Run, snakegym: Run, short: dict[str, object], tiny: str, own: str, traces: str, tmp_path: Path
-) -> None:
-    options = [part for option in short.items() for part in option]
-    assert snakegym("train", "--scenario", tiny, "--out", "run", *options)[0] == 0
+@pytest.mark.painted
+@pytest.mark.usefixtures("a_run")
+def test_an_evaluation(both: Run, tiny: str, own: str, traces: str, tmp_path: Path) -> None:
     who = [part for spec in (own, "run", "random") for part in ("--scheduler", spec)]
     changes = ("--set", "learning.epochs=2", "--layer-order", "serpentine", "--traces", traces)
     both("evaluate", *who, "--scenario", tiny, "--episodes", 2, "--jobs", 1, *changes)

@@ -65,17 +65,11 @@ def own(tmp_path: Path) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.painted
+@pytest.mark.usefixtures("a_run")
 def test_an_evaluation_is_the_same_when_a_node_dies(
-    ray_nodes: Any,
-    start_snakegym: Start,
-    snakegym: Run,
-    short: dict[str, object],
-    tiny: str,
-    own: str,
-    tmp_path: Path,
+    ray_nodes: Any, start_snakegym: Start, snakegym: Run, tiny: str, own: str, tmp_path: Path
 ) -> None:
-    options = [part for option in short.items() for part in option]
-    assert snakegym("train", "--scenario", tiny, "--out", "run", *options)[0] == 0
     who = [part for spec in ("random", "run", own) for part in ("--scheduler", spec)]
     command = ("evaluate", *who, "--scenario", tiny, "--episodes", 6, "--set", "learning.epochs=2")
     assert snakegym(*command, "--jobs", 1, "--out", "here")[0] == 0

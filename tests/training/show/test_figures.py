@@ -16,6 +16,8 @@ from snakegym.training.show.figures import legend_right, new_figure, save
 from snakegym.training.show.gantt import gantt
 from snakegym.training.show.plots import accuracy_over_time
 
+pytestmark = pytest.mark.painted
+
 
 def draw(path: Path, name: str) -> list[Text]:
     """The texts of a picture in which the name stands wherever a name may."""

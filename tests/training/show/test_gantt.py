@@ -19,6 +19,7 @@ from snakegym.training.episodes.terrain import Terrain
 from snakegym.training.show.figures import save
 from snakegym.training.show.gantt import ENDS, gantt
 
+pytestmark = pytest.mark.painted
 SMALL, LARGE = 4.5e5, 8.0e6
 """Memory of the default's smallest and largest devices, bytes."""
 

@@ -134,6 +134,7 @@ def test_convert_refuses_bad_files_unless_told(snakegym, spoilt, tmp_path):
     assert len(list((tmp_path / "out" / "link").iterdir())) == 30
 
 
+@pytest.mark.painted
 @pytest.mark.parametrize("match", ["*", "x"])
 def test_names_between_dollars_are_no_formulas(snakegym, tmp_path, match):
     root = tmp_path / "$\\frac$"
@@ -177,6 +178,7 @@ def test_nothing_published_looks_doubtful(snakegym, shared_data):
         assert "look doubtful" not in out, out
 
 
+@pytest.mark.painted
 @pytest.mark.parametrize("match", ["*", "lab_walk_00"])
 def test_plot(snakegym, folder, tmp_path, match):
     status, _, err = snakegym("traces", "plot", folder, "--match", match, "--out", "picture.png")

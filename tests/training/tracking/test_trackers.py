@@ -226,6 +226,7 @@ def test_names_are_checked() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.painted
 def test_a_training_and_an_evaluation_are_logged_to_both(
     snakegym: Run, tiny: str, tmp_path: Path, short: dict[str, object]
 ) -> None:

@@ -67,6 +67,7 @@ def test_a_broken_set_up_is_one_warning(
 
 @needs_wandb
 @pytest.mark.slow
+@pytest.mark.painted
 def test_an_offline_run_is_read_back(
     snakegym: Run, tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, short: dict[str, object]
 ) -> None:
