@@ -25,14 +25,29 @@ Run = Callable[..., tuple[int, str, str]]
 ReadPage = Callable[[Path], Any]
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where evaluations are kept that were played once."""
+    return tmp_path_factory.mktemp("kept")
+
+
 @pytest.fixture
-def folder(snakegym: Run, tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
-    """Write an evaluation folder of rules on two short episodes."""
+def folder(
+    snakegym: Run,
+    tiny: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kept: Path,
+) -> Callable[..., Path]:
+    """Write an evaluation folder of rules on two short episodes, which are played once for all tests."""
     monkeypatch.setattr(results, "write_pictures", lambda *_: [])
     text = Path(tiny).read_text().replace("budget: {time_s: 600, hops: 5}", "budget: {time_s: 20}")
     Path(tiny).write_text(text)
 
     def write(name: str, *schedulers: str, seed: int = 0, baseline: str | None = None) -> Path:
+        done = kept / "-".join((*schedulers, str(seed), str(baseline)))
+        if done.exists():
+            return Path(shutil.copytree(done, tmp_path / name))
         asked = [part for s in schedulers for part in ("--scheduler", s)]
         status, _, err = snakegym(
             "evaluate",
@@ -50,6 +65,7 @@ def folder(snakegym: Run, tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
             *(() if baseline is None else ("--baseline", baseline)),
         )
         assert status == 0, err
+        shutil.copytree(tmp_path / name, done)
         return tmp_path / name
 
     return write
@@ -69,6 +85,7 @@ def without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(html, "section_pictures", lambda *_: [])
 
 
+@pytest.mark.painted
 def test_the_page_needs_nothing_but_itself(
     folder: Callable[..., Path], snakegym: Run, tmp_path: Path, read_page: ReadPage
 ) -> None:
@@ -178,6 +195,7 @@ MARKUP = (
 
 
 @pytest.mark.slow
+@pytest.mark.painted
 def test_any_name_is_shown_as_it_is(
     folder: Callable[..., Path], snakegym: Run, tmp_path: Path, read_page: ReadPage
 ) -> None:
@@ -231,7 +249,7 @@ def test_no_mutation_ends_in_a_traceback(folder: Callable[..., Path], snakegym: 
     one = folder("one", "serpentine", "random")
     whole = {name: json.loads((one / name).read_text()) for name in ("evaluation.json", "traces.json")}
 
-    @settings(max_examples=150, deadline=None, derandomize=True, database=None)
+    @settings(max_examples=60, deadline=None, derandomize=True, database=None)
     @given(st.data())
     def attack(data: st.DataObject) -> None:
         for name, content in whole.items():
