@@ -40,8 +40,8 @@ def check_layers(
         what = "did not come" if key in wanted else "came, of which nobody had asked"
         raise Refused(f"{whose}: layer {key[0]} in version {key[1]} {what}", seat)
     for (layer, _), tensors in sorted(found.items()):
-        beside = {name for name in tensors if name.endswith((A, B)) and fits(tensors, name)}
-        beside = {name for name in beside if tensors[name[: -len(A)]].dtype in LOW}
+        adapters = {name for name in tensors if name.endswith((A, B)) and fits(tensors, name)}
+        beside = {name for name in adapters if tensors[name[: -len(A)]].dtype in LOW}
         ours = {name: (tuple(t.shape), t.dtype) for name, t in like.layers[layer].items()}
         theirs = {name: (tuple(t.shape), t.dtype) for name, t in tensors.items() if name not in beside}
         if ours != theirs:

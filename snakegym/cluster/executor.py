@@ -114,8 +114,7 @@ class NodesExecutor:
         return parcel.n_bytes
 
     def _unpacked(self, parcel: Parcel, needs: Sequence[Need], seat: int) -> Layers:
-        store, whose = self._controller.store, f"the node on seat {seat}"
-        return unpacked(parcel, needs, lambda key: store.take([key])[key], self._like, whose, seat)
+        return unpacked(parcel, needs, self._controller.store, self._like, f"the node on seat {seat}", seat)
 
     def _at(self, seat: int) -> Reach:
         try:

@@ -168,9 +168,7 @@ class Node:
         receive_s = time.perf_counter() - start
         sender = job.receive.sender
         whose, seat = ("the PCE", None) if sender == PCE else (f"the node on seat {sender}", sender)
-        held = room.store.take
-        found = unpacked(received, needs, lambda key: held([key])[key], room.like, whose, seat)
-        room.store.put(found)
+        room.store.put(unpacked(received, needs, room.store, room.like, whose, seat))
         room.store.keep([*enumerate(job.versions), *enumerate(job.holds)])
         room.patches.put(received.patches)
         room.patches.keep(job.versions, job.since)

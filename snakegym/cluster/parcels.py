@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from snakegym.cluster.checks import check_factors, check_layers, layer_bytes
@@ -94,8 +94,8 @@ def packed(needs: Iterable[Need], store: LayerStore, patches: Patches) -> Parcel
     for need in needs:
         whole = store.take([need.key])
         chain = patches.chain(need.layer, need.held, need.version)
-        enough = bool(chain) and [*chain.values()][-1].base == need.held
-        if not enough or sum(patch.n_bytes for patch in chain.values()) >= layer_bytes(whole.values()):
+        enough = _begins_with(chain, need.held)
+        if not enough or Parcel(patches=chain).n_bytes >= Parcel(whole).n_bytes:
             layers |= whole
             chain = patches.chain(need.layer, need.since, need.version)
         along |= chain
@@ -105,7 +105,7 @@ def packed(needs: Iterable[Need], store: LayerStore, patches: Patches) -> Parcel
 def unpacked(
     parcel: Parcel,
     needs: Sequence[Need],
-    held: Callable[[Key], LayerState],
+    store: LayerStore,
     like: ModelState,
     whose: str,
     seat: int | None,
@@ -115,7 +115,7 @@ def unpacked(
     Args:
         parcel: what came.
         needs: what was asked for.
-        held: gives what the receiver has of them.
+        store: has what the receiver holds of them.
         like: a model of the process, as it is handed on.
         whose: who sent it, for the error.
         seat: where that node sits; None: the PCE.
@@ -137,8 +137,9 @@ def unpacked(
     found = dict(parcel.layers)
     for need in needs:
         chain = _chain(parcel.patches, need.layer, need.held, need.version)
-        if need.key not in found and chain and [*chain.values()][-1].base == need.held:
-            tensors = held((need.layer, need.held))
+        if need.key not in found and _begins_with(chain, need.held):
+            held = need.layer, need.held
+            tensors = store.take([held])[held]
             for patch in reversed(chain.values()):
                 tensors = patch.applied(tensors)
             found[need.key] = tensors
@@ -152,3 +153,8 @@ def _chain(patches: Mapping[Key, Patch], layer: int, since: int, version: int) -
         patch = found[layer, version] = patches[layer, version]
         version = patch.base
     return found
+
+
+def _begins_with(chain: Mapping[Key, Patch], held: int) -> bool:
+    """Whether these adapters, the last first, are all that is lacking to that version."""
+    return bool(chain) and [*chain.values()][-1].base == held

@@ -48,7 +48,7 @@ def process(hops: int) -> tuple[LayerStore, Patches]:
 
 def receive(parcel: Parcel, needs: list[Need], **held: Any) -> Any:
     mine = LayerStore({(0, 0): layer(), **held.get("layers", {})})
-    return unpacked(parcel, needs, lambda key: mine.take([key])[key], LIKE, "the node on seat 3", 3)
+    return unpacked(parcel, needs, mine, LIKE, "the node on seat 3", 3)
 
 
 def test_who_has_an_older_version_is_sent_the_adapters_since_and_makes_the_very_same_of_them() -> None:

@@ -81,7 +81,7 @@ def same_decisions(plan: Plan, run: Run) -> list[Hop]:
         elif event["kind"] == "waited":
             controller.wait()
         elif event["kind"] == "hop":
-            job = controller.dispatch(Assignment(event["seat"], event["layer"], rank=event.get("rank")))
+            job = controller.dispatch(Assignment(event["seat"], event["layer"], rank=event["rank"]))
             if event["abandoned"]:
                 controller.abandon(job.id, event["abandoned"])
             else:
