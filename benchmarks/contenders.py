@@ -19,7 +19,7 @@ from snakegym.envs.sb3 import SerpentineVecEnv
 from snakegym.envs.serpentine import SerpentineEnv
 from snakegym.envs.workers import SerpentineWorkers
 from snakegym.learning.jobs import LocalTraining
-from snakegym.learning.stacked import EngineKind
+from snakegym.learning.stacked.engine import EngineKind
 
 
 @dataclass

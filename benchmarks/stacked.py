@@ -25,7 +25,7 @@ from snakegym.data.datasets import Dataset, load_data
 from snakegym.data.partition import partition
 from snakegym.learning.jobs import Engine, LocalTraining
 from snakegym.learning.sequential import SequentialEngine
-from snakegym.learning.stacked import StackedEngine
+from snakegym.learning.stacked.engine import StackedEngine
 from snakegym.models.layered import LayeredModel
 from snakegym.models.zoo import build_model
 from snakegym.scenario import DataConfig, LearningConfig, ModelConfig

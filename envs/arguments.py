@@ -13,7 +13,7 @@ from gymnasium.envs.registration import EnvSpec
 
 from snakegym.envs.forms import Form
 from snakegym.errors import SnakegymError
-from snakegym.learning.stacked import EngineKind, check_device
+from snakegym.learning.stacked.engine import EngineKind, check_device
 from snakegym.scenario import LayerOrder, Scenario, Split
 
 RENDER_MODES = ("ansi", "rgb_array")

@@ -13,7 +13,7 @@ import numpy as np
 from snakegym.control.service import Service, load_service
 from snakegym.envs.action import ActionCodec
 from snakegym.errors import SnakegymError
-from snakegym.learning.stacked import EngineKind
+from snakegym.learning.stacked.engine import EngineKind
 from snakegym.scenario import LayerOrder, Scenario, Split, list_scenarios, load_scenario
 
 One = str | Path | Mapping[str, Any] | Scenario

@@ -31,7 +31,7 @@ from snakegym.envs.info import NO_REWARDS, info_of
 from snakegym.envs.problems import One, chosen, common_codec, load_problems
 from snakegym.envs.render import draw_frame, write_frame
 from snakegym.envs.reward import reward_terms
-from snakegym.learning.stacked import EngineKind
+from snakegym.learning.stacked.engine import EngineKind
 from snakegym.scenario import LayerOrder, Scenario, Split
 
 Observation = Any

@@ -18,7 +18,7 @@ from snakegym.data.datasets import Dataset
 from snakegym.errors import SnakegymError
 from snakegym.learning.jobs import Engine, LocalTraining
 from snakegym.learning.quantisation import as_handed_on
-from snakegym.learning.stacked import make_engine
+from snakegym.learning.stacked.engine import make_engine
 from snakegym.models.state import ModelState
 from snakegym.models.store import LayerStore, Need, changes
 from snakegym.models.zoo import build_model

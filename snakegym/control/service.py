@@ -23,7 +23,7 @@ from snakegym.errors import SnakegymError
 from snakegym.learning.jobs import Engine
 from snakegym.learning.pretraining import pretrain
 from snakegym.learning.quantisation import as_handed_on
-from snakegym.learning.stacked import EngineKind, make_engine
+from snakegym.learning.stacked.engine import EngineKind, make_engine
 from snakegym.models.adapters import check_rank
 from snakegym.models.layered import LayeredModel
 from snakegym.models.profile import ModelProfile, profile_model

@@ -11,7 +11,7 @@ import torch
 from snakegym.data.datasets import Dataset
 from snakegym.learning.jobs import LocalTraining
 from snakegym.learning.sequential import SequentialEngine
-from snakegym.learning.stacked import make_engine
+from snakegym.learning.stacked.engine import make_engine
 from snakegym.models.layered import LayeredModel
 from snakegym.models.profile import profile_model
 from snakegym.models.state import ModelState

@@ -20,7 +20,7 @@ from snakegym.envs.sb3 import SerpentineVecEnv
 from snakegym.envs.vector import make_members
 from snakegym.envs.workers import SerpentineWorkers
 from snakegym.errors import SnakegymError
-from snakegym.learning.stacked import check_device
+from snakegym.learning.stacked.engine import check_device
 from snakegym.training.learn.callbacks import LastMetrics, Listener, RunRecorder, check_finite
 from snakegym.training.learn.checkpoints import TrainingState, load_checkpoint, read_state, restore_scale
 from snakegym.training.learn.config import TrainConfig

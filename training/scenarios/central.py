@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from snakegym.frameworks.problem import Problem, load_problem
-from snakegym.learning.stacked import make_engine
+from snakegym.learning.stacked.engine import make_engine
 from snakegym.scenario import Scenario, Split
 from snakegym.training.runs.progress import progress
 from snakegym.training.runs.seeding import derive_seed

@@ -1,6 +1,6 @@
 """A layered model with an ensemble dimension: K parameter sets, forward and backward in one go.
 
-Nothing is recorded by autograd: every operation comes with its gradient (`stacked_ops`), frozen
+Nothing is recorded by autograd: every operation comes with its gradient (`operations`), frozen
 layers pass the gradient on and do no more, and a gradient with respect to parameters is formed for
 the members alone that train the layer.
 """

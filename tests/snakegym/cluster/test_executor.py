@@ -25,7 +25,7 @@ from snakegym.control.records import Assignment
 from snakegym.control.service import load_service
 from snakegym.data.datasets import Dataset
 from snakegym.errors import SnakegymError
-from snakegym.learning.stacked import make_engine
+from snakegym.learning.stacked.engine import make_engine
 from snakegym.network.network import NodeProfile, constant_network
 from snakegym.scenario import Scenario, load_scenario
 from snakegym.testing import check_executor

@@ -15,7 +15,7 @@ from snakegym.data.datasets import Dataset
 from snakegym.data.tasks import CLASSIFICATION, IGNORED, Language, Tally
 from snakegym.learning.jobs import LocalTraining
 from snakegym.learning.sequential import SequentialEngine
-from snakegym.learning.stacked import make_engine
+from snakegym.learning.stacked.engine import make_engine
 from snakegym.models.layered import LayeredModel
 from snakegym.models.state import ModelState
 from snakegym.scenario import DistillationConfig, LearningConfig

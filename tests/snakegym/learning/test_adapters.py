@@ -18,7 +18,7 @@ from snakegym.learning.aggregation import average, mean_of_adapters
 from snakegym.learning.jobs import LocalTraining
 from snakegym.learning.quantisation import as_handed_on
 from snakegym.learning.sequential import SequentialEngine
-from snakegym.learning.stacked import StackedEngine
+from snakegym.learning.stacked.engine import StackedEngine
 from snakegym.models.adapters import beside, folded, linear_products, new_adapters, stacked
 from snakegym.models.layered import LayeredModel
 from snakegym.models.state import A, B

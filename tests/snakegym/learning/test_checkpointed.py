@@ -15,7 +15,7 @@ from snakegym.control.service import load_service
 from snakegym.data.datasets import Dataset
 from snakegym.learning.jobs import LocalTraining
 from snakegym.learning.sequential import SequentialEngine
-from snakegym.learning.stacked import StackedEngine
+from snakegym.learning.stacked.engine import StackedEngine
 from snakegym.models.layered import LayeredModel
 from snakegym.models.profile import profile_model
 from snakegym.models.zoo import build_model

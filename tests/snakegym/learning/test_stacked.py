@@ -13,7 +13,7 @@ from snakegym.data.datasets import Dataset
 from snakegym.errors import SnakegymError
 from snakegym.learning.jobs import LocalTraining
 from snakegym.learning.sequential import SequentialEngine
-from snakegym.learning.stacked import CPU_MEMBERS, StackedEngine, make_engine
+from snakegym.learning.stacked.engine import CPU_MEMBERS, StackedEngine, make_engine
 from snakegym.models.layered import LayeredModel
 from snakegym.models.state import ModelState
 from snakegym.models.zoo import build_model

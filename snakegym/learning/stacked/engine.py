@@ -17,7 +17,7 @@ from snakegym.errors import SnakegymError
 from snakegym.learning.jobs import Engine, Evaluation, LocalTraining, TrainingResult
 from snakegym.learning.quantisation import plain
 from snakegym.learning.sequential import SequentialEngine, trained_layers
-from snakegym.learning.stacked_lockstep import Lockstep, ParameterStack, Stint
+from snakegym.learning.stacked.lockstep import Lockstep, ParameterStack, Stint
 from snakegym.models.layered import LayeredModel
 from snakegym.models.stacked.model import StackedModel
 from snakegym.models.state import ModelState

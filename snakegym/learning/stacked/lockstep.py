@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from snakegym.learning.jobs import LocalTraining, TrainingResult
-from snakegym.learning.stacked_optimizers import StackedOptimizer
-from snakegym.learning.stacked_schedule import Schedule
+from snakegym.learning.stacked.optimizers import StackedOptimizer
+from snakegym.learning.stacked.schedule import Schedule
 from snakegym.models.stacked.gradients import GradientPlan
 from snakegym.models.stacked.model import StackedModel
 from snakegym.models.state import LayerState, ModelState

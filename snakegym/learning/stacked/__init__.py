@@ -1,0 +1,1 @@
+"""Training and evaluating several models of one kind in one pass."""
