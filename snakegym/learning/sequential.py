@@ -60,6 +60,7 @@ class SequentialEngine:
         """Mean loss and score of every state over all samples of `data`, in order."""
         return [self._evaluate(state, data) for state in states]
 
+    @torch.enable_grad()  # whoever calls may want none for what is theirs
     def _train(self, job: LocalTraining) -> TrainingResult:
         trained = trained_layers(self.model, job)
         budget = job.n_batches if job.max_batches is None else min(job.max_batches, job.n_batches)

@@ -132,6 +132,14 @@ def test_result_depends_on_the_job_alone(model):
     assert not same(first.state, other.state)
 
 
+def test_whoever_calls_may_want_no_gradients(model):
+    engine, state = SequentialEngine(model), model.initial_state(0)
+    (expected,) = engine.train([job(state)])
+    with torch.no_grad():
+        (found,) = engine.train([job(state)])
+    assert same(found.state, expected.state)
+
+
 def test_global_generator_untouched(model):
     engine, state = SequentialEngine(model), model.initial_state(0)
     before = torch.get_rng_state()

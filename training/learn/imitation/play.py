@@ -101,7 +101,6 @@ class Player:
     learned: Sequence[Learned | None] = ()
     _tables: dict[int, _Table] = field(default_factory=dict, repr=False)
 
-    @torch.no_grad()
     def __call__(self, batch: Batch, say: Say) -> States:
         """The states of a batch; says how many more there are now and then."""
         table = self._table(batch.scenario)
@@ -127,7 +126,8 @@ class Player:
         observed = {key: np.stack([seat.rows[-1][0][key] for seat in seats]) for key in OBSERVED}
         masks = torch.as_tensor(np.stack([seat.rows[-1][1] for seat in seats]))
         tensors = {key: torch.as_tensor(array) for key, array in observed.items()}
-        log_p, _ = outputs(policy, tensors, masks if self.pilot.masked else None)
+        with torch.no_grad():
+            log_p, _ = outputs(policy, tensors, masks if self.pilot.masked else None)
         likely: NDArray[np.float64] = log_p.double().exp().numpy()
         return likely
 
