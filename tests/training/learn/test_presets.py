@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import pytest
 
-from snakegym.errors import SnakegymError
+from snakegym.agents.planning.fitted.files import fitted_to
+from snakegym.errors import SnakegymError, SnakegymWarning
 from snakegym.scenario import list_scenarios, load_scenario
 from snakegym.training.cli import parse
 from snakegym.training.learn.config import TrainConfig
@@ -26,12 +28,31 @@ def test_a_preset_is_a_training(name: str) -> None:
     assert config != parsed()
 
 
+def own(names: str) -> list[str]:
+    """Files of scenarios that are there for presets alone, among those names."""
+    return [name for name in names.split(",") if name.endswith(".yaml")]
+
+
 def test_the_reference_learns_from_a_planner_everywhere() -> None:
     config = parsed("--preset=reference")
     assert config.imitation.imitate == "lookahead"
-    shipped = {name for name in list_scenarios() if load_scenario(name).data.dataset == "digits"}
-    assert {*str(config.imitation.imitate_scenario).split(",")} == shipped
-    assert {*config.scenario.split(",")} < shipped
+    imitated = {*str(config.imitation.imitate_scenario).split(",")}
+    (file,) = own(config.scenario)
+    assert imitated == {*list_scenarios(), file}
+    assert {*config.scenario.split(",")} < imitated
+
+
+def test_it_knows_client_server_mode_by_a_default_that_differs_in_nothing_else() -> None:
+    """Nor have planners less to go by there: teachers have a model of gains of their own."""
+    (file,) = own(parsed("--preset", "reference").scenario)
+    scenario, default = load_scenario(file), load_scenario("default")
+    as_default = {"name": "default", "summary": default.summary, "fitted": None}
+    p2p = scenario.network.model_copy(update={"mode": "p2p"})
+    assert scenario.network.mode == "cs"
+    assert scenario.model_copy(update=as_default | {"network": p2p}) == default
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", SnakegymWarning)
+        assert fitted_to(scenario) is not None
 
 
 def test_what_is_said_on_the_command_line_counts_most_and_a_file_more_than_a_preset(tmp_path: Path) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
+from typing import Any
 
 from snakegym.documents import parse_yaml
 from snakegym.errors import SnakegymError
@@ -11,6 +12,8 @@ from snakegym.training.arguments import from_document
 from snakegym.training.learn.config import TrainConfig
 
 SUFFIX = ".yaml"
+OWN = "scenarios"
+"""Folder of scenarios that are there for presets alone: these call them by the names of their files."""
 
 
 def presets() -> str:
@@ -28,4 +31,16 @@ def in_preset(name: str, given: Sequence[str]) -> list[str]:
     if name not in presets().split(", "):
         raise SnakegymError(f"--preset: found {name!r:.80}, expected one of {presets()}")
     text = (resources.files(__name__) / f"{name}{SUFFIX}").read_text(encoding="utf-8")
-    return from_document(parse_yaml(text, f"preset '{name}'"), f"preset '{name}'", TrainConfig, given)
+    document = _placed(parse_yaml(text, f"preset '{name}'"))
+    return from_document(document, f"preset '{name}'", TrainConfig, given)
+
+
+def _placed(document: Mapping[str, Any]) -> dict[str, Any]:
+    """With the scenarios of presets where they lie."""
+    folder = resources.files(__name__) / OWN
+
+    def place(names: str) -> str:
+        return ",".join(str(folder / name) if name.endswith(SUFFIX) else name for name in names.split(","))
+
+    options = {"scenario", "imitate_scenario"}
+    return {key: place(value) if key in options else value for key, value in document.items()}
