@@ -47,8 +47,9 @@ class Imitation:
     """Step size at the first pass; falls to 0 over all of them."""
     imitate_privileged: bool = False
     """Allow a teacher that knows what no scheduler can (clairvoyant, oracle-gain)."""
-    pull: float = 0.5
-    """Weight, at the first step of reinforcement learning, of the divergence from what was cloned."""
+    pull: float = 0.0
+    """Weight, at the first step of reinforcement learning, of the divergence from what was cloned; with a
+    small learning rate that falls to 0 it was not worth it."""
     pull_share: float = 0.5
     """Share of --timesteps over which that falls to 0."""
 

@@ -26,7 +26,13 @@ from snakegym.training.learn.imitation.states import States, load_states
 
 Run = Callable[..., tuple[int, str, str]]
 Rows = Callable[..., list[dict[str, str]]]
-OPTIONS = {"imitate": "lookahead", "imitate_states": 60, "imitate_rounds": 1, "imitate_epochs": 3}
+OPTIONS = {
+    "imitate": "lookahead",
+    "imitate_states": 60,
+    "imitate_rounds": 1,
+    "imitate_epochs": 3,
+    "pull": 0.5,
+}
 
 
 @pytest.fixture
