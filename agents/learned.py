@@ -28,7 +28,7 @@ from snakegym.scenario import Scenario
 
 Memory = tuple[NDArray[np.float32], ...]
 """What a policy remembers of n episodes, [layers, n, width] each; nothing where it has no memory."""
-NO_MATTER = ("summary", "network.traces.skip_bad", "network.traces.format")
+NO_MATTER = ("summary", "fitted", "network.traces.skip_bad", "network.traces.format")
 """Fields of a scenario that change nothing about the decision problem."""
 
 
