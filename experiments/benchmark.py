@@ -3,12 +3,14 @@
     python experiments/benchmark.py out/b [--page experiments/benchmark.md]
 
 What stands above the line with MARK is kept, and is a skeleton in a new page; all below is made anew from
-what `snakegym benchmark` left in the folder. Its pictures are copied beside the page.
+what `snakegym benchmark` left in the folder. Its pictures are copied beside the page; what every episode
+earned and spent is kept in data/benchmark.csv.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import shutil
 from pathlib import Path
 
@@ -16,6 +18,8 @@ from snakegym.errors import SnakegymError
 from snakegym.training.runs.folder import read_json, write_text
 
 MARK = "<!-- Made by experiments/benchmark.py: do not write below. -->"
+DIGITS = {"total_reward": 4, "validation_accuracy": 4, "time_s": 2, "energy_j": 3, "n_bytes": 0}
+COLUMNS = ("scenario", "scheduler", "run", "episode", *DIGITS, "hops")
 PICTURES = {"scores.png": "Scores with intervals", "profiles.png": "Performance profiles"}
 SKELETON = """# What the schedulers are worth
 
@@ -56,13 +60,26 @@ def page(folder: Path, path: Path) -> str:
     return "\n".join([above + MARK, "", *shown, tables, "## Decisions\n", latency, made, ""])
 
 
+def keep_episodes(folder: Path, path: Path) -> None:
+    """One row an episode, from which whatever is on the page can be worked out again."""
+    with (folder / "benchmark.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, COLUMNS, extrasaction="ignore", lineterminator="\n")
+        table.writeheader()
+        for row in rows:
+            short = {name: f"{float(row[name]):.{digits}f}" for name, digits in DIGITS.items()}
+            table.writerow({**row, "run": Path(row["run"]).name, **short})
+
+
 def main() -> None:
-    """Write the page and its pictures."""
+    """Write the page, its pictures and its data."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--page", type=Path, default=Path(__file__).with_suffix(".md"))
     asked = parser.parse_args()
     write_text(asked.page, page(asked.folder, asked.page))
+    keep_episodes(asked.folder, asked.page.parent / "data" / "benchmark.csv")
     for name in PICTURES:
         if (asked.folder / name).exists():
             shutil.copyfile(asked.folder / name, asked.page.with_name(f"{asked.page.stem}-{name}"))
