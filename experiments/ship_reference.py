@@ -6,13 +6,14 @@ optimiser. The card is written by hand, from the run's own and the benchmark.
 
 from __future__ import annotations
 
+import re
 import sys
 import zipfile
 from pathlib import Path
 
 from snakegym.agents.reference import FOLDER
 from snakegym.agents.trained.checkpoint import STAMP
-from snakegym.training.runs.folder import replacing
+from snakegym.training.runs.folder import replacing, write_text
 
 KEPT = ("policy.pth", STAMP)
 
@@ -26,7 +27,8 @@ def ship(run: Path) -> None:
     ):
         for name in KEPT:
             shipped.writestr(zipfile.ZipInfo(name), whole.read(name), zipfile.ZIP_DEFLATED)
-    (FOLDER / "config.json").write_bytes((run / "config.json").read_bytes())
+    said = (run / "config.json").read_text(encoding="utf-8")
+    write_text(FOLDER / "config.json", re.sub(r'/[^",]*/', "", said))  # where files lay is nobody's business
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import warnings
 import zipfile
+from importlib import resources
+from pathlib import Path
 
 import pytest
 
@@ -16,8 +18,11 @@ from snakegym.control.records import Assignment
 from snakegym.envs.serpentine import SerpentineEnv
 from snakegym.errors import SnakegymWarning
 from snakegym.scenario import load_scenario
+from snakegym.training.learn import presets
 
 TRAINED = tuple(scenario["name"] for scenario in scenarios_of(read_config(FOLDER)))
+OF_PRESETS = Path(str(resources.files(presets) / presets.OWN))
+"""Scenarios that are there for trainings alone."""
 
 
 def played(env: SerpentineEnv, scheduler: Scheduler, episodes: int) -> list[float]:
@@ -37,12 +42,14 @@ def played(env: SerpentineEnv, scheduler: Scheduler, episodes: int) -> list[floa
 @pytest.mark.parametrize("name", TRAINED)
 def test_it_was_trained_on_scenarios_as_they_ship(name: str, request: pytest.FixtureRequest) -> None:
     """One that changes needs another policy: `snakegym train --preset reference`."""
-    if load_scenario(name).network.traces.source == "folder":
+    own = OF_PRESETS / f"{name}.yaml"
+    scenario = load_scenario(own if own.is_file() else name)
+    if scenario.network.traces.source == "folder":
         folder = request.getfixturevalue("shared_data")
         request.getfixturevalue("monkeypatch").setenv("SNAKEGYM_DATA", str(folder))
     with warnings.catch_warnings():
         warnings.simplefilter("error", SnakegymWarning)
-        make_scheduler("reference", load_scenario(name))
+        make_scheduler("reference", scenario)
 
 
 @pytest.mark.parametrize("nodes", [5, 33])
@@ -69,6 +76,10 @@ def test_it_is_better_than_a_good_rule() -> None:
     env = SerpentineEnv("default", split="validation")
     reference, oort = make_scheduler("reference", env.scenario), make_scheduler("oort", env.scenario)
     assert min(played(env, reference, 4)) > max(played(env, oort, 2))
+
+
+def test_nobody_learns_where_it_was_made() -> None:
+    assert "/" not in (FOLDER / "config.json").read_text(encoding="utf-8")
 
 
 def test_nothing_that_could_run_is_in_its_file() -> None:
