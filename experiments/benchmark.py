@@ -15,7 +15,7 @@ import shutil
 from pathlib import Path
 
 from snakegym.errors import SnakegymError
-from snakegym.training.runs.folder import read_json, write_text
+from snakegym.training.runs.folder import read_json, to_csv, write_text
 
 MARK = "<!-- Made by experiments/benchmark.py: do not write below. -->"
 DIGITS = {"total_reward": 4, "validation_accuracy": 4, "time_s": 2, "energy_j": 3, "n_bytes": 0}
@@ -64,12 +64,10 @@ def keep_episodes(folder: Path, path: Path) -> None:
     """One row an episode, from which whatever is on the page can be worked out again."""
     with (folder / "benchmark.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    with path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, COLUMNS, extrasaction="ignore", lineterminator="\n")
-        table.writeheader()
-        for row in rows:
-            short = {name: f"{float(row[name]):.{digits}f}" for name, digits in DIGITS.items()}
-            table.writerow({**row, "run": Path(row["run"]).name, **short})
+    for row in rows:
+        row["run"] = Path(row["run"]).name
+        row |= {name: f"{float(row[name]):.{digits}f}" for name, digits in DIGITS.items()}
+    write_text(path, to_csv(rows, COLUMNS))
 
 
 def main() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import warnings
 import zipfile
-from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -21,8 +20,6 @@ from snakegym.scenario import load_scenario
 from snakegym.training.learn import presets
 
 TRAINED = tuple(scenario["name"] for scenario in scenarios_of(read_config(FOLDER)))
-OF_PRESETS = Path(str(resources.files(presets) / presets.OWN))
-"""Scenarios that are there for trainings alone."""
 
 
 def played(env: SerpentineEnv, scheduler: Scheduler, episodes: int) -> list[float]:
@@ -42,7 +39,7 @@ def played(env: SerpentineEnv, scheduler: Scheduler, episodes: int) -> list[floa
 @pytest.mark.parametrize("name", TRAINED)
 def test_it_was_trained_on_scenarios_as_they_ship(name: str, request: pytest.FixtureRequest) -> None:
     """One that changes needs another policy: `snakegym train --preset reference`."""
-    own = OF_PRESETS / f"{name}.yaml"
+    own = Path(str(presets.OWN)) / f"{name}.yaml"
     scenario = load_scenario(own if own.is_file() else name)
     if scenario.network.traces.source == "folder":
         folder = request.getfixturevalue("shared_data")

@@ -12,7 +12,7 @@ from snakegym.training.arguments import from_document
 from snakegym.training.learn.config import TrainConfig
 
 SUFFIX = ".yaml"
-OWN = "scenarios"
+OWN = resources.files(__name__) / "scenarios"
 """Folder of scenarios that are there for presets alone: these call them by the names of their files."""
 
 
@@ -31,16 +31,15 @@ def in_preset(name: str, given: Sequence[str]) -> list[str]:
     if name not in presets().split(", "):
         raise SnakegymError(f"--preset: found {name!r:.80}, expected one of {presets()}")
     text = (resources.files(__name__) / f"{name}{SUFFIX}").read_text(encoding="utf-8")
-    document = _placed(parse_yaml(text, f"preset '{name}'"))
-    return from_document(document, f"preset '{name}'", TrainConfig, given)
+    origin = f"preset '{name}'"
+    return from_document(_placed(parse_yaml(text, origin)), origin, TrainConfig, given)
 
 
 def _placed(document: Mapping[str, Any]) -> dict[str, Any]:
     """With the scenarios of presets where they lie."""
-    folder = resources.files(__name__) / OWN
 
     def place(names: str) -> str:
-        return ",".join(str(folder / name) if name.endswith(SUFFIX) else name for name in names.split(","))
+        return ",".join(str(OWN / name) if name.endswith(SUFFIX) else name for name in names.split(","))
 
     options = {"scenario", "imitate_scenario"}
     return {key: place(value) if key in options else value for key, value in document.items()}
